@@ -1,0 +1,136 @@
+//! The command line. Bifrost writes long options with a single dash; both are read.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// The options that Bifrost writes with a single dash.
+const SINGLE_DASH: [&str; 5] = ["app-dir", "host", "port", "log-level", "log-style"];
+
+/// A strict AI gateway with Bifrost's configuration, routes and bodies.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "probity-reference", version)]
+pub struct Args {
+    /// The folder with config.json, in which config.db is kept
+    /// [default: the folder `bifrost` in the user's configuration folder]
+    #[arg(long, env = "APP_DIR")]
+    pub app_dir: Option<PathBuf>,
+    /// The address to listen on
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port to listen on; 0 takes a free one and prints it
+    #[arg(long, env = "APP_PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// What is logged to stderr
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+    /// How it is logged
+    #[arg(long, value_enum, default_value_t = LogStyle::Json)]
+    pub log_style: LogStyle,
+    /// The seed of every weighted choice [default: random]
+    #[arg(long, env = "PROBITY_REFERENCE_SEED")]
+    pub seed: Option<u64>,
+    /// Let an administrator advance the clock through `POST /api/test/clock`. Never in production
+    #[arg(long)]
+    pub test_clock: bool,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum LogLevel {
+    /// Everything that helps to find a fault.
+    Debug,
+    /// What an operator wants to know.
+    Info,
+    /// What may be wrong.
+    Warn,
+    /// What is wrong.
+    Error,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum LogStyle {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+impl Args {
+    /// The address to listen on; `localhost` is the loopback address.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.host.as_str() {
+            "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+            other => other.parse().ok(),
+        }
+    }
+
+    /// The application folder.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        let configuration = || {
+            let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+            set("XDG_CONFIG_HOME")
+                .map(PathBuf::from)
+                .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".config")))
+        };
+        self.app_dir.clone().or_else(|| Some(configuration()?.join("bifrost")))
+    }
+}
+
+/// Reads a command line, its first word being the program's name. Bifrost's single
+/// dashes are taken for double ones.
+///
+/// # Errors
+/// What clap reports, the text of `--help` and `--version` among it.
+pub fn args_from<I>(words: I) -> Result<Args, clap::Error>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    Args::try_parse_from(words.into_iter().map(normalised))
+}
+
+fn normalised(word: OsString) -> OsString {
+    let Some(text) = word.to_str() else { return word };
+    let Some(option) = text.strip_prefix('-') else { return word };
+    let name = option.split('=').next().unwrap_or(option);
+    if SINGLE_DASH.contains(&name) { format!("-{text}").into() } else { word }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn args(words: &[&str]) -> Args {
+        let words = std::iter::once("reference").chain(words.iter().copied());
+        args_from(words.map(OsString::from)).unwrap()
+    }
+
+    #[test]
+    fn bifrosts_single_dashes_are_read_like_double_ones() {
+        let single = args(&["-app-dir", "/data", "-port=9000", "-host", "0.0.0.0", "-log-level", "debug", "-log-style", "pretty"]);
+        assert_eq!(single.app_dir, Some(PathBuf::from("/data")));
+        assert_eq!((single.port, single.host.as_str()), (9000, "0.0.0.0"));
+        assert_eq!((single.log_level, single.log_style), (LogLevel::Debug, LogStyle::Pretty));
+        let double = args(&["--app-dir", "/data", "--port", "9000"]);
+        assert_eq!(double.port, 9000);
+    }
+
+    #[test]
+    fn the_test_clock_is_off_unless_asked_for() {
+        assert!(!args(&[]).test_clock);
+        assert!(args(&["--test-clock"]).test_clock);
+    }
+
+    #[test]
+    fn an_unknown_option_is_an_error() {
+        let words = ["reference", "-prot", "1"].map(OsString::from);
+        assert!(args_from(words).is_err());
+    }
+}

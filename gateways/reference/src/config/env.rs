@@ -1,0 +1,127 @@
+//! `env.NAME`: a whole string that stands for an environment variable's value.
+
+/// A string that names a variable which has no value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: the environment variable {name}, named by \"env.{name}\", {problem}")]
+pub(super) struct EnvError {
+    pub(super) name: String,
+    pub(super) line: usize,
+    problem: &'static str,
+}
+
+/// A text with its variables filled in, and what was filled in where.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) text: String,
+    /// Name and value of each variable, so that a message can hide the value.
+    filled: Vec<(String, String)>,
+}
+
+impl Resolved {
+    /// `message` with each variable's value replaced by its name: what comes from
+    /// the environment may be a credential.
+    pub(super) fn hide_values(&self, message: &str) -> String {
+        self.filled
+            .iter()
+            .fold(message.to_owned(), |message, (name, value)| message.replace(value, &format!("env.{name}")))
+    }
+}
+
+/// Fills in every JSON string value that reads `env.NAME`. Lines stay where they are.
+pub(super) fn resolve(
+    text: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Resolved, EnvError> {
+    let mut resolved = Resolved { text: String::with_capacity(text.len()), filled: Vec::new() };
+    let mut rest = text;
+    while let Some(quote) = rest.find('"') {
+        let (before, string) = rest.split_at(quote);
+        resolved.text.push_str(before);
+        let (literal, tail) = string.split_at(literal_end(string));
+        rest = tail;
+        let is_key = tail.trim_start().starts_with(':');
+        let name = literal.strip_prefix("\"env.").and_then(|name| name.strip_suffix('"'));
+        match name.filter(|_| !is_key) {
+            None => resolved.text.push_str(literal),
+            Some(name) => {
+                let failed = |problem| {
+                    let line = resolved.text.matches('\n').count() + 1;
+                    EnvError { name: name.to_owned(), line, problem }
+                };
+                let value = lookup(name).ok_or_else(|| failed("is not set"))?;
+                if value.is_empty() {
+                    return Err(failed("is empty"));
+                }
+                resolved.text.push_str(&serde_json::Value::from(value.as_str()).to_string());
+                resolved.filled.push((name.to_owned(), value));
+            }
+        }
+    }
+    resolved.text.push_str(rest);
+    Ok(resolved)
+}
+
+/// Where the JSON string that `text` begins with ends. Without an end: the whole.
+fn literal_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lookup(name: &str) -> Option<String> {
+        match name {
+            "KEY" => Some("s3\"cret".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_value_that_names_a_variable_becomes_its_value() {
+        let resolved = resolve(r#"{"value": "env.KEY", "name": "env"}"#, lookup).unwrap();
+        assert_eq!(resolved.text, r#"{"value": "s3\"cret", "name": "env"}"#);
+    }
+
+    #[test]
+    fn a_field_name_is_never_a_variable() {
+        let text = r#"{"env.KEY" : "a \"env.KEY\" b"}"#;
+        assert_eq!(resolve(text, lookup).unwrap().text, text);
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_named_with_its_line() {
+        let error = resolve("{\n\"value\":\n\"env.GONE\"}", lookup).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 3: the environment variable GONE, named by \"env.GONE\", is not set"
+        );
+        assert!(resolve(r#"["env.EMPTY"]"#, lookup).is_err());
+    }
+
+    #[test]
+    fn a_message_does_not_show_what_came_from_the_environment() {
+        let resolved = resolve(r#"["env.KEY"]"#, lookup).unwrap();
+        assert_eq!(resolved.hide_values("invalid: s3\"cret"), "invalid: env.KEY");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_without_variables_stays_as_it_is(text in "[^e]*") {
+            prop_assert_eq!(resolve(&text, lookup).unwrap().text, text);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The shape of `config.json`. Every unknown field is an error.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::settings::PricePatch;
+use super::types::{AllowList, ConfigId, Weight};
+use crate::money::Usd;
+use crate::window::ResetDuration;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    #[serde(rename = "$schema")]
+    #[expect(dead_code, reason = "for editors; says nothing to the gateway")]
+    pub(super) schema: Option<String>,
+    pub(super) version: Option<u64>,
+    #[serde(default)]
+    pub(super) client: ClientFile,
+    #[serde(default)]
+    pub(super) plugins: Vec<PluginFile>,
+    #[serde(default)]
+    pub(super) framework: FrameworkFile,
+    pub(super) config_store: Option<StoreFile>,
+    pub(super) logs_store: Option<StoreFile>,
+    #[serde(default)]
+    pub(super) providers: IndexMap<String, ProviderFile>,
+    pub(super) auth_config: Option<AuthFile>,
+    #[serde(default)]
+    pub(super) governance: GovernanceFile,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientFile {
+    pub(super) enforce_auth_on_inference: Option<bool>,
+    pub(super) enforce_governance_header: Option<bool>,
+    pub(super) max_request_body_size_mb: Option<usize>,
+    pub(super) budget_admission: Option<AdmissionFile>,
+    pub(super) unpriced_models: Option<UnpricedFile>,
+    pub(super) durability: Option<DurabilityFile>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AdmissionFile {
+    Reserved,
+    PostPaid,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UnpricedFile {
+    Deny,
+    Allow,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DurabilityFile {
+    Process,
+    PowerLoss,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PluginFile {
+    pub(super) name: String,
+    pub(super) enabled: bool,
+    pub(super) config: Option<GovernancePluginFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GovernancePluginFile {
+    pub(super) is_vk_mandatory: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FrameworkFile {
+    #[serde(default)]
+    pub(super) pricing: PricingFile,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PricingFile {
+    pub(super) pricing_url: Option<String>,
+    pub(super) model_parameters_url: Option<String>,
+    pub(super) pricing_sync_interval: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreFile {
+    pub(super) enabled: bool,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) config: Option<SqliteFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SqliteFile {
+    pub(super) path: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthFile {
+    pub(super) is_enabled: bool,
+    pub(super) admin_username: Option<String>,
+    pub(super) admin_password: Option<String>,
+    pub(super) disable_auth_on_inference: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderFile {
+    #[serde(default)]
+    pub(super) keys: Vec<ProviderKeyFile>,
+    #[serde(default)]
+    pub(super) network_config: NetworkFile,
+    pub(super) custom_provider_config: Option<CustomFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderKeyFile {
+    pub(super) id: Option<ConfigId>,
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) weight: Option<Weight>,
+    pub(super) models: Option<AllowList>,
+    #[serde(default)]
+    pub(super) blacklisted_models: Vec<String>,
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkFile {
+    pub(super) base_url: Option<String>,
+    pub(super) default_request_timeout_in_seconds: Option<u64>,
+    pub(super) stream_idle_timeout_in_seconds: Option<u64>,
+    pub(super) max_retries: Option<u32>,
+    pub(super) retry_backoff_initial: Option<BackoffFile>,
+    pub(super) retry_backoff_max: Option<BackoffFile>,
+    #[serde(default)]
+    pub(super) allow_private_network: bool,
+}
+
+/// Milliseconds as a number, or a duration as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum BackoffFile {
+    Millis(u64),
+    Text(ResetDuration),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomFile {
+    pub(super) base_provider_type: String,
+    #[serde(default)]
+    pub(super) is_key_less: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GovernanceFile {
+    pub(super) auth_config: Option<AuthFile>,
+    #[serde(default)]
+    pub(super) virtual_keys: Vec<VirtualKeyFile>,
+    #[serde(default)]
+    pub(super) budgets: Vec<BudgetFile>,
+    #[serde(default)]
+    pub(super) rate_limits: Vec<RateLimitFile>,
+    #[serde(default)]
+    pub(super) pricing_overrides: Vec<OverrideFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VirtualKeyFile {
+    pub(super) id: Option<ConfigId>,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) value: Option<String>,
+    pub(super) is_active: Option<bool>,
+    #[serde(default)]
+    pub(super) provider_configs: Vec<ProviderConfigFile>,
+    #[serde(default)]
+    pub(super) budgets: Vec<BudgetFile>,
+    /// The single budget of 1.3 and 1.4.
+    pub(super) budget: Option<BudgetFile>,
+    pub(super) budget_id: Option<ConfigId>,
+    pub(super) rate_limit: Option<RateLimitFile>,
+    pub(super) rate_limit_id: Option<ConfigId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderConfigFile {
+    pub(super) id: Option<ConfigId>,
+    pub(super) provider: String,
+    pub(super) weight: Option<Weight>,
+    pub(super) allowed_models: Option<AllowList>,
+    #[serde(default)]
+    pub(super) blacklisted_models: Vec<String>,
+    pub(super) key_ids: Option<AllowList>,
+    #[serde(default)]
+    pub(super) budgets: Vec<BudgetFile>,
+    pub(super) budget: Option<BudgetFile>,
+    pub(super) budget_id: Option<ConfigId>,
+    pub(super) rate_limit: Option<RateLimitFile>,
+    pub(super) rate_limit_id: Option<ConfigId>,
+}
+
+/// A budget, in the list of all or inside its owner.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetFile {
+    pub(crate) id: Option<ConfigId>,
+    pub(crate) max_limit: Usd,
+    pub(crate) reset_duration: ResetDuration,
+    pub(crate) virtual_key_id: Option<ConfigId>,
+    pub(crate) provider_config_id: Option<ConfigId>,
+}
+
+/// A rate limit, in the list of all or inside its owner.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RateLimitFile {
+    pub(crate) id: Option<ConfigId>,
+    pub(crate) request_max_limit: Option<u64>,
+    pub(crate) request_reset_duration: Option<ResetDuration>,
+    pub(crate) token_max_limit: Option<u64>,
+    pub(crate) token_reset_duration: Option<ResetDuration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverrideFile {
+    #[expect(dead_code, reason = "for people; an override is found by its scope and pattern")]
+    pub(super) id: Option<ConfigId>,
+    #[expect(dead_code, reason = "for people")]
+    pub(super) name: Option<String>,
+    pub(super) scope_kind: String,
+    pub(super) virtual_key_id: Option<ConfigId>,
+    pub(super) provider_id: Option<ConfigId>,
+    pub(super) match_type: String,
+    pub(super) pattern: String,
+    pub(super) request_types: Vec<String>,
+    /// The patch as a JSON text, as Bifrost's file has it.
+    pub(super) pricing_patch: Option<String>,
+    /// The patch as an object, as Bifrost's API has it.
+    pub(super) patch: Option<PricePatch>,
+}

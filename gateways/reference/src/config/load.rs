@@ -1,0 +1,276 @@
+//! From a path to checked settings. Every error names the file and the place.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::env;
+use super::file::{
+    AdmissionFile, AuthFile, ConfigFile, DurabilityFile, OverrideFile, PluginFile, PricingFile,
+    StoreFile, UnpricedFile,
+};
+use super::settings::{
+    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType,
+    Settings,
+};
+use super::{governance, providers, unsupported};
+use crate::ledger::BudgetAdmission;
+use crate::store::Durability;
+
+const MAX_BODY_MB: usize = 100;
+const SYNC_INTERVAL_SECONDS: u64 = 86_400;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {}", .0.display(), .1)]
+    Read(PathBuf, std::io::Error),
+    /// A variable that the file names has no value.
+    #[error("{}: {}", .0.display(), .1)]
+    Variable(PathBuf, String),
+    /// The file is no JSON, or has another shape than a configuration.
+    #[error("{}:{line}:{column}: {problem}", .file.display())]
+    Shape {
+        /// The configuration file.
+        file: PathBuf,
+        /// Counted from one.
+        line: usize,
+        /// Counted from one.
+        column: usize,
+        /// The field's path and what is wrong with it.
+        problem: String,
+    },
+    /// A value does not make sense.
+    #[error("{}: {at}: {problem}", .file.display())]
+    Value {
+        /// The configuration file.
+        file: PathBuf,
+        /// The field's path, as in `governance.budgets[0].max_limit`.
+        at: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// A value that does not make sense, before it is known in which file it stands.
+#[derive(Debug, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub(crate) struct Invalid {
+    pub(crate) at: String,
+    pub(crate) problem: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(at: impl Into<String>, problem: impl Into<String>) -> Invalid {
+        Invalid { at: at.into(), problem: problem.into() }
+    }
+
+    fn unsupported(at: impl Into<String>) -> Invalid {
+        Invalid::new(at, "is not supported by the reference gateway")
+    }
+}
+
+/// Reads and checks `config.json` in `app_dir`, with `lookup` for variables.
+pub(crate) fn load(
+    app_dir: &Path,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Settings, ConfigError> {
+    let path = app_dir.join("config.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
+    let resolved = env::resolve(&text, lookup)
+        .map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
+    let file = parse(&path, &resolved)?;
+    check(file, app_dir).map_err(|invalid| ConfigError::Value {
+        file: path,
+        at: invalid.at,
+        problem: resolved.hide_values(&invalid.problem),
+    })
+}
+
+fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigError> {
+    let shape = |error: &serde_json::Error, problem: String| ConfigError::Shape {
+        file: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        problem: resolved.hide_values(&problem),
+    };
+    let mut json = serde_json::Deserializer::from_str(&resolved.text);
+    let file = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| shape(error.inner(), describe(error.path().to_string(), error.inner())))?;
+    json.end().map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
+    Ok(file)
+}
+
+/// The error with its field's path, and without the position, which stands before it.
+fn describe(path: String, error: &serde_json::Error) -> String {
+    let full = error.to_string();
+    let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
+    let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
+        return if path == "." { message } else { format!("{path}: {message}") };
+    };
+    // The path of an unknown field ends in the field itself.
+    let place = path.strip_suffix(field).unwrap_or(&path).trim_end_matches('.');
+    let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
+    if unsupported::is_bifrosts(place, field) {
+        format!("{at}: is not supported by the reference gateway")
+    } else {
+        format!("{at}: unknown field")
+    }
+}
+
+fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
+    let lists_v1 = match file.version {
+        None | Some(2) => false,
+        Some(1) => true,
+        Some(other) => return Err(Invalid::new("version", format!("{other} is neither 1 nor 2"))),
+    };
+    let switch = plugins(file.plugins)?;
+    let database = database(file.config_store, app_dir)?;
+    if file.logs_store.is_some_and(|store| store.enabled) {
+        return Err(Invalid::unsupported("logs_store.enabled: true"));
+    }
+    let mut governance = file.governance;
+    let admin = match (file.auth_config, governance.auth_config.take()) {
+        (Some(_), Some(_)) => return Err(Invalid::new("auth_config", "stands beside governance.auth_config")),
+        (Some(auth), None) => administrator("auth_config", auth)?,
+        (None, auth) => auth.map_or(Ok(None), |auth| administrator("governance.auth_config", auth))?,
+    };
+    let providers = providers::check(file.providers, lists_v1)?;
+    let overrides = std::mem::take(&mut governance.pricing_overrides)
+        .into_iter()
+        .enumerate()
+        .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file))
+        .collect::<Result<_, _>>()?;
+    let declared = governance::check(governance, &providers, lists_v1)?;
+    let client = file.client;
+    Ok(Settings {
+        client: Client {
+            key_is_mandatory: switch
+                || client.enforce_auth_on_inference == Some(true)
+                || client.enforce_governance_header == Some(true),
+            admission: match client.budget_admission {
+                Some(AdmissionFile::PostPaid) => BudgetAdmission::PostPaid,
+                Some(AdmissionFile::Reserved) | None => BudgetAdmission::Reserved,
+            },
+            unpriced_allowed: matches!(client.unpriced_models, Some(UnpricedFile::Allow)),
+            max_body_bytes: client.max_request_body_size_mb.unwrap_or(MAX_BODY_MB) << 20,
+        },
+        providers,
+        admin,
+        pricing: pricing(file.framework.pricing, overrides)?,
+        declared,
+        database,
+        durability: match client.durability {
+            Some(DurabilityFile::PowerLoss) => Durability::PowerLoss,
+            Some(DurabilityFile::Process) | None => Durability::Process,
+        },
+    })
+}
+
+/// Whether the governance plugin makes the key mandatory.
+fn plugins(plugins: Vec<PluginFile>) -> Result<bool, Invalid> {
+    let mut mandatory = false;
+    for (index, plugin) in plugins.into_iter().enumerate() {
+        let at = format!("plugins[{index}]");
+        if plugin.name != "governance" {
+            return Err(Invalid::unsupported(format!("{at}.name: the plugin `{}`", plugin.name)));
+        }
+        if !plugin.enabled {
+            return Err(Invalid::new(format!("{at}.enabled"), "governance cannot be switched off"));
+        }
+        mandatory |= plugin.config.is_some_and(|config| config.is_vk_mandatory == Some(true));
+    }
+    Ok(mandatory)
+}
+
+fn database(store: Option<StoreFile>, app_dir: &Path) -> Result<PathBuf, Invalid> {
+    let Some(store) = store else {
+        return Ok(app_dir.join("config.db"));
+    };
+    if !store.enabled {
+        return Err(Invalid::new("config_store.enabled", "spend cannot be kept without a store"));
+    }
+    match store.kind.as_deref() {
+        None | Some("sqlite") => {}
+        Some(other) => return Err(Invalid::unsupported(format!("config_store.type: `{other}`"))),
+    }
+    let path = store.config.and_then(|config| config.path);
+    Ok(app_dir.join(path.as_deref().unwrap_or("config.db")))
+}
+
+fn administrator(at: &str, auth: AuthFile) -> Result<Option<Admin>, Invalid> {
+    if auth.disable_auth_on_inference == Some(false) {
+        let problem = "inference asks for a virtual key and never for the administrator; write true, or leave it out";
+        return Err(Invalid::new(format!("{at}.disable_auth_on_inference"), problem));
+    }
+    if !auth.is_enabled {
+        return Ok(None);
+    }
+    let filled = |field: &str, value: Option<String>| {
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Invalid::new(format!("{at}.{field}"), "is missing or empty"))
+    };
+    Ok(Some(Admin {
+        username: filled("admin_username", auth.admin_username)?,
+        password: filled("admin_password", auth.admin_password)?,
+    }))
+}
+
+fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Invalid> {
+    for (field, url) in [("pricing_url", &file.pricing_url), ("model_parameters_url", &file.model_parameters_url)] {
+        let known = |url: &String| ["file://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        if url.as_ref().is_some_and(|url| !known(url)) {
+            return Err(Invalid::new(format!("framework.pricing.{field}"), "must begin with file://, http:// or https://"));
+        }
+    }
+    if file.pricing_sync_interval == Some(0) {
+        return Err(Invalid::new("framework.pricing.pricing_sync_interval", "must be above 0 (seconds)"));
+    }
+    Ok(Pricing {
+        sheet_url: file.pricing_url,
+        parameters_url: file.model_parameters_url,
+        sync_interval: Duration::from_secs(file.pricing_sync_interval.unwrap_or(SYNC_INTERVAL_SECONDS)),
+        overrides,
+    })
+}
+
+fn pricing_override(at: &str, file: OverrideFile) -> Result<Override, Invalid> {
+    let missing = |field: &str| Invalid::new(format!("{at}.{field}"), "is missing");
+    let key = file.virtual_key_id.map(|id| id.0);
+    let provider = file.provider_id.map(|id| id.0);
+    let scope = match file.scope_kind.as_str() {
+        "global" => OverrideScope::Global,
+        "provider" => OverrideScope::Provider(provider.ok_or_else(|| missing("provider_id"))?),
+        "virtual_key" => OverrideScope::VirtualKey(key.ok_or_else(|| missing("virtual_key_id"))?),
+        "virtual_key_provider" => OverrideScope::VirtualKeyProvider {
+            key: key.ok_or_else(|| missing("virtual_key_id"))?,
+            provider: provider.ok_or_else(|| missing("provider_id"))?,
+        },
+        other => return Err(Invalid::unsupported(format!("{at}.scope_kind: `{other}`"))),
+    };
+    let pattern = match (file.match_type.as_str(), file.pattern.strip_suffix('*')) {
+        ("exact", _) => OverrideMatch::Exact(file.pattern),
+        ("wildcard", Some(prefix)) if !prefix.contains('*') => OverrideMatch::Prefix(prefix.to_owned()),
+        ("wildcard", _) => return Err(Invalid::new(format!("{at}.pattern"), "a wildcard has one `*`, at its end")),
+        (other, _) => return Err(Invalid::new(format!("{at}.match_type"), format!("`{other}` is neither exact nor wildcard"))),
+    };
+    let request_types = file
+        .request_types
+        .iter()
+        .map(|word| {
+            RequestType::from_word(word)
+                .ok_or_else(|| Invalid::unsupported(format!("{at}.request_types: `{word}`")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if request_types.is_empty() {
+        return Err(missing("request_types"));
+    }
+    let patch: PricePatch = match (file.pricing_patch, file.patch) {
+        (Some(text), None) => serde_json::from_str(&text)
+            .map_err(|error| Invalid::new(format!("{at}.pricing_patch"), error.to_string()))?,
+        (None, Some(patch)) => patch,
+        _ => return Err(Invalid::new(at, "has either `pricing_patch` or `patch`")),
+    };
+    Ok(Override { scope, pattern, request_types, patch })
+}

@@ -1,0 +1,23 @@
+//! `config.json`: Bifrost's file, read strictly.
+//!
+//! - [`env`]: `env.NAME` becomes the variable's value
+//! - [`file`]: the file's shape
+//! - [`load`]: from a path to checked settings, with errors that name file, line and field
+//! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
+//! - [`settings`]: the checked form that the rest of the gateway uses
+
+mod env;
+mod file;
+mod governance;
+mod load;
+mod providers;
+mod settings;
+mod types;
+mod unsupported;
+
+pub use load::ConfigError;
+pub(crate) use load::load;
+pub(crate) use settings::{
+    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider, ProviderKey, RequestType, Settings,
+};
+pub(crate) use types::{AllowList, ConfigId, Weight};

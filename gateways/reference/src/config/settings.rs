@@ -1,0 +1,174 @@
+//! The checked form of the configuration.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::types::{AllowList, Weight};
+use crate::ledger::BudgetAdmission;
+use crate::money::Usd;
+use crate::store::{Declared, Durability};
+
+/// Everything that `config.json` says, checked.
+pub(crate) struct Settings {
+    pub(crate) client: Client,
+    pub(crate) providers: Providers,
+    /// Administrator's credentials; without them the management API is closed.
+    pub(crate) admin: Option<Admin>,
+    pub(crate) pricing: Pricing,
+    /// Keys, budgets and limits of the file.
+    pub(crate) declared: Declared,
+    pub(crate) database: PathBuf,
+    pub(crate) durability: Durability,
+}
+
+/// The providers in the file's order.
+pub(crate) type Providers = IndexMap<Arc<str>, Arc<Provider>>;
+
+/// `client` and the plugin's switch.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// Whether a request without a virtual key is refused.
+    pub(crate) key_is_mandatory: bool,
+    pub(crate) admission: BudgetAdmission,
+    /// Whether a model without a price may be used under a budget, at no cost.
+    pub(crate) unpriced_allowed: bool,
+    pub(crate) max_body_bytes: usize,
+}
+
+/// The administrator.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+/// Whose protocol a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiBase {
+    OpenAi,
+    Anthropic,
+}
+
+/// A provider.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    pub(crate) name: Arc<str>,
+    pub(crate) api: ApiBase,
+    /// Without a trailing slash.
+    pub(crate) base_url: String,
+    pub(crate) keys: Vec<ProviderKey>,
+    pub(crate) is_keyless: bool,
+    /// Until the whole answer, or a stream's first byte.
+    pub(crate) request_timeout: Duration,
+    /// Between two pieces of a stream.
+    pub(crate) stream_idle_timeout: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) backoff_initial: Duration,
+    pub(crate) backoff_max: Duration,
+}
+
+impl Provider {
+    /// Whether some key of it may be used for `model`.
+    pub(crate) fn serves(&self, model: &str) -> bool {
+        self.is_keyless || self.keys.iter().any(|key| key.allows(model))
+    }
+}
+
+/// A credential for a provider.
+#[derive(Clone)]
+pub(crate) struct ProviderKey {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) weight: Weight,
+    pub(crate) models: AllowList,
+    pub(crate) blacklisted_models: Vec<String>,
+}
+
+impl ProviderKey {
+    pub(crate) fn allows(&self, model: &str) -> bool {
+        self.models.allows(model) && !self.blacklisted_models.iter().any(|name| name == model)
+    }
+}
+
+/// Where prices come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pricing {
+    pub(crate) sheet_url: Option<String>,
+    pub(crate) parameters_url: Option<String>,
+    pub(crate) sync_interval: Duration,
+    pub(crate) overrides: Vec<Override>,
+}
+
+/// A price that an administrator sets.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) scope: OverrideScope,
+    pub(crate) pattern: OverrideMatch,
+    pub(crate) request_types: Vec<RequestType>,
+    pub(crate) patch: PricePatch,
+}
+
+/// For whom an override holds; the later, the more specific.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OverrideScope {
+    Global,
+    Provider(String),
+    VirtualKey(String),
+    VirtualKeyProvider { key: String, provider: String },
+}
+
+/// For which models an override holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OverrideMatch {
+    Exact(String),
+    /// Every model whose name begins so.
+    Prefix(String),
+}
+
+/// The prices that an override or a price sheet states, in dollars for each token.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PricePatch {
+    pub(crate) input_cost_per_token: Option<Usd>,
+    pub(crate) output_cost_per_token: Option<Usd>,
+    pub(crate) cache_read_input_token_cost: Option<Usd>,
+    pub(crate) cache_creation_input_token_cost: Option<Usd>,
+    pub(crate) output_cost_per_reasoning_token: Option<Usd>,
+}
+
+/// What kind of request it is, in Bifrost's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RequestType {
+    ChatCompletion,
+    TextCompletion,
+    Responses,
+    Embedding,
+}
+
+impl RequestType {
+    /// The word in `request_types`; that of a stream means its twin without.
+    pub(crate) fn from_word(word: &str) -> Option<RequestType> {
+        let words = HashMap::from([
+            ("chat_completion", RequestType::ChatCompletion),
+            ("text_completion", RequestType::TextCompletion),
+            ("responses", RequestType::Responses),
+            ("embedding", RequestType::Embedding),
+        ]);
+        words.get(word.strip_suffix("_stream").unwrap_or(word)).copied()
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            RequestType::ChatCompletion => "chat_completion",
+            RequestType::TextCompletion => "text_completion",
+            RequestType::Responses => "responses",
+            RequestType::Embedding => "embedding",
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Values that the file and the management API share.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Which names are allowed: none, some, or `["*"]` for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AllowList {
+    All,
+    Only(Vec<String>),
+}
+
+impl AllowList {
+    /// Nothing is allowed.
+    pub(crate) const NONE: AllowList = AllowList::Only(Vec::new());
+
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        match self {
+            AllowList::All => true,
+            AllowList::Only(names) => names.iter().any(|allowed| allowed == name),
+        }
+    }
+
+    /// The names, unless all are allowed.
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        match self {
+            AllowList::All => None,
+            AllowList::Only(names) => Some(names),
+        }
+    }
+
+    /// An empty list in a file of `version: 1` allows all.
+    pub(crate) fn empty_means_all(self) -> AllowList {
+        if self == AllowList::NONE { AllowList::All } else { self }
+    }
+}
+
+impl<'de> Deserialize<'de> for AllowList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        if names == ["*"] {
+            return Ok(AllowList::All);
+        }
+        if names.iter().any(|name| name == "*") {
+            return Err(D::Error::custom("\"*\" cannot stand beside other names"));
+        }
+        for (at, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                return Err(D::Error::custom("an empty name"));
+            }
+            if names.iter().take(at).any(|earlier| earlier == name) {
+                return Err(D::Error::custom(format_args!("\"{name}\" stands there twice")));
+            }
+        }
+        Ok(AllowList::Only(names))
+    }
+}
+
+impl Serialize for AllowList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            AllowList::All => ["*"].serialize(serializer),
+            AllowList::Only(names) => names.serialize(serializer),
+        }
+    }
+}
+
+/// An entity's id. Bifrost numbers provider configurations and names the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConfigId(pub(crate) String);
+
+impl fmt::Display for ConfigId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConfigId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = ConfigId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id: a text or a whole number")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<ConfigId, E> {
+                Ok(ConfigId(number.to_string()))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ConfigId, E> {
+                if text.is_empty() {
+                    return Err(E::custom("an id cannot be empty"));
+                }
+                Ok(ConfigId(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// How often one of several is chosen, in millionths, relative to the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Weight(u64);
+
+impl Weight {
+    pub(crate) const ONE: Weight = Weight(1_000_000);
+
+    pub(crate) const fn millionths(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        // A weight has the form of an amount of money: an exact, positive decimal.
+        let weight: crate::money::Usd = raw
+            .get()
+            .parse()
+            .map_err(|_| D::Error::custom(format_args!("{raw} is not a weight")))?;
+        let millionths = u64::try_from(weight.pico() / 1_000_000).ok();
+        millionths
+            .filter(|_| weight.pico() % 1_000_000 == 0)
+            .map(Weight)
+            .ok_or_else(|| D::Error::custom(format_args!("{raw} is not a weight: at least 0, at most 6 decimal places")))
+    }
+}
+
+impl Serialize for Weight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let pico = i64::try_from(self.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        RawValue::from_string(crate::money::Usd::from_pico(pico).to_string())
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn an_empty_list_allows_nothing_and_a_star_allows_all() {
+        let none: AllowList = serde_json::from_str("[]").unwrap();
+        let all: AllowList = serde_json::from_str(r#"["*"]"#).unwrap();
+        assert!(!none.allows("mock-1"));
+        assert!(all.allows("mock-1"));
+    }
+
+    #[test]
+    fn a_star_beside_names_and_a_name_twice_are_refused() {
+        for text in [r#"["*","a"]"#, r#"["a","a"]"#, r#"[""]"#, r#""*""#] {
+            assert!(serde_json::from_str::<AllowList>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_weight_is_exact() {
+        let weight: Weight = serde_json::from_str("0.7").unwrap();
+        assert_eq!(weight.millionths(), 700_000);
+        assert_eq!(serde_json::to_string(&weight).unwrap(), "0.7");
+        assert!(serde_json::from_str::<Weight>("-1").is_err());
+        assert!(serde_json::from_str::<Weight>("0.0000001").is_err());
+    }
+}

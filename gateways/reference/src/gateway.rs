@@ -1,0 +1,102 @@
+//! The running gateway: everything that a request needs, in one place.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use crate::books::Books;
+use crate::clock::Clock;
+use crate::config::{Admin, Client, Provider};
+use crate::ledger::Spent;
+use crate::policy::KeyRing;
+use crate::pricing::Catalog;
+use crate::routing::Dice;
+use crate::upstream::Upstream;
+
+/// The running gateway.
+pub(crate) struct Gateway {
+    pub(crate) client: Client,
+    pub(crate) providers: indexmap::IndexMap<Arc<str>, Arc<Provider>>,
+    pub(crate) admin: Option<Admin>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) dice: Dice,
+    pub(crate) upstream: Upstream,
+    pub(crate) inflight: Inflight,
+    /// Whether `/api/test/clock` is there.
+    pub(crate) has_test_clock: bool,
+    pub(crate) key_ring: RwLock<KeyRing>,
+    pub(crate) catalog: RwLock<Arc<Catalog>>,
+    pub(crate) last_spent: LastSpent,
+    /// One administrator's change at a time, from its check to its confirmation.
+    pub(crate) editing: tokio::sync::Mutex<()>,
+}
+
+impl Gateway {
+    /// The virtual keys as they are now.
+    pub(crate) fn keys(&self) -> RwLockReadGuard<'_, KeyRing> {
+        self.key_ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The virtual keys, to change them.
+    pub(crate) fn keys_mut(&self) -> RwLockWriteGuard<'_, KeyRing> {
+        self.key_ring.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The prices as they are now; a request keeps them until it is settled.
+    pub(crate) fn prices(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_prices(&self, catalog: Catalog) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+}
+
+/// What each model cost last, for requests whose output nothing bounds.
+#[derive(Debug, Default)]
+pub(crate) struct LastSpent(Mutex<HashMap<(Arc<str>, String), Spent>>);
+
+impl LastSpent {
+    pub(crate) fn get(&self, provider: &Arc<str>, model: &str) -> Option<Spent> {
+        let spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.get(&(Arc::clone(provider), model.to_owned())).copied()
+    }
+
+    pub(crate) fn set(&self, provider: &Arc<str>, model: &str, last: Spent) {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.insert((Arc::clone(provider), model.to_owned()), last);
+    }
+}
+
+/// Counts the requests on their way, so that a stop can wait for them.
+#[derive(Debug)]
+pub(crate) struct Inflight(watch::Sender<usize>);
+
+/// One request on its way.
+#[derive(Debug)]
+pub(crate) struct InflightGuard(watch::Sender<usize>);
+
+impl Inflight {
+    pub(crate) fn new() -> Inflight {
+        Inflight(watch::Sender::new(0))
+    }
+
+    pub(crate) fn enter(&self) -> InflightGuard {
+        self.0.send_modify(|count| *count += 1);
+        InflightGuard(self.0.clone())
+    }
+
+    /// Waits until no request is on its way.
+    pub(crate) async fn none(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for InflightGuard {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}

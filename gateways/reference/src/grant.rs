@@ -1,0 +1,28 @@
+//! A grant: that a virtual key may use a provider, for which models, with which of
+//! the provider's keys, and how often. Bifrost calls it a provider configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{AllowList, Weight};
+
+/// One entry of a virtual key's `provider_configs`, without budgets and limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) id: String,
+    pub(crate) provider: String,
+    /// Without a weight it is used only when a request names the provider.
+    pub(crate) weight: Option<Weight>,
+    pub(crate) allowed_models: AllowList,
+    pub(crate) blacklisted_models: Vec<String>,
+    /// Ids or names of the provider's keys.
+    pub(crate) key_ids: AllowList,
+}
+
+impl Grant {
+    /// Whether the virtual key may use `model` here. A blocked name wins, in
+    /// whatever case it is written.
+    pub(crate) fn allows(&self, model: &str) -> bool {
+        self.allowed_models.allows(model)
+            && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
+    }
+}

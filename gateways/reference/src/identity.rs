@@ -1,0 +1,166 @@
+//! Who is asking: the virtual key of a request, found by the SHA-256 of its value.
+
+use axum::http::{HeaderMap, HeaderName, header};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+/// The headers whose whole value is a key.
+static PLAIN: [HeaderName; 3] = [
+    HeaderName::from_static("x-bf-vk"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+const PREFIX: &str = "sk-bf-";
+/// How much of a value people may see.
+const HINT_CHARS: usize = 10;
+
+/// The SHA-256 of a key's value. The value itself is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    pub(crate) fn of(value: &str) -> KeyHash {
+        KeyHash(Sha256::digest(value.as_bytes()).into())
+    }
+
+    /// Compares in a time that does not depend on where the two differ.
+    pub(crate) fn is(&self, other: &KeyHash) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    pub(crate) fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+
+    pub(crate) fn from_hex(text: &str) -> Option<KeyHash> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+        }
+        Some(KeyHash(bytes))
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// A new value, as Bifrost makes them.
+pub(crate) fn generate() -> String {
+    format!("{PREFIX}{}", Uuid::new_v4())
+}
+
+/// The beginning of a value; never more than a third of it.
+pub(crate) fn hint(value: &str) -> String {
+    let shown: String = value.chars().take(HINT_CHARS.min(value.chars().count() / 3)).collect();
+    format!("{shown}…")
+}
+
+/// The key that a request brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presented {
+    None,
+    Key(KeyHash),
+    /// Two different keys in one request.
+    Conflict,
+}
+
+/// Reads the key from `x-bf-vk`, `Authorization: Bearer`, `x-api-key` and
+/// `x-goog-api-key`. An empty header brings no key.
+pub(crate) fn presented(headers: &HeaderMap) -> Presented {
+    let plain = PLAIN
+        .iter()
+        .flat_map(|name| headers.get_all(name))
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let bearer = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter_map(|value| bearer(&String::from_utf8_lossy(value.as_bytes())));
+    let mut found = Presented::None;
+    for value in plain.chain(bearer) {
+        let value = value.trim();
+        if value.is_empty() {
+            continue;
+        }
+        let hash = KeyHash::of(value);
+        found = match found {
+            Presented::None => Presented::Key(hash),
+            Presented::Key(other) if other == hash => found,
+            Presented::Key(_) | Presented::Conflict => return Presented::Conflict,
+        };
+    }
+    found
+}
+
+fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_literal_key_counts_in_every_header() {
+        let expected = Presented::Key(KeyHash::of("sk-proxy"));
+        for pair in [
+            ("x-bf-vk", "sk-proxy"),
+            ("authorization", "Bearer sk-proxy"),
+            ("authorization", "bearer sk-proxy"),
+            ("x-api-key", "sk-proxy"),
+            ("x-goog-api-key", "sk-proxy"),
+        ] {
+            assert_eq!(presented(&headers(&[pair])), expected, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_key_twice_is_one_and_two_keys_conflict() {
+        let same = [("x-bf-vk", "a"), ("authorization", "Bearer a")];
+        assert_eq!(presented(&headers(&same)), Presented::Key(KeyHash::of("a")));
+        let two = [("x-bf-vk", "a"), ("x-api-key", "b")];
+        assert_eq!(presented(&headers(&two)), Presented::Conflict);
+        let repeated = [("x-bf-vk", "a"), ("x-bf-vk", "b")];
+        assert_eq!(presented(&headers(&repeated)), Presented::Conflict);
+    }
+
+    #[test]
+    fn an_empty_header_and_another_scheme_bring_no_key() {
+        for pair in [("x-bf-vk", ""), ("authorization", "Bearer "), ("authorization", "Basic YTpi"), ("api-key", "a")] {
+            assert_eq!(presented(&headers(&[pair])), Presented::None, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_survives_its_hexadecimal_form() {
+        let hash = KeyHash::of("sk-proxy");
+        assert_eq!(KeyHash::from_hex(&hash.to_hex()), Some(hash));
+        assert_eq!(KeyHash::from_hex("zz"), None);
+    }
+
+    #[test]
+    fn a_hint_shows_a_third_of_a_value_at_most() {
+        assert_eq!(hint("sk-proxy"), "sk…");
+        assert_eq!(hint("sk-bf-00000000-0000-0000-0000-000000000001"), "sk-bf-0000…");
+    }
+}

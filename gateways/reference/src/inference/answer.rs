@@ -1,0 +1,124 @@
+//! Answers with the headers that the gateway adds.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+
+use crate::errors::{About, Problem, Wording};
+use crate::gateway::Gateway;
+use crate::ledger::{Amount, Measure, MeterId};
+use crate::routing::Candidate;
+use crate::upstream::Failure;
+
+/// Who served, and what is left of the limits that the request counted against.
+pub(super) fn add_headers(
+    response: &mut Response,
+    gateway: &Gateway,
+    candidate: &Candidate,
+    meters: &[MeterId],
+    index: usize,
+) {
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    };
+    add(HeaderName::from_static("x-bifrost-provider"), &candidate.provider.name);
+    add(HeaderName::from_static("x-bifrost-resolved-model"), &candidate.model);
+    if index > 0 {
+        add(HeaderName::from_static("x-bifrost-fallback-index"), &index.to_string());
+    }
+    let now = gateway.books.now();
+    for (measure, limit, remaining, reset) in [
+        (
+            Measure::Requests,
+            HeaderName::from_static("x-ratelimit-limit-requests"),
+            HeaderName::from_static("x-ratelimit-remaining-requests"),
+            HeaderName::from_static("x-ratelimit-reset-requests"),
+        ),
+        (
+            Measure::Tokens,
+            HeaderName::from_static("x-ratelimit-limit-tokens"),
+            HeaderName::from_static("x-ratelimit-remaining-tokens"),
+            HeaderName::from_static("x-ratelimit-reset-tokens"),
+        ),
+    ] {
+        let touched = meters.iter().filter(|id| id.measure() == measure);
+        let left = |used: Amount, held: Amount, limit: Amount| limit.minus(used.plus(held));
+        // Of several, the one that runs out first.
+        let tightest = gateway
+            .books
+            .meters(touched)
+            .into_iter()
+            .map(|(_, meter)| (left(meter.used_at(now), meter.held, meter.limit), meter))
+            .min_by_key(|(left, _)| *left);
+        if let Some((left, meter)) = tightest {
+            add(limit, &measure.show(meter.limit));
+            add(remaining, &measure.show(left));
+            let seconds = meter.window_at(now).ends().seconds_from(now);
+            add(reset, &format!("{seconds}s"));
+        }
+    }
+}
+
+/// A provider's failure as the caller is told: the provider's own answer where it
+/// is in the caller's protocol, else its message in the caller's wording.
+pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Response {
+    let provider = &about.provider;
+    let problem = |status, kind, message| {
+        Problem::failure(status, kind, message).render(wording, about)
+    };
+    match failure {
+        Failure::Unreachable(cause) => problem(
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            format!("the provider '{provider}' cannot be reached: {cause}"),
+        ),
+        Failure::Reset(cause) => problem(
+            StatusCode::BAD_GATEWAY,
+            "upstream_reset",
+            format!("the provider '{provider}' closed the connection: {cause}"),
+        ),
+        Failure::Broken(cause) => problem(
+            StatusCode::BAD_GATEWAY,
+            "upstream_broken",
+            format!("the answer of the provider '{provider}' broke off: {cause}"),
+        ),
+        Failure::Timeout { .. } => problem(
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            format!("the provider '{provider}' did not answer in time"),
+        ),
+        Failure::Status { status, content_type, retry_after, body } => {
+            let parsed: Option<Value> = serde_json::from_slice(body).ok();
+            let mut response = match parsed.filter(|body| is_worded(body, wording)) {
+                Some(_) => {
+                    let mut response = (*status, body.clone()).into_response();
+                    if let Some(content_type) = content_type {
+                        response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+                    }
+                    response
+                }
+                None => Problem::failure(*status, "upstream_error", message(body, *status)).render(wording, about),
+            };
+            if let Some(retry_after) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
+            }
+            response
+        }
+    }
+}
+
+/// Whether an error body is in the caller's own protocol.
+fn is_worded(body: &Value, wording: Wording) -> bool {
+    let is_anthropic = body.get("type").and_then(Value::as_str) == Some("error");
+    body.get("error").is_some() && is_anthropic == (wording == Wording::Anthropic)
+}
+
+fn message(body: &[u8], status: StatusCode) -> String {
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| format!("the provider answered with {status}"))
+}

@@ -1,0 +1,255 @@
+//! One provider's turn: admitted, held, called, charged.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::answer;
+use super::request::{Request, Route, Service};
+use crate::books::{Held, HoldError};
+use crate::config::RequestType;
+use crate::errors::{About, Problem, Wording};
+use crate::gateway::Gateway;
+use crate::ledger::{Claim, Measure, Spent};
+use crate::policy::VirtualKey;
+use crate::pricing::{Price, PriceQuestion};
+use crate::routing::Candidate;
+use crate::stream::relay::{self, Framing};
+use crate::translate;
+use crate::upstream::{Answer, Call, Failure};
+use crate::usage::Usage;
+
+/// What is held for output where nothing bounds it and the model is new.
+const UNKNOWN_OUTPUT_TOKENS: u64 = 4_096;
+
+/// Why a provider's turn did not serve the request.
+#[derive(Debug)]
+pub(super) enum AttemptError {
+    /// The gateway refused; the provider was not called, or its answer was no use.
+    Refused(Problem),
+    /// The provider failed.
+    Upstream(Failure),
+}
+
+impl AttemptError {
+    /// The word in `x-gateway-attempts`.
+    pub(super) fn word(&self) -> String {
+        match self {
+            AttemptError::Refused(problem) => problem.kind.to_string(),
+            AttemptError::Upstream(failure) => failure.word(),
+        }
+    }
+
+    pub(super) fn render(&self, wording: Wording, about: &About) -> Response {
+        match self {
+            AttemptError::Refused(problem) => problem.render(wording, about),
+            AttemptError::Upstream(failure) => answer::failed(failure, wording, about),
+        }
+    }
+}
+
+/// What a request is charged by: the price when it was admitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Tariff {
+    pub(crate) price: Price,
+    pub(crate) provider: Arc<str>,
+    pub(crate) model: String,
+}
+
+impl Tariff {
+    pub(crate) fn spent(&self, usage: &Usage) -> Spent {
+        Spent { cost: self.price.cost(usage), tokens: usage.total() }
+    }
+}
+
+/// Gives one provider its turn.
+pub(super) async fn attempt(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    key: Option<&Arc<VirtualKey>>,
+    candidate: Candidate,
+    headers: &HeaderMap,
+    index: usize,
+) -> Result<Response, AttemptError> {
+    let provider = Arc::clone(&candidate.provider);
+    let service = request.route.service(provider.api).ok_or_else(|| {
+        let message = format!("the provider '{}' cannot serve this route", provider.name);
+        AttemptError::Refused(Problem::bad_request(message))
+    })?;
+    let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
+    let (claim, tariff) =
+        claim(gateway, request, key.map(Arc::as_ref), &candidate).map_err(AttemptError::Refused)?;
+    let meters = Arc::clone(&claim.meters);
+    let held = match gateway.books.hold(claim).await {
+        Ok(held) => held,
+        Err(error) => return Err(AttemptError::Refused(not_held(&error, gateway))),
+    };
+    let key_ids = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
+    let call = Call {
+        provider: &provider,
+        path: service.path,
+        model: &candidate.model,
+        body,
+        is_stream: request.is_stream && request.route != Route::Embeddings,
+        headers,
+        key_ids,
+    };
+    let mut response = match gateway.upstream.call(&call, &gateway.dice).await {
+        Err(failure) => {
+            charge_failure(held, &failure, &tariff).await;
+            return Err(AttemptError::Upstream(failure));
+        }
+        Ok(Answer::Whole { content_type, body }) => {
+            let body = whole(gateway, held, &tariff, request, service, &body).await?;
+            let mut response = body.into_response();
+            if let Some(content_type) = content_type {
+                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            }
+            response
+        }
+        Ok(Answer::Stream { first, rest }) => {
+            let framing = Framing {
+                caller: request.route.protocol(),
+                is_translated: service.is_translated,
+                hides_usage_chunk: !request.wants_usage_chunk(),
+                model: candidate.model.clone(),
+                idle: provider.stream_idle_timeout,
+            };
+            relay::start(gateway, held, tariff, framing, first, rest).await.map_err(AttemptError::Upstream)?
+        }
+    };
+    answer::add_headers(&mut response, gateway, &candidate, &meters, index);
+    Ok(response)
+}
+
+fn body_for(request: &Request, service: Service, model: &str) -> Result<Bytes, Problem> {
+    if !service.is_translated {
+        return request.body_for(model);
+    }
+    let chat = translate::messages::to_chat(&request.to_value()?, model)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(chat.to_string().into())
+}
+
+/// The most that the request can cost at this provider, and whose meters it touches.
+fn claim(
+    gateway: &Gateway,
+    request: &Request,
+    key: Option<&VirtualKey>,
+    candidate: &Candidate,
+) -> Result<(Claim, Tariff), Problem> {
+    let (provider, model) = (&candidate.provider.name, &candidate.model);
+    let kind = request.route.request_type();
+    let catalog = gateway.prices();
+    let question =
+        PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, model, kind };
+    let price = catalog.price(question);
+    let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
+    let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
+    if price.is_none() && has_budget && !gateway.client.unpriced_allowed {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "model_unpriced",
+            format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
+        ));
+    }
+    let price = price.unwrap_or_default();
+    let known_output = match kind {
+        RequestType::Embedding => Some(0),
+        _ => request.max_output.or_else(|| catalog.max_output_tokens(provider, model)),
+    };
+    let bound = |output: u64| Spent {
+        cost: price.bound(request.input_bytes, output),
+        tokens: request.input_bytes.saturating_add(output),
+    };
+    let most = match known_output {
+        Some(output) => bound(output),
+        None => gateway
+            .last_spent
+            .get(provider, model)
+            .unwrap_or_else(|| bound(UNKNOWN_OUTPUT_TOKENS)),
+    };
+    let claim = Claim {
+        cost: most.cost,
+        tokens: most.tokens,
+        meters: meters.into(),
+        admission: gateway.client.admission,
+    };
+    let tariff = Tariff { price, provider: Arc::clone(provider), model: model.clone() };
+    Ok((claim, tariff))
+}
+
+fn not_held(error: &HoldError, gateway: &Gateway) -> Problem {
+    match error {
+        HoldError::Refused(refusal) => Problem::from_refusal(refusal, gateway.books.now()),
+        HoldError::NotWritten(error) => Problem::failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "spend_not_recorded",
+            format!("{error}; nothing was sent to a provider"),
+        ),
+    }
+}
+
+/// A failed call costs nothing, unless the provider says what it used, or had begun
+/// to answer with success: then it may have charged anything up to the bound.
+async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff) {
+    let reported = match failure {
+        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| usage_of(&body)),
+        _ => None,
+    };
+    let written = match reported {
+        Some(usage) => held.settle(tariff.spent(&usage)).await,
+        None if failure.had_begun() => {
+            let bound = held.bound();
+            held.settle(bound).await
+        }
+        None => held.release().await,
+    };
+    log(written);
+}
+
+/// Charges a plain answer and gives its body in the caller's protocol.
+async fn whole(
+    gateway: &Gateway,
+    held: Held,
+    tariff: &Tariff,
+    request: &Request,
+    service: Service,
+    body: &Bytes,
+) -> Result<Bytes, AttemptError> {
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    let usage = parsed.as_ref().and_then(usage_of);
+    let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
+    if usage.is_some() {
+        gateway.last_spent.set(&tariff.provider, &tariff.model, spent);
+    }
+    log(held.settle(spent).await);
+    let Some(parsed) = parsed else {
+        let message = "the provider's answer is no JSON".to_owned();
+        return Err(AttemptError::Upstream(Failure::Broken(message)));
+    };
+    if service.is_translated && request.route == Route::Messages {
+        let message = translate::messages::from_chat(&parsed, &request.model);
+        return Ok(message.to_string().into());
+    }
+    Ok(body.clone())
+}
+
+/// The usage of a body in either protocol.
+fn usage_of(body: &Value) -> Option<Usage> {
+    let usage = body.get("usage")?;
+    if body.get("type").and_then(Value::as_str) == Some("message") {
+        return Usage::of_anthropic(usage, None);
+    }
+    Usage::of_openai(usage)
+}
+
+fn log(written: Result<(), crate::store::NotWritten>) {
+    if let Err(error) = written {
+        // The ledger in memory has it; the hold on disk counts as spent after a crash.
+        tracing::error!(%error, "an outcome was not written");
+    }
+}

@@ -1,0 +1,266 @@
+//! The ledger: all meters, and the three things that happen to them.
+
+use std::collections::HashMap;
+
+use crate::clock::Moment;
+
+use super::claim::{BudgetAdmission, Claim, Spent};
+use super::meter::{Measure, Meter, MeterId, MeterState};
+use super::refusal::{Breach, Refusal};
+
+/// Every meter of the gateway.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    meters: HashMap<MeterId, Meter>,
+}
+
+impl Ledger {
+    /// Holds the claim against all its meters, or refuses and changes nothing.
+    ///
+    /// Rate limits are asked before budgets, each in the claim's order. Returned
+    /// are the meters in which a new window began.
+    pub(crate) fn admit(&mut self, claim: &Claim, now: Moment) -> Result<Vec<MeterState>, Refusal> {
+        if let Some(refusal) = self.refusal(claim, now) {
+            return Err(refusal);
+        }
+        let mut rolled = Vec::new();
+        for id in claim.meters.iter() {
+            if let Some(meter) = self.meters.get_mut(id) {
+                if meter.roll(now) {
+                    rolled.push(meter.state(id));
+                }
+                meter.held = meter.held.plus(claim.amount(meter.measure));
+            }
+        }
+        Ok(rolled)
+    }
+
+    /// Replaces the claim's hold by what was spent. Returned are the new states.
+    pub(crate) fn settle(&mut self, claim: &Claim, spent: Spent, now: Moment) -> Vec<MeterState> {
+        let mut states = Vec::with_capacity(claim.meters.len());
+        for id in claim.meters.iter() {
+            if let Some(meter) = self.meters.get_mut(id) {
+                meter.roll(now);
+                meter.held = meter.held.minus(claim.amount(meter.measure));
+                meter.used = meter.used.plus(spent.amount(meter.measure));
+                states.push(meter.state(id));
+            }
+        }
+        states
+    }
+
+    /// Takes the claim's hold back: the request was not served and cost nothing.
+    pub(crate) fn release(&mut self, claim: &Claim) {
+        for id in claim.meters.iter() {
+            if let Some(meter) = self.meters.get_mut(id) {
+                meter.held = meter.held.minus(claim.amount(meter.measure));
+            }
+        }
+    }
+
+    /// Adds a meter, or changes the limit and window of one that is there: what
+    /// was used and what is held stay.
+    pub(crate) fn put(&mut self, id: MeterId, mut meter: Meter) -> &Meter {
+        if let Some(present) = self.meters.get(&id) {
+            meter.used = present.used;
+            meter.held = present.held;
+            meter.window.start = present.window.start;
+        }
+        self.meters.entry(id).insert_entry(meter).into_mut()
+    }
+
+    /// Removes a meter. Requests on their way settle with the others they touch.
+    pub(crate) fn remove(&mut self, id: &MeterId) {
+        self.meters.remove(id);
+    }
+
+    /// The meter as it stands.
+    pub(crate) fn get(&self, id: &MeterId) -> Option<&Meter> {
+        self.meters.get(id)
+    }
+
+    fn refusal(&self, claim: &Claim, now: Moment) -> Option<Refusal> {
+        let breaches = |budget: bool| {
+            claim
+                .meters
+                .iter()
+                .filter(move |id| (id.measure() == Measure::Usd) == budget)
+                .filter_map(|id| self.breach(id, claim, now))
+        };
+        let Some(first) = breaches(false).next() else {
+            return breaches(true).next().map(Refusal::Budget);
+        };
+        let other = breaches(false)
+            .find(|breach| breach.owner == first.owner && breach.measure != first.measure);
+        Some(match (first.measure, other) {
+            (_, None) => Refusal::Limit(first),
+            (Measure::Tokens, Some(requests)) => Refusal::Limits { requests, tokens: first },
+            (_, Some(tokens)) => Refusal::Limits { requests: first, tokens },
+        })
+    }
+
+    fn breach(&self, id: &MeterId, claim: &Claim, now: Moment) -> Option<Breach> {
+        let meter = self.meters.get(id)?;
+        let used = meter.used_at(now);
+        let asked = claim.amount(meter.measure);
+        let promised = used.plus(meter.held);
+        let full = match (meter.measure, claim.admission) {
+            (Measure::Usd, BudgetAdmission::PostPaid) => used >= meter.limit,
+            (Measure::Usd, BudgetAdmission::Reserved) => {
+                used >= meter.limit || promised.plus(asked) > meter.limit
+            }
+            // The request that reaches a token limit is still served, as in Bifrost.
+            (Measure::Requests | Measure::Tokens, _) => promised >= meter.limit,
+        };
+        full.then(|| Breach {
+            measure: meter.measure,
+            owner: meter.owner.clone(),
+            limit: meter.limit,
+            used,
+            held: meter.held,
+            asked,
+            window: meter.window_at(now),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::super::meter::{Amount, Level, Owner};
+    use super::*;
+    use crate::money::Usd;
+    use crate::window::Window;
+
+    const START: Moment = Moment::from_millis(1_000_000);
+
+    fn meter(measure: Measure, level: Level, limit: i64) -> Meter {
+        Meter {
+            measure,
+            owner: Owner { level, entity: "agent".into() },
+            limit: Amount::from_raw(limit),
+            window: Window { start: START, length: "1m".parse().unwrap() },
+            used: Amount::ZERO,
+            held: Amount::ZERO,
+        }
+    }
+
+    fn ledger(meters: &[(&str, Meter)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (id, meter) in meters {
+            ledger.put(MeterId::parse(id).unwrap(), meter.clone());
+        }
+        ledger
+    }
+
+    fn claim(cost: i64, meters: &[&str]) -> Claim {
+        Claim {
+            cost: Usd::from_pico(cost),
+            tokens: 10,
+            meters: meters.iter().map(|id| MeterId::parse(id).unwrap()).collect(),
+            admission: BudgetAdmission::Reserved,
+        }
+    }
+
+    fn spent(cost: i64) -> Spent {
+        Spent { cost: Usd::from_pico(cost), tokens: 10 }
+    }
+
+    fn used(ledger: &Ledger, id: &str) -> i64 {
+        ledger.get(&MeterId::parse(id).unwrap()).unwrap().used.raw()
+    }
+
+    #[test]
+    fn a_budget_admits_exactly_what_fits_and_then_refuses() {
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 500))]);
+        let claim = claim(125, &["budget:b"]);
+        for _ in 0..4 {
+            ledger.admit(&claim, START).unwrap();
+            ledger.settle(&claim, spent(125), START);
+        }
+        let Err(Refusal::Budget(breach)) = ledger.admit(&claim, START) else {
+            panic!("the fifth call was admitted");
+        };
+        assert!(breach.is_spent());
+        assert_eq!(used(&ledger, "budget:b"), 500);
+    }
+
+    #[test]
+    fn what_is_held_counts_until_it_is_released() {
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 200))]);
+        let claim = claim(125, &["budget:b"]);
+        ledger.admit(&claim, START).unwrap();
+        assert!(ledger.admit(&claim, START).is_err());
+        ledger.release(&claim);
+        assert!(ledger.admit(&claim, START).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_by_one_level_holds_nothing_at_another() {
+        let mut ledger = ledger(&[
+            ("budget:wide", meter(Measure::Usd, Level::VirtualKey, 1_000)),
+            ("budget:tight", meter(Measure::Usd, Level::VirtualKeyProvider, 100)),
+        ]);
+        assert!(ledger.admit(&claim(125, &["budget:wide", "budget:tight"]), START).is_err());
+        let wide = ledger.get(&MeterId::parse("budget:wide").unwrap()).unwrap();
+        assert_eq!(wide.held, Amount::ZERO);
+    }
+
+    #[test]
+    fn post_paid_admits_while_the_limit_is_not_spent() {
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 100))]);
+        let claim = Claim { admission: BudgetAdmission::PostPaid, ..claim(125, &["budget:b"]) };
+        ledger.admit(&claim, START).unwrap();
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle(&claim, spent(125), START);
+        assert!(ledger.admit(&claim, START).is_err());
+    }
+
+    #[test]
+    fn both_limits_of_one_owner_are_named_together() {
+        let mut ledger = ledger(&[
+            ("requests:r", meter(Measure::Requests, Level::VirtualKey, 1)),
+            ("tokens:r", meter(Measure::Tokens, Level::VirtualKey, 10)),
+        ]);
+        let claim = claim(0, &["requests:r", "tokens:r"]);
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle(&claim, spent(0), START);
+        assert!(matches!(ledger.admit(&claim, START), Err(Refusal::Limits { .. })));
+    }
+
+    #[test]
+    fn a_new_window_begins_at_the_first_use_after_the_end() {
+        let mut ledger = ledger(&[("requests:r", meter(Measure::Requests, Level::VirtualKey, 1))]);
+        let claim = claim(0, &["requests:r"]);
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle(&claim, spent(0), START);
+        assert!(ledger.admit(&claim, START.after(59_999)).is_err());
+        let later = START.after(90_000);
+        let rolled = ledger.admit(&claim, later).unwrap();
+        assert_eq!(rolled.first().unwrap().window_start, later);
+    }
+
+    #[test]
+    fn a_hold_from_the_last_window_is_charged_to_the_one_in_which_it_settles() {
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 500))]);
+        let claim = claim(125, &["budget:b"]);
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle(&claim, spent(100), START.after(61_000));
+        assert_eq!(used(&ledger, "budget:b"), 100);
+    }
+
+    #[test]
+    fn an_edited_limit_keeps_what_was_used_and_held() {
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 250))]);
+        let claim = claim(125, &["budget:b"]);
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle(&claim, spent(125), START);
+        ledger.admit(&claim, START).unwrap();
+        let raised = ledger.put(
+            MeterId::parse("budget:b").unwrap(),
+            meter(Measure::Usd, Level::VirtualKey, 375),
+        );
+        assert_eq!((raised.used.raw(), raised.held.raw()), (125, 125));
+    }
+}

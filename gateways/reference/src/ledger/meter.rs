@@ -1,0 +1,193 @@
+//! A meter: one budget, one request limit or one token limit, with what was used
+//! in its window and what is held for requests that are still on their way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::money::Usd;
+use crate::window::Window;
+
+/// A quantity in its meter's own unit: pico-dollars, requests or tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Amount(i64);
+
+impl Amount {
+    pub(crate) const ZERO: Amount = Amount(0);
+
+    pub(crate) const fn from_raw(raw: i64) -> Amount {
+        Amount(raw)
+    }
+
+    pub(crate) const fn raw(self) -> i64 {
+        self.0
+    }
+
+    pub(crate) fn of_money(usd: Usd) -> Amount {
+        Amount(usd.pico())
+    }
+
+    pub(crate) fn of_count(count: u64) -> Amount {
+        Amount(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn plus(self, other: Amount) -> Amount {
+        Amount(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, and never less than nothing.
+    pub(crate) fn minus(self, other: Amount) -> Amount {
+        Amount(self.0.saturating_sub(other.0).max(0))
+    }
+}
+
+/// What a meter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Measure {
+    Usd,
+    Requests,
+    Tokens,
+}
+
+impl Measure {
+    /// The word in meter ids and in the database.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Measure::Usd => "budget",
+            Measure::Requests => "requests",
+            Measure::Tokens => "tokens",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Measure> {
+        [Measure::Usd, Measure::Requests, Measure::Tokens]
+            .into_iter()
+            .find(|measure| measure.word() == word)
+    }
+
+    /// `amount` as a caller reads it: dollars for a budget, else a count.
+    pub(crate) fn show(self, amount: Amount) -> String {
+        match self {
+            Measure::Usd => Usd::from_pico(amount.raw()).to_string(),
+            Measure::Requests | Measure::Tokens => amount.raw().to_string(),
+        }
+    }
+}
+
+/// Identifies a meter: its measure and the id of its budget or rate limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MeterId(Arc<str>);
+
+impl MeterId {
+    pub(crate) fn new(measure: Measure, id: &str) -> MeterId {
+        MeterId(format!("{}:{id}", measure.word()).into())
+    }
+
+    /// Reads what [`MeterId::as_str`] gave.
+    pub(crate) fn parse(text: &str) -> Option<MeterId> {
+        let (word, _) = text.split_once(':')?;
+        Measure::from_word(word).map(|_| MeterId(text.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn measure(&self) -> Measure {
+        let word = self.0.split(':').next().unwrap_or_default();
+        // Both constructors check the word.
+        Measure::from_word(word).unwrap_or(Measure::Usd)
+    }
+
+    /// The id of the budget or rate limit, without the measure.
+    pub(crate) fn id(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, id)| id)
+    }
+}
+
+/// At which level a meter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Level {
+    VirtualKeyProvider,
+    VirtualKey,
+}
+
+impl Level {
+    /// The value of `scope` in a refusal, and of `level` in the database.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Level::VirtualKeyProvider => "virtual_key_provider",
+            Level::VirtualKey => "virtual_key",
+        }
+    }
+}
+
+/// Whose meter it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) level: Level,
+    /// The name that a refusal shows: `agent`, or `agent/primary`.
+    pub(crate) entity: Arc<str>,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::VirtualKeyProvider => "provider of virtual key",
+            Level::VirtualKey => "virtual key",
+        };
+        write!(f, "{level} '{}'", self.entity)
+    }
+}
+
+/// A meter and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meter {
+    pub(crate) measure: Measure,
+    pub(crate) owner: Owner,
+    pub(crate) limit: Amount,
+    pub(crate) window: Window,
+    /// What was charged since the window's start.
+    pub(crate) used: Amount,
+    /// What the requests on their way may still cost.
+    pub(crate) held: Amount,
+}
+
+/// What the database keeps of a meter's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MeterState {
+    pub(crate) id: MeterId,
+    pub(crate) used: Amount,
+    pub(crate) window_start: Moment,
+}
+
+impl Meter {
+    /// What is used at `now`: nothing once the window has ended.
+    pub(crate) fn used_at(&self, now: Moment) -> Amount {
+        if self.window.has_ended(now) { Amount::ZERO } else { self.used }
+    }
+
+    /// The window that `now` belongs to; a new one begins at its first use.
+    pub(crate) fn window_at(&self, now: Moment) -> Window {
+        if self.window.has_ended(now) {
+            Window { start: now, length: self.window.length.clone() }
+        } else {
+            self.window.clone()
+        }
+    }
+
+    /// Begins a new window if the present one has ended. Holds stay: they belong
+    /// to requests that will be charged to the window in which they settle.
+    pub(super) fn roll(&mut self, now: Moment) -> bool {
+        let ended = self.window.has_ended(now);
+        if ended {
+            self.window.start = now;
+            self.used = Amount::ZERO;
+        }
+        ended
+    }
+
+    pub(super) fn state(&self, id: &MeterId) -> MeterState {
+        MeterState { id: id.clone(), used: self.used, window_start: self.window.start }
+    }
+}

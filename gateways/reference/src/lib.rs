@@ -1,0 +1,32 @@
+//! A strict AI gateway in the shape of Bifrost: its `config.json`, its routes and
+//! its bodies. `README.md` beside this crate lists each difference with its reason.
+//!
+//! How is a budget decided? [`ledger`], pure functions. What is written to disk, and
+//! when? `store::writer`. Which providers are tried, in which order? [`routing`].
+
+mod admin;
+mod args;
+mod books;
+mod clock;
+mod config;
+mod errors;
+mod gateway;
+mod grant;
+mod identity;
+mod inference;
+mod ledger;
+mod money;
+mod policy;
+mod pricing;
+mod routing;
+mod serve;
+mod server;
+mod store;
+mod stream;
+mod translate;
+mod upstream;
+mod usage;
+mod window;
+
+pub use args::{Args, LogLevel, LogStyle, args_from};
+pub use serve::serve;

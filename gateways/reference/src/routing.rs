@@ -1,0 +1,209 @@
+//! Where a request goes: the providers to try, in order. Pure functions of the
+//! request, the virtual key, the providers and one random number.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indexmap::IndexMap;
+
+use crate::config::{Provider, Weight};
+use crate::policy::VirtualKey;
+
+/// A provider and the model to ask it for.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) model: String,
+}
+
+/// Why a model leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RouteError {
+    /// The virtual key may not use this provider.
+    #[error("Provider '{0}' is not allowed for this virtual key")]
+    ProviderBlocked(String),
+    /// The virtual key may not use any provider.
+    #[error("No provider is allowed for this virtual key")]
+    NoProvider,
+    /// The virtual key may not use this model.
+    #[error("Model '{0}' is not allowed for this virtual key")]
+    ModelBlocked(String),
+    /// No provider's key may be used for it.
+    #[error("no keys found for provider: {provider} and model: {model}")]
+    NoKey { provider: String, model: String },
+    /// Nothing says which provider has the model.
+    #[error("could not auto resolve a provider for the request, please specify a provider explicitly")]
+    Unresolved,
+}
+
+/// The first provider to try or why there is none, and the fallbacks.
+pub(crate) struct Plan {
+    pub(crate) first: Result<Candidate, RouteError>,
+    pub(crate) fallbacks: Vec<Candidate>,
+}
+
+/// Random numbers that follow from a seed: the same seed and the same order of
+/// requests give the same choices.
+#[derive(Debug)]
+pub(crate) struct Dice(AtomicU64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
+        Dice(AtomicU64::new(seed))
+    }
+
+    /// The next number (`SplitMix64`).
+    pub(crate) fn roll(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let state = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Chooses an index by weight. Where nothing weighs anything: the first.
+pub(crate) fn choose(weights: &[Weight], dice: u64) -> usize {
+    let total = weights.iter().fold(0_u64, |sum, weight| sum.saturating_add(weight.millionths()));
+    if total == 0 {
+        return 0;
+    }
+    let mut left = dice % total;
+    for (index, weight) in weights.iter().enumerate() {
+        match left.checked_sub(weight.millionths()) {
+            Some(rest) => left = rest,
+            None => return index,
+        }
+    }
+    0
+}
+
+/// Plans a request for `model` (`name`, or `provider/name`).
+pub(crate) fn plan(
+    model: &str,
+    fallbacks: &[String],
+    key: Option<&VirtualKey>,
+    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+    dice: u64,
+) -> Plan {
+    let mut plan = match split(model, providers) {
+        Some((provider, model)) => {
+            Plan { first: explicit(provider, model, key), fallbacks: Vec::new() }
+        }
+        None => match key {
+            Some(key) => weighted(model, key, providers, dice),
+            None => Plan { first: anyone(model, providers), fallbacks: Vec::new() },
+        },
+    };
+    if !fallbacks.is_empty() {
+        // The caller's own list replaces the key's; what the key does not allow is dropped.
+        plan.fallbacks = fallbacks
+            .iter()
+            .filter_map(|text| split(text, providers))
+            .filter_map(|(provider, model)| explicit(provider, model, key).ok())
+            .collect();
+    }
+    let mut seen: Vec<(Arc<str>, String)> = Vec::new();
+    if let Ok(first) = &plan.first {
+        seen.push((Arc::clone(&first.provider.name), first.model.clone()));
+    }
+    plan.fallbacks.retain(|candidate| {
+        let target = (Arc::clone(&candidate.provider.name), candidate.model.clone());
+        let new = !seen.contains(&target);
+        seen.push(target);
+        new
+    });
+    plan
+}
+
+/// `provider/model`, if the part before the first slash is a provider.
+fn split<'a>(
+    text: &'a str,
+    providers: &'a IndexMap<Arc<str>, Arc<Provider>>,
+) -> Option<(&'a Arc<Provider>, &'a str)> {
+    let (provider, model) = text.split_once('/')?;
+    Some((providers.get(provider)?, model))
+}
+
+fn explicit(
+    provider: &Arc<Provider>,
+    model: &str,
+    key: Option<&VirtualKey>,
+) -> Result<Candidate, RouteError> {
+    if let Some(key) = key {
+        let grant = key.grant(&provider.name);
+        let grant = grant.ok_or_else(|| RouteError::ProviderBlocked(provider.name.to_string()))?;
+        if !grant.grant.allows(model) {
+            return Err(RouteError::ModelBlocked(model.to_owned()));
+        }
+    }
+    if !has_key(provider, model, key) {
+        return Err(RouteError::NoKey { provider: provider.name.to_string(), model: model.to_owned() });
+    }
+    Ok(Candidate { provider: Arc::clone(provider), model: model.to_owned() })
+}
+
+/// Whether a key of the provider may be used for the model and by this virtual key.
+fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>) -> bool {
+    let allowed = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
+    provider.is_keyless
+        || provider.keys.iter().any(|own| {
+            own.allows(model)
+                && allowed.is_none_or(|ids| ids.allows(&own.id) || ids.allows(&own.name))
+        })
+}
+
+/// Without a virtual key: the first provider of the file that has the model.
+fn anyone(
+    model: &str,
+    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+) -> Result<Candidate, RouteError> {
+    providers
+        .values()
+        .find(|provider| provider.serves(model))
+        .map(|provider| Candidate { provider: Arc::clone(provider), model: model.to_owned() })
+        .ok_or(RouteError::Unresolved)
+}
+
+/// One grant by weight, then the rest by descending weight, then by the file's order.
+fn weighted(
+    model: &str,
+    key: &VirtualKey,
+    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+    dice: u64,
+) -> Plan {
+    if key.grants.is_empty() {
+        return Plan { first: Err(RouteError::NoProvider), fallbacks: Vec::new() };
+    }
+    let allowed: Vec<_> = key
+        .grants
+        .iter()
+        .map(|policy| &policy.grant)
+        .filter(|grant| grant.allows(model))
+        .filter_map(|grant| Some((providers.get(grant.provider.as_str())?, grant)))
+        .collect();
+    if allowed.is_empty() {
+        let first = Err(RouteError::ModelBlocked(model.to_owned()));
+        return Plan { first, fallbacks: Vec::new() };
+    }
+    let mut usable: Vec<_> = allowed
+        .iter()
+        .filter(|(provider, _)| has_key(provider, model, Some(key)))
+        .filter_map(|(provider, grant)| {
+            let candidate = Candidate { provider: Arc::clone(provider), model: model.to_owned() };
+            Some((grant.weight?, candidate))
+        })
+        .collect();
+    if usable.is_empty() {
+        return Plan { first: Err(RouteError::Unresolved), fallbacks: Vec::new() };
+    }
+    // A stable sort: equal weights stay in the file's order.
+    usable.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let weights: Vec<Weight> = usable.iter().map(|(weight, _)| *weight).collect();
+    let (_, first) = usable.remove(choose(&weights, dice));
+    Plan { first: Ok(first), fallbacks: usable.into_iter().map(|(_, candidate)| candidate).collect() }
+}
+
+#[cfg(test)]
+#[path = "routing_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! From the command line to a gateway that serves, and to its end.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::args::{Args, LogLevel, LogStyle};
+use crate::books::Books;
+use crate::clock::Clock;
+use crate::config::{self, ConfigError, Pricing, Settings};
+use crate::gateway::{Gateway, Inflight, LastSpent};
+use crate::policy::{self, UnreadableKey};
+use crate::pricing::{Catalog, PricingError};
+use crate::routing::Dice;
+use crate::server;
+use crate::store::{
+    Batch, FolderLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge,
+};
+use crate::upstream::Upstream;
+
+/// Why the gateway could not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("there is no application folder; name one with --app-dir")]
+    NoFolder,
+    #[error("`{0}` is no address to listen on")]
+    Address(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    #[error(transparent)]
+    Key(#[from] UnreadableKey),
+    #[error(transparent)]
+    Pricing(#[from] PricingError),
+    #[error("cannot prepare connections to providers: {0}")]
+    Client(reqwest::Error),
+    #[error("cannot write generated keys to {}: {}", .0.display(), .1)]
+    Generated(PathBuf, std::io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+    #[error("the server failed: {0}")]
+    Server(std::io::Error),
+    #[error("the database was not closed properly")]
+    Close,
+}
+
+/// Runs the gateway until SIGTERM or SIGINT. What prevents a start is one line on
+/// stderr and an exit code that is not 0.
+pub async fn serve(args: Args) -> ExitCode {
+    begin_logging(&args);
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do where stderr is closed.
+            let _ = writeln!(std::io::stderr(), "probity-reference: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), ServeError> {
+    // From here on a signal ends the process in order.
+    let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    // Another user of this process may have installed a provider; either does.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = args.folder().ok_or(ServeError::NoFolder)?;
+    let host = args.address().ok_or_else(|| ServeError::Address(args.host.clone()))?;
+    let settings = config::load(&folder, |name| std::env::var(name).ok())?;
+    let _lock = FolderLock::take(&folder)?;
+    let address = SocketAddr::new(host, args.port);
+    let listen = |error| ServeError::Listen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let pricing = settings.pricing.clone();
+    let (gateway, writing) = build(settings, &args, &folder).await?;
+    let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway), pricing));
+    announce(address);
+    let outcome = server::run(listener, Arc::clone(&gateway), stop(terminate, interrupt)).await;
+    refresh.abort();
+    // The task holds the gateway until it is gone.
+    let _ = refresh.await;
+    drop(gateway);
+    // The last writer is gone; what it was given is written.
+    let closing = tokio::time::timeout(server::DRAIN, writing).await;
+    outcome.map_err(ServeError::Server)?;
+    match closing {
+        Ok(Ok(closed)) => Ok(closed?),
+        // A request that outlived the deadline still holds the writer: its hold is
+        // on disk and counts as spent.
+        Err(_) => Ok(()),
+        Ok(Err(_)) => Err(ServeError::Close),
+    }
+}
+
+type Writing = JoinHandle<Result<(), StoreError>>;
+
+async fn build(
+    settings: Settings,
+    args: &Args,
+    folder: &Path,
+) -> Result<(Arc<Gateway>, Writing), ServeError> {
+    let upstream = Upstream::new().map_err(ServeError::Client)?;
+    let catalog = load_prices(&settings.pricing, &upstream).await?;
+    let clock = Arc::new(Clock::default());
+    let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
+    let saved = store.load().await?;
+    let closed = saved.holds.iter().map(|hold| hold.id).collect();
+    let merged = merge(settings.declared, saved, clock.now())?;
+    write_generated(folder, &merged.generated)?;
+    let batch = Batch { closed, changes: merged.changes, ..Batch::default() };
+    store.commit(&batch).await?;
+    let (keys, ledger) = policy::build(merged.keys, merged.meters)?;
+    let (writer, writing) = Writer::start(Box::new(store));
+    let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let gateway = Gateway {
+        client: settings.client,
+        providers: settings.providers,
+        admin: settings.admin,
+        books: Arc::new(Books::new(ledger, writer, Arc::clone(&clock))),
+        clock,
+        dice: Dice::new(seed),
+        upstream,
+        inflight: Inflight::new(),
+        has_test_clock: args.test_clock,
+        key_ring: RwLock::new(keys),
+        catalog: RwLock::new(Arc::new(catalog)),
+        last_spent: LastSpent::default(),
+        editing: tokio::sync::Mutex::new(()),
+    };
+    Ok((Arc::new(gateway), writing))
+}
+
+async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Catalog, ServeError> {
+    let url = pricing.sheet_url.as_deref().or(pricing.parameters_url.as_deref());
+    let client = upstream.client(url.unwrap_or("http://127.0.0.1")).map_err(ServeError::Client)?;
+    Ok(Catalog::load(pricing, client).await?)
+}
+
+/// Reads the price sheet again and again. Where that fails, prices stay as they are.
+async fn refresh_prices(gateway: Arc<Gateway>, pricing: Pricing) {
+    if pricing.sheet_url.is_none() && pricing.parameters_url.is_none() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(pricing.sync_interval).await;
+        match load_prices(&pricing, &gateway.upstream).await {
+            Ok(catalog) => gateway.set_prices(catalog),
+            Err(error) => tracing::warn!(%error, "prices were not refreshed"),
+        }
+    }
+}
+
+/// Keys without a value in the file get one; it is shown once, in a file that only
+/// the owner can read, and kept as a hash.
+fn write_generated(folder: &Path, generated: &[(String, String)]) -> Result<(), ServeError> {
+    if generated.is_empty() {
+        return Ok(());
+    }
+    let path = folder.join("generated-keys.json");
+    let failed = |error| ServeError::Generated(path.clone(), error);
+    let mut values: serde_json::Map<String, serde_json::Value> = std::fs::read_to_string(&path)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    for (name, value) in generated {
+        values.insert(name.clone(), value.as_str().into());
+    }
+    let text = format!("{:#}\n", serde_json::Value::Object(values));
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.create(true).truncate(true).write(true).open(&path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    tracing::info!(path = %path.display(), "values were generated for virtual keys");
+    Ok(())
+}
+
+/// Says on stdout where the gateway listens: it is ready.
+fn announce(address: SocketAddr) {
+    let mut stdout = std::io::stdout();
+    // Nobody has to listen.
+    let _ = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+}
+
+async fn stop(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn begin_logging(args: &Args) {
+    let level = match args.log_level {
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    // Where a subscriber is installed already, its owner decides.
+    let _ = match args.log_style {
+        LogStyle::Json => builder.json().try_init(),
+        LogStyle::Pretty => builder.try_init(),
+    };
+}

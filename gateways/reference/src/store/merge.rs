@@ -1,0 +1,391 @@
+//! Which wins at a start, `config.json` or the database.
+//!
+//! An entity of the file that changed since it was last read (its hash says so)
+//! wins over the database; one that did not leaves the administrators' edits be.
+//! Entities made through the API stay. An entity that has left the file is retired:
+//! a key is no longer valid, a budget no longer counts, but what was spent is kept
+//! for the day it comes back. Usage is never touched.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::rows::{Change, KeyRow, MeterRow, OwnerKey, Saved};
+use crate::clock::Moment;
+use crate::grant::Grant;
+use crate::identity::{self, KeyHash};
+use crate::ledger::{Amount, MeterId};
+use crate::window::ResetDuration;
+
+/// What the file declares.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    pub(crate) keys: Vec<DeclaredKey>,
+    pub(crate) meters: Vec<DeclaredMeter>,
+}
+
+/// A virtual key of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredKey {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) is_active: bool,
+    /// Without one, a value is generated at the first start.
+    pub(crate) value: Option<String>,
+    pub(crate) grants: Vec<Grant>,
+}
+
+/// A budget of the file, or one counter of a rate limit.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredMeter {
+    pub(crate) id: MeterId,
+    pub(crate) owner: OwnerKey,
+    pub(crate) limit: Amount,
+    pub(crate) reset_duration: ResetDuration,
+}
+
+/// The configuration that holds from now on, and what has to be written for it.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) meters: Vec<MeterRow>,
+    pub(crate) changes: Vec<Change>,
+    /// Name and value of each key whose value was generated just now.
+    pub(crate) generated: Vec<(String, String)>,
+}
+
+/// Two keys that cannot both be valid.
+#[derive(Debug, thiserror::Error)]
+#[error("the virtual key '{declared}' of config.json has the same {field} as '{saved}', which was made through the API")]
+pub struct MergeError {
+    declared: String,
+    saved: String,
+    field: &'static str,
+}
+
+/// Brings the file and the database together.
+pub(crate) fn merge(declared: Declared, saved: Saved, now: Moment) -> Result<Merged, MergeError> {
+    let mut merged = Merged::default();
+    keys(declared.keys, saved.keys, now, &mut merged)?;
+    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &mut merged);
+    Ok(merged)
+}
+
+fn keys(
+    declared: Vec<DeclaredKey>,
+    saved: Vec<KeyRow>,
+    now: Moment,
+    merged: &mut Merged,
+) -> Result<(), MergeError> {
+    let mut saved: HashMap<String, KeyRow> =
+        saved.into_iter().map(|row| (row.id.clone(), row)).collect();
+    for key in declared {
+        let hash = key_hash(&key);
+        let row = match saved.remove(&key.id) {
+            Some(row) if row.file_hash.as_ref() == Some(&hash) && !row.retired => row,
+            before => {
+                let row = key_row(key, hash, before, now, &mut merged.generated);
+                merged.changes.push(Change::PutKey(row.clone()));
+                row
+            }
+        };
+        merged.keys.push(row);
+    }
+    let mut rest: Vec<KeyRow> = saved.into_values().collect();
+    rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    let names: HashMap<String, String> =
+        merged.keys.iter().map(|row| (row.name.clone(), row.name.clone())).collect();
+    let values: HashMap<String, String> =
+        merged.keys.iter().map(|row| (row.value_hash.clone(), row.name.clone())).collect();
+    for mut row in rest {
+        if row.retired {
+            continue;
+        }
+        if row.file_hash.is_some() {
+            row.retired = true;
+            merged.changes.push(Change::PutKey(row));
+            continue;
+        }
+        for (field, clash) in [("name", names.get(&row.name)), ("value", values.get(&row.value_hash))] {
+            if let Some(declared) = clash {
+                return Err(MergeError { declared: declared.clone(), saved: row.name, field });
+            }
+        }
+        merged.keys.push(row);
+    }
+    Ok(())
+}
+
+fn key_row(
+    key: DeclaredKey,
+    file_hash: String,
+    before: Option<KeyRow>,
+    now: Moment,
+    generated: &mut Vec<(String, String)>,
+) -> KeyRow {
+    let (value_hash, value_hint) = match (&key.value, &before) {
+        (Some(value), _) => (KeyHash::of(value).to_hex(), identity::hint(value)),
+        // The generated value of an earlier start stays valid.
+        (None, Some(before)) => (before.value_hash.clone(), before.value_hint.clone()),
+        (None, None) => {
+            let value = identity::generate();
+            generated.push((key.name.clone(), value.clone()));
+            (KeyHash::of(&value).to_hex(), identity::hint(&value))
+        }
+    };
+    KeyRow {
+        id: key.id,
+        name: key.name,
+        description: key.description,
+        is_active: key.is_active,
+        value_hash,
+        value_hint,
+        grants: grants_json(&key.grants),
+        file_hash: Some(file_hash),
+        created_at: before.map_or(now, |row| row.created_at),
+        updated_at: now,
+        retired: false,
+    }
+}
+
+fn meters(
+    declared: Vec<DeclaredMeter>,
+    saved: Vec<(MeterRow, bool)>,
+    now: Moment,
+    merged: &mut Merged,
+) {
+    let ids: HashSet<&MeterId> = declared.iter().map(|meter| &meter.id).collect();
+    let mut renamed: HashMap<(OwnerKey, String), MeterId> = saved
+        .iter()
+        .filter(|(row, _)| row.file_hash.is_some() && !ids.contains(&row.id))
+        .map(|(row, _)| (same_place(&row.owner, &row.id, &row.reset_duration), row.id.clone()))
+        .collect();
+    let mut saved: HashMap<MeterId, (MeterRow, bool)> =
+        saved.into_iter().map(|(row, changed)| (row.id.clone(), (row, changed))).collect();
+    for meter in declared {
+        let hash = meter_hash(&meter);
+        let before = saved.remove(&meter.id).or_else(|| {
+            let old = renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
+            merged.changes.push(Change::DeleteMeter(old.clone()));
+            saved.remove(&old)
+        });
+        let (row, changed) = match before {
+            Some((row, charged)) if row.file_hash.as_ref() == Some(&hash) && !row.retired => (row, charged),
+            before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
+        };
+        if changed {
+            merged.changes.push(Change::PutMeter(row.clone()));
+        }
+        merged.meters.push(row);
+    }
+    for (mut row, mut changed) in saved.into_values() {
+        let leaves = row.file_hash.is_some() && !row.retired;
+        row.retired |= leaves;
+        changed |= leaves;
+        if changed {
+            merged.changes.push(Change::PutMeter(row.clone()));
+        }
+        if !row.retired {
+            merged.meters.push(row);
+        }
+    }
+}
+
+fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: Moment) -> MeterRow {
+    let (used, window_start) =
+        before.map_or((Amount::ZERO, now), |row| (row.used, row.window_start));
+    MeterRow {
+        id: meter.id,
+        owner: meter.owner,
+        limit: meter.limit,
+        reset_duration: meter.reset_duration,
+        used,
+        window_start,
+        file_hash: Some(hash),
+        retired: false,
+    }
+}
+
+/// The meters with every leftover hold counted as spent, and whether each changed.
+/// A window that begins in the future (the clock was set back) begins now.
+fn recovered(
+    meters: Vec<MeterRow>,
+    holds: &[super::rows::HoldRow],
+    now: Moment,
+) -> Vec<(MeterRow, bool)> {
+    let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
+    for hold in holds {
+        for id in hold.meters.iter() {
+            let amount = crate::ledger::Spent { cost: hold.cost, tokens: hold.tokens }.amount(id.measure());
+            let sum = extra.entry(id).or_default();
+            *sum = sum.plus(amount);
+        }
+    }
+    meters
+        .into_iter()
+        .map(|mut row| {
+            let ahead = row.window_start > now;
+            if ahead {
+                row.window_start = now;
+            }
+            let lost = extra.get(&row.id).copied().unwrap_or_default();
+            row.used = row.used.plus(lost);
+            (row, ahead || lost > Amount::ZERO)
+        })
+        .collect()
+}
+
+/// Under which a budget whose id changed is found again: its owner, what it
+/// counts, and its window.
+fn same_place(owner: &OwnerKey, id: &MeterId, length: &ResetDuration) -> (OwnerKey, String) {
+    (owner.clone(), format!("{} {}", id.measure().word(), length.millis()))
+}
+
+/// The grants as a store keeps them.
+pub(crate) fn grants_json(grants: &[Grant]) -> String {
+    serde_json::to_string(grants).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn key_hash(key: &DeclaredKey) -> String {
+    let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
+    let active = if key.is_active { "active" } else { "inactive" };
+    file_hash(&[&key.name, &key.description, active, &value, &grants_json(&key.grants)])
+}
+
+fn meter_hash(meter: &DeclaredMeter) -> String {
+    let (level, owner) = meter.owner.parts();
+    let limit = meter.limit.raw().to_string();
+    file_hash(&[level, owner, &limit, meter.reset_duration.text()])
+}
+
+/// A hash by which a changed entity of the file is known at the next start.
+fn file_hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_string());
+        hash.update(":");
+        hash.update(part);
+    }
+    identity::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::rows::{HoldId, HoldRow};
+    use super::*;
+    use crate::ledger::Measure;
+    use crate::money::Usd;
+
+    const NOW: Moment = Moment::from_millis(1_000_000);
+
+    fn key(name: &str, active: bool) -> DeclaredKey {
+        DeclaredKey {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            description: String::new(),
+            is_active: active,
+            value: Some(format!("sk-{name}")),
+            grants: Vec::new(),
+        }
+    }
+
+    fn budget(id: &str, limit: i64) -> DeclaredMeter {
+        DeclaredMeter {
+            id: MeterId::new(Measure::Usd, id),
+            owner: OwnerKey::VirtualKey("agent".to_owned()),
+            limit: Amount::from_raw(limit),
+            reset_duration: "1h".parse().unwrap(),
+        }
+    }
+
+    fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
+        Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)] }
+    }
+
+    /// What a store holds after the merge, with `used` spent since.
+    fn saved(merged: Merged, used: i64) -> Saved {
+        let meters = merged
+            .meters
+            .into_iter()
+            .map(|row| MeterRow { used: Amount::from_raw(used), ..row })
+            .collect();
+        Saved { keys: merged.keys, meters, holds: Vec::new() }
+    }
+
+    fn first_start() -> Merged {
+        merge(declared(true, "b", 100), Saved::default(), NOW).unwrap()
+    }
+
+    #[test]
+    fn a_limit_raised_in_the_file_keeps_what_was_spent() {
+        let merged = merge(declared(true, "b", 900), saved(first_start(), 70), NOW).unwrap();
+        let row = merged.meters.first().unwrap();
+        assert_eq!((row.limit.raw(), row.used.raw()), (900, 70));
+    }
+
+    #[test]
+    fn a_budget_whose_id_changed_keeps_what_was_spent() {
+        let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
+        assert_eq!(merged.meters.len(), 1);
+        assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
+    }
+
+    #[test]
+    fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
+        let mut stored = saved(first_start(), 0);
+        stored.keys.first_mut().unwrap().is_active = false;
+        let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
+        assert!(!merged.keys.first().unwrap().is_active);
+        assert!(merged.changes.is_empty());
+        let mut edited = declared(true, "b", 100);
+        edited.keys.first_mut().unwrap().description = "edited".to_owned();
+        let merged = merge(edited, stored, NOW).unwrap();
+        assert!(merged.keys.first().unwrap().is_active);
+    }
+
+    #[test]
+    fn a_key_that_left_the_file_is_invalid_and_its_spend_is_kept_for_its_return() {
+        let gone = merge(Declared::default(), saved(first_start(), 70), NOW).unwrap();
+        assert!(gone.keys.is_empty() && gone.meters.is_empty());
+        let mut store = Saved::default();
+        for change in gone.changes {
+            match change {
+                Change::PutKey(row) => store.keys.push(row),
+                Change::PutMeter(row) => store.meters.push(row),
+                Change::DeleteKey(_) | Change::DeleteMeter(_) => {}
+            }
+        }
+        let back = merge(declared(true, "b", 100), store, NOW).unwrap();
+        assert_eq!(back.keys.len(), 1);
+        assert_eq!(back.meters.first().unwrap().used.raw(), 70);
+    }
+
+    #[test]
+    fn a_hold_without_an_outcome_counts_as_spent() {
+        let mut stored = saved(first_start(), 10);
+        stored.holds.push(HoldRow {
+            id: HoldId(1),
+            cost: Usd::from_pico(25),
+            tokens: 5,
+            meters: [MeterId::new(Measure::Usd, "b")].into(),
+        });
+        let merged = merge(declared(true, "b", 100), stored, NOW).unwrap();
+        assert_eq!(merged.meters.first().unwrap().used.raw(), 35);
+        assert!(matches!(merged.changes.as_slice(), [Change::PutMeter(_)]));
+    }
+
+    #[test]
+    fn a_generated_value_stays_the_same_at_the_next_start() {
+        let mut without = declared(true, "b", 100);
+        without.keys.first_mut().unwrap().value = None;
+        let first = merge(without.clone(), Saved::default(), NOW).unwrap();
+        assert_eq!(first.generated.len(), 1);
+        let hash = first.keys.first().unwrap().value_hash.clone();
+        let second = merge(without, saved(first, 0), NOW).unwrap();
+        assert!(second.generated.is_empty());
+        assert_eq!(second.keys.first().unwrap().value_hash, hash);
+    }
+}

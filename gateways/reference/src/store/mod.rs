@@ -1,0 +1,32 @@
+//! What outlives the process.
+//!
+//! - [`writer`]: what is written to disk, and when
+//! - [`rows`]: the shapes that a store keeps
+//! - [`sqlite`]: the store in `config.db`
+//! - [`merge`]: which wins at a start, `config.json` or the database
+
+mod lock;
+mod merge;
+mod rows;
+mod sqlite;
+mod writer;
+
+use futures_util::future::BoxFuture;
+
+pub(crate) use lock::{FolderLock, LockError};
+pub(crate) use merge::{Declared, DeclaredKey, DeclaredMeter, MergeError, grants_json, merge};
+pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved};
+pub(crate) use sqlite::{Durability, SqliteStore, StoreError};
+pub(crate) use writer::{NotWritten, Writer, Written};
+
+/// A place that keeps keys, meters and holds.
+pub(crate) trait Store: Send + 'static {
+    /// Everything that is kept.
+    fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>>;
+
+    /// Writes the batch in one transaction: all of it or nothing.
+    fn commit<'a>(&'a mut self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Closes the store, after which another process may open it.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
+}

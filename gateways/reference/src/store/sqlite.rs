@@ -1,0 +1,324 @@
+//! The store in `config.db`: SQLite with a write-ahead log.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Row as _};
+
+use crate::clock::Moment;
+use crate::ledger::{Amount, MeterId};
+use crate::money::Usd;
+
+use super::Store;
+use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Writes holds, states and closings of a whole batch, each from one JSON list.
+macro_rules! usage_sql {
+    () => {
+        "INSERT INTO holds (id, cost, tokens, meters)
+           SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?);
+         UPDATE meters SET used = j.value->>1, window_start = j.value->>2
+           FROM json_each(?) AS j WHERE meters.id = j.value->>0;
+         DELETE FROM holds WHERE id IN (SELECT value FROM json_each(?));"
+    };
+}
+const USAGE: &str = usage_sql!();
+const USAGE_ALONE: &str = concat!("BEGIN IMMEDIATE;", usage_sql!(), "COMMIT;");
+
+/// What a commit survives: `client.durability`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The death of the process.
+    #[default]
+    Process,
+    /// The loss of power: a commit waits for the disk.
+    PowerLoss,
+}
+
+/// What went wrong with the database, and which file it is.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the database {} cannot be used: {}", .0.display(), .1)]
+    Sqlite(PathBuf, sqlx::Error),
+    /// The file is no intact database. It is left as it is.
+    #[error("the database {} is damaged ({}); restore a copy, or move it away to begin with no spend recorded", .0.display(), .1)]
+    Damaged(PathBuf, String),
+    /// A later version of the gateway has written it.
+    #[error("the database {} has schema version {}, which is newer than this gateway knows", .0.display(), .1)]
+    Newer(PathBuf, i64),
+    /// The schema could not be brought up to date.
+    #[error("the schema of the database {} cannot be brought up to date: {}", .0.display(), .1)]
+    Migrate(PathBuf, MigrateError),
+    /// The file could not be made.
+    #[error("the database {} cannot be made: {}", .0.display(), .1)]
+    Create(PathBuf, std::io::Error),
+}
+
+/// An open `config.db`.
+pub(crate) struct SqliteStore {
+    path: PathBuf,
+    connection: SqliteConnection,
+}
+
+impl SqliteStore {
+    /// Opens the database, making it where there is none, and brings its schema up
+    /// to date. A damaged file is an error and never a fresh start.
+    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<SqliteStore, StoreError> {
+        let failed = |error| from_sqlx(path, error);
+        match std::fs::metadata(path) {
+            Ok(file) if file.len() == 0 => {
+                return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
+            }
+            Ok(_) => {}
+            Err(_) => create(path).await?,
+        }
+        let synchronous = match durability {
+            Durability::Process => SqliteSynchronous::Normal,
+            Durability::PowerLoss => SqliteSynchronous::Full,
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous);
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+        if check != "ok" {
+            return Err(StoreError::Damaged(path.to_owned(), check));
+        }
+        migrate(path, &mut connection).await?;
+        Ok(SqliteStore { path: path.to_owned(), connection })
+    }
+
+    async fn load_all(&mut self) -> Result<Saved, StoreError> {
+        let path = &self.path;
+        let damaged = |what: String| StoreError::Damaged(path.clone(), what);
+        let failed = |error| from_sqlx(path, error);
+        let mut saved = Saved::default();
+        for row in sqlx::query("SELECT * FROM virtual_keys").fetch_all(&mut self.connection).await.map_err(failed)? {
+            saved.keys.push(key_row(&row).map_err(failed)?);
+        }
+        for row in sqlx::query("SELECT * FROM meters").fetch_all(&mut self.connection).await.map_err(failed)? {
+            let id: String = row.try_get("id").map_err(failed)?;
+            let meter = meter_row(&row).map_err(failed)?;
+            saved.meters.push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
+        }
+        for row in sqlx::query("SELECT * FROM holds").fetch_all(&mut self.connection).await.map_err(failed)? {
+            let hold = hold_row(&row).map_err(failed)?;
+            saved.holds.push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
+        }
+        Ok(saved)
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
+        let (holds, states, closed) = usage_json(batch);
+        if batch.changes.is_empty() {
+            let outcome = sqlx::query(USAGE_ALONE)
+                .bind(holds)
+                .bind(states)
+                .bind(closed)
+                .execute(&mut self.connection)
+                .await;
+            if outcome.is_err() {
+                // Fails where the transaction never began, which is as good.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+            }
+            return outcome.map(drop);
+        }
+        let mut transaction = self.connection.begin().await?;
+        for change in &batch.changes {
+            apply(&mut transaction, change).await?;
+        }
+        sqlx::query(USAGE).bind(holds).bind(states).bind(closed).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>> {
+        self.load_all().boxed()
+    }
+
+    fn commit<'a>(&'a mut self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let outcome = self.write(batch).await;
+            outcome.map_err(|error| from_sqlx(&self.path, error))
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
+        async move {
+            let path = self.path;
+            self.connection.close().await.map_err(|error| from_sqlx(&path, error))
+        }
+        .boxed()
+    }
+}
+
+/// Makes a new database under another name, complete with its schema, and only
+/// then gives it its own: an empty `config.db` is therefore always damage.
+async fn create(path: &Path) -> Result<(), StoreError> {
+    let unfinished = path.with_extension("db.new");
+    let io = |error| StoreError::Create(path.to_owned(), error);
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished).map_err(io)?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(&unfinished)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off);
+    let failed = |error| from_sqlx(path, error);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    migrate(path, &mut connection).await?;
+    connection.close().await.map_err(failed)?;
+    std::fs::rename(&unfinished, path).map_err(io)
+}
+
+async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
+        MigrateError::Execute(error) => from_sqlx(path, error),
+        other => StoreError::Migrate(path.to_owned(), other),
+    })
+}
+
+fn from_sqlx(path: &Path, error: sqlx::Error) -> StoreError {
+    // SQLITE_CORRUPT and SQLITE_NOTADB, and their extended codes.
+    let damaged = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 11 | 26));
+    if damaged {
+        StoreError::Damaged(path.to_owned(), error.to_string())
+    } else {
+        StoreError::Sqlite(path.to_owned(), error)
+    }
+}
+
+fn usage_json(batch: &Batch) -> (String, String, String) {
+    let holds: Vec<_> = batch
+        .holds
+        .iter()
+        .map(|hold| {
+            let meters: Vec<_> = hold.meters.iter().map(MeterId::as_str).collect();
+            let tokens = Amount::of_count(hold.tokens).raw();
+            (hold.id.0, hold.cost.pico(), tokens, serde_json::json!(meters).to_string())
+        })
+        .collect();
+    let states: Vec<_> = batch
+        .states
+        .values()
+        .map(|state| (state.id.as_str(), state.used.raw(), state.window_start.millis()))
+        .collect();
+    let closed: Vec<_> = batch.closed.iter().map(|id| id.0).collect();
+    let text = |value: serde_json::Value| value.to_string();
+    (
+        text(serde_json::json!(holds)),
+        text(serde_json::json!(states)),
+        text(serde_json::json!(closed)),
+    )
+}
+
+async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
+    let query = match change {
+        Change::PutKey(key) => sqlx::query(
+            "INSERT OR REPLACE INTO virtual_keys
+             (id, name, description, is_active, value_hash, value_hint, grants, file_hash, created_at, updated_at, retired)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&key.id)
+        .bind(&key.name)
+        .bind(&key.description)
+        .bind(key.is_active)
+        .bind(&key.value_hash)
+        .bind(&key.value_hint)
+        .bind(&key.grants)
+        .bind(&key.file_hash)
+        .bind(key.created_at.millis())
+        .bind(key.updated_at.millis())
+        .bind(key.retired),
+        Change::PutMeter(meter) => {
+            let (level, owner) = meter.owner.parts();
+            sqlx::query(
+                "INSERT OR REPLACE INTO meters
+                 (id, owner_level, owner_id, max_amount, reset_duration, used, window_start, file_hash, retired)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(meter.id.as_str())
+            .bind(level)
+            .bind(owner)
+            .bind(meter.limit.raw())
+            .bind(meter.reset_duration.text())
+            .bind(meter.used.raw())
+            .bind(meter.window_start.millis())
+            .bind(&meter.file_hash)
+            .bind(meter.retired)
+        }
+        Change::DeleteKey(id) => sqlx::query("DELETE FROM virtual_keys WHERE id = ?").bind(id),
+        Change::DeleteMeter(id) => sqlx::query("DELETE FROM meters WHERE id = ?").bind(id.as_str()),
+    };
+    query.execute(connection).await.map(drop)
+}
+
+fn key_row(row: &SqliteRow) -> Result<KeyRow, sqlx::Error> {
+    Ok(KeyRow {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        is_active: row.try_get("is_active")?,
+        value_hash: row.try_get("value_hash")?,
+        value_hint: row.try_get("value_hint")?,
+        grants: row.try_get("grants")?,
+        file_hash: row.try_get("file_hash")?,
+        created_at: Moment::from_millis(row.try_get("created_at")?),
+        updated_at: Moment::from_millis(row.try_get("updated_at")?),
+        retired: row.try_get("retired")?,
+    })
+}
+
+fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
+    let id = MeterId::parse(row.try_get("id")?);
+    let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
+    let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse().ok();
+    let (Some(id), Some(owner), Some(reset_duration)) = (id, owner, reset_duration) else {
+        return Ok(None);
+    };
+    Ok(Some(MeterRow {
+        id,
+        owner,
+        limit: Amount::from_raw(row.try_get("max_amount")?),
+        reset_duration,
+        used: Amount::from_raw(row.try_get("used")?),
+        window_start: Moment::from_millis(row.try_get("window_start")?),
+        file_hash: row.try_get("file_hash")?,
+        retired: row.try_get("retired")?,
+    }))
+}
+
+fn hold_row(row: &SqliteRow) -> Result<Option<HoldRow>, sqlx::Error> {
+    let meters: Option<Vec<String>> = serde_json::from_str(row.try_get("meters")?).ok();
+    let meters = meters.and_then(|ids| ids.iter().map(|id| MeterId::parse(id)).collect());
+    let (cost, tokens): (i64, i64) = (row.try_get("cost")?, row.try_get("tokens")?);
+    let id = HoldId(row.try_get("id")?);
+    Ok(meters.map(|meters| HoldRow {
+        id,
+        cost: Usd::from_pico(cost),
+        tokens: tokens.unsigned_abs(),
+        meters,
+    }))
+}

@@ -1,0 +1,243 @@
+//! Forwards a stream to the caller, each event when it arrives, and charges it.
+//!
+//! A stream that ends with its provider's own end marker is whole: it is charged,
+//! the charge is written, and only then is the marker forwarded. A stream that ends
+//! in any other way (cut, reset, idle for too long, a failure inside) ends for the
+//! caller with an error event in its own protocol, without the end marker, and with
+//! a connection that breaks off: no client can take it for whole.
+//!
+//! What an unfinished stream costs: what the provider's last word on its usage says,
+//! if it came; else the whole hold, or more if the usage so far is more.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::sse::{Event, Parser};
+use super::watch::{Protocol, Sign, Watch};
+use crate::books::Held;
+use crate::gateway::{Gateway, InflightGuard};
+use crate::inference::Tariff;
+use crate::ledger::Spent;
+use crate::translate::stream::MessagesStream;
+use crate::upstream::{Failure, Pieces};
+
+/// How a stream reaches the caller.
+pub(crate) struct Framing {
+    /// The caller's protocol.
+    pub(crate) caller: Protocol,
+    /// Whether the provider speaks chat completions and the caller messages.
+    pub(crate) is_translated: bool,
+    /// Whether the caller did not ask for the chunk that carries only usage.
+    pub(crate) hides_usage_chunk: bool,
+    pub(crate) model: String,
+    /// The longest pause between two pieces.
+    pub(crate) idle: Duration,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The error event is out; the connection breaks off next.
+    Failed,
+    Ended,
+}
+
+struct Relay {
+    gateway: Arc<Gateway>,
+    /// Taken when the stream is charged.
+    held: Option<Held>,
+    tariff: Tariff,
+    framing: Framing,
+    watch: Watch,
+    parser: Parser,
+    events: VecDeque<Event>,
+    translation: Option<MessagesStream>,
+    rest: Pieces,
+    state: State,
+    _inflight: InflightGuard,
+}
+
+/// Waits for the first event, and from then on forwards the stream as the caller
+/// reads it. A stream that fails before its first event is charged and an error:
+/// another provider can still serve the request.
+pub(crate) async fn start(
+    gateway: &Arc<Gateway>,
+    held: Held,
+    tariff: Tariff,
+    framing: Framing,
+    first: Bytes,
+    rest: Pieces,
+) -> Result<Response, Failure> {
+    let protocol = if framing.is_translated { Protocol::Completions } else { framing.caller };
+    let translation = framing.is_translated.then(|| MessagesStream::new(&framing.model));
+    let mut relay = Relay {
+        gateway: Arc::clone(gateway),
+        held: Some(held),
+        tariff,
+        framing,
+        watch: Watch::new(protocol),
+        parser: Parser::default(),
+        events: VecDeque::new(),
+        translation,
+        rest,
+        state: State::Open,
+        _inflight: gateway.inflight.enter(),
+    };
+    let mut outcome = relay.take(&first);
+    while outcome.is_ok() && relay.events.is_empty() {
+        outcome = relay.read().await;
+    }
+    if let (Ok(()), Some(event)) = (&outcome, relay.events.front())
+        && let Sign::Failure(message) = relay.watch.clone().see(event)
+    {
+        outcome = Err(message);
+    }
+    if let Err(message) = outcome {
+        relay.charge_unfinished();
+        return Err(Failure::Broken(message));
+    }
+    let pieces = futures_util::stream::unfold(relay, |mut relay| async move {
+        let piece = relay.next_piece().await?;
+        Some((piece, relay))
+    });
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+impl Relay {
+    /// What goes to the caller next; `None` is the proper end.
+    async fn next_piece(&mut self) -> Option<Result<Bytes, io::Error>> {
+        loop {
+            match self.state {
+                State::Ended => return None,
+                State::Failed => {
+                    // Gives the server the turn in which it sends the error event.
+                    tokio::task::yield_now().await;
+                    self.state = State::Ended;
+                    return Some(Err(io::Error::other("the provider's stream broke off")));
+                }
+                State::Open => {}
+            }
+            let Some(event) = self.events.pop_front() else {
+                if let Err(message) = self.read().await {
+                    return Some(Ok(self.fail(&message)));
+                }
+                continue;
+            };
+            let sign = self.watch.see(&event);
+            let out = match (&sign, &mut self.translation) {
+                (Sign::Failure(message), _) => {
+                    let message = message.clone();
+                    return Some(Ok(self.fail(&message)));
+                }
+                (Sign::UsageOnly, None) if self.framing.hides_usage_chunk => continue,
+                (_, None) => event.raw,
+                (_, Some(translation)) => translation.translate(&event.data, self.watch.usage().map(|(usage, _)| usage)),
+            };
+            if sign == Sign::End {
+                self.charge_whole().await;
+                self.state = State::Ended;
+            }
+            if !out.is_empty() {
+                return Some(Ok(out));
+            }
+        }
+    }
+
+    /// Waits for the next piece of the provider's stream.
+    async fn read(&mut self) -> Result<(), String> {
+        match tokio::time::timeout(self.framing.idle, self.rest.next()).await {
+            Err(_) => Err("the provider's stream was idle for too long".to_owned()),
+            Ok(None) => Err("the provider's stream ended without its end marker".to_owned()),
+            Ok(Some(Err(error))) => {
+                Err(format!("the provider's stream broke off: {}", crate::upstream::describe(&error)))
+            }
+            Ok(Some(Ok(piece))) => self.take(&piece),
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), String> {
+        self.parser.push(piece).map_err(|error| error.to_string())?;
+        while let Some(event) = self.parser.next_event() {
+            self.events.push_back(event);
+        }
+        Ok(())
+    }
+
+    /// Charges the stream, and gives the error event that ends it.
+    fn fail(&mut self, message: &str) -> Bytes {
+        self.charge_unfinished();
+        self.state = State::Failed;
+        error_event(self.framing.caller, message)
+    }
+
+    async fn charge_whole(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let spent = match self.watch.usage() {
+            Some((usage, _)) => {
+                let spent = self.tariff.spent(&usage);
+                self.gateway.last_spent.set(&self.tariff.provider, &self.tariff.model, spent);
+                spent
+            }
+            None => held.bound(),
+        };
+        if let Err(error) = held.settle(spent).await {
+            tracing::error!(%error, "the outcome of a stream was not written");
+        }
+    }
+
+    fn charge_unfinished(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let bound = held.bound();
+        let spent = match self.watch.usage() {
+            Some((usage, true)) => self.tariff.spent(&usage),
+            Some((usage, false)) => {
+                let so_far = self.tariff.spent(&usage);
+                Spent { cost: so_far.cost.max(bound.cost), tokens: so_far.tokens.max(bound.tokens) }
+            }
+            None => bound,
+        };
+        held.settle_behind(spent);
+    }
+}
+
+impl Drop for Relay {
+    /// The caller has left: the provider's stream is closed with `rest`.
+    fn drop(&mut self) {
+        self.charge_unfinished();
+    }
+}
+
+/// The event that tells a caller of a failure inside the stream.
+fn error_event(protocol: Protocol, message: &str) -> Bytes {
+    let text = match protocol {
+        Protocol::Completions => {
+            let error = json!({
+                "error": { "message": message, "type": "upstream_broken", "code": "upstream_broken" },
+                "is_bifrost_error": true,
+            });
+            format!("data: {error}\n\n")
+        }
+        Protocol::Responses => {
+            let error = json!({ "type": "error", "code": "upstream_broken", "message": message, "param": null });
+            format!("event: error\ndata: {error}\n\n")
+        }
+        Protocol::Messages => {
+            let error = json!({ "type": "error", "error": { "type": "api_error", "message": message } });
+            format!("event: error\ndata: {error}\n\n")
+        }
+    };
+    text.into()
+}

@@ -1,0 +1,194 @@
+//! What a stream says about its usage and its end, read event by event.
+
+use serde_json::Value;
+
+use super::sse::Event;
+use crate::usage::Usage;
+
+/// Whose stream it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Chat completions and completions: ends with `data: [DONE]`.
+    Completions,
+    /// Responses: ends with the event `response.completed` or its kin.
+    Responses,
+    /// Anthropic messages: ends with the event `message_stop`.
+    Messages,
+}
+
+/// What one event means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// A part of the answer.
+    Content,
+    /// Nothing but usage, which OpenAI sends only to callers who ask for it.
+    UsageOnly,
+    /// The provider's own end marker: the answer is whole.
+    End,
+    /// The provider reports a failure inside the stream.
+    Failure(String),
+}
+
+/// Watches a stream go by.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    protocol: Protocol,
+    usage: Option<Usage>,
+    /// Whether `usage` is the provider's last word, not a count on the way.
+    is_final: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(protocol: Protocol) -> Watch {
+        Watch { protocol, usage: None, is_final: false }
+    }
+
+    /// The latest usage that the stream carried, and whether it is final.
+    pub(crate) fn usage(&self) -> Option<(Usage, bool)> {
+        self.usage.map(|usage| (usage, self.is_final))
+    }
+
+    /// Reads one event.
+    pub(crate) fn see(&mut self, event: &Event) -> Sign {
+        let data = event.data.trim();
+        if data == "[DONE]" {
+            return if self.protocol == Protocol::Completions { Sign::End } else { Sign::Content };
+        }
+        if data.is_empty() {
+            return Sign::Content;
+        }
+        let Ok(json) = serde_json::from_str::<Value>(data) else {
+            return Sign::Failure("the provider sent an event that is no JSON".to_owned());
+        };
+        match self.protocol {
+            Protocol::Completions => self.completions(&json),
+            Protocol::Responses => self.responses(event, &json),
+            Protocol::Messages => self.messages(event, &json),
+        }
+    }
+
+    fn completions(&mut self, json: &Value) -> Sign {
+        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
+            return Sign::Failure(message(error));
+        }
+        let choices = json.get("choices").and_then(Value::as_array);
+        let no_choices = choices.is_some_and(Vec::is_empty);
+        let usage = json.get("usage").and_then(Usage::of_openai);
+        if let Some(usage) = usage {
+            self.usage = Some(usage);
+            let finished = choices.into_iter().flatten().any(|choice| {
+                choice.get("finish_reason").is_some_and(|reason| !reason.is_null())
+            });
+            self.is_final |= no_choices || finished;
+        }
+        if no_choices && usage.is_some() { Sign::UsageOnly } else { Sign::Content }
+    }
+
+    fn responses(&mut self, event: &Event, json: &Value) -> Sign {
+        let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
+        let response = json.get("response");
+        if let Some(usage) = response.and_then(|response| Usage::of_openai(response.get("usage")?)) {
+            self.usage = Some(usage);
+            self.is_final = matches!(kind, "response.completed" | "response.incomplete");
+        }
+        match kind {
+            "response.completed" | "response.incomplete" => Sign::End,
+            "error" => Sign::Failure(message(json)),
+            "response.failed" => Sign::Failure(
+                response.and_then(|response| response.get("error")).map_or_else(String::new, message),
+            ),
+            _ => Sign::Content,
+        }
+    }
+
+    fn messages(&mut self, event: &Event, json: &Value) -> Sign {
+        let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
+        let usage = match kind {
+            "message_start" => json.get("message").and_then(|message| message.get("usage")),
+            _ => json.get("usage"),
+        };
+        if let Some(usage) = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)) {
+            self.usage = Some(usage);
+            self.is_final |= kind == "message_delta";
+        }
+        match kind {
+            "message_stop" => Sign::End,
+            "error" => Sign::Failure(json.get("error").map_or_else(String::new, message)),
+            _ => Sign::Content,
+        }
+    }
+}
+
+fn message(error: &Value) -> String {
+    error
+        .get("message")
+        .and_then(Value::as_str)
+        .map_or_else(|| "the provider reported a failure".to_owned(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::sse::Parser;
+    use super::*;
+
+    fn watch(protocol: Protocol, text: &str) -> (Watch, Vec<Sign>) {
+        let mut parser = Parser::default();
+        parser.push(text.as_bytes()).unwrap();
+        let mut watch = Watch::new(protocol);
+        let mut signs = Vec::new();
+        while let Some(event) = parser.next_event() {
+            signs.push(watch.see(&event));
+        }
+        (watch, signs)
+    }
+
+    #[test]
+    fn a_usage_chunk_of_its_own_is_final_and_known_as_such() {
+        let text = "data: {\"choices\":[{\"delta\":{}}],\"usage\":null}\n\n\
+                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n\
+                    data: [DONE]\n\n";
+        let (watch, signs) = watch(Protocol::Completions, text);
+        assert_eq!(signs, [Sign::Content, Sign::UsageOnly, Sign::End]);
+        let usage = Usage { input: 7, output: 3, ..Usage::default() };
+        assert_eq!(watch.usage(), Some((usage, true)));
+    }
+
+    #[test]
+    fn usage_before_the_end_is_not_final() {
+        let text = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":7}}\n\n";
+        let (watch, _) = watch(Protocol::Completions, text);
+        assert!(!watch.usage().unwrap().1);
+    }
+
+    #[test]
+    fn a_message_ends_with_its_stop_and_counts_its_delta() {
+        let text = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
+                    event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":3}}\n\n\
+                    event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        let (watch, signs) = watch(Protocol::Messages, text);
+        assert_eq!(signs.last(), Some(&Sign::End));
+        assert_eq!(watch.usage(), Some((Usage { input: 7, output: 3, ..Usage::default() }, true)));
+    }
+
+    #[test]
+    fn a_response_ends_when_it_is_completed() {
+        let text = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":3}}}\n\n";
+        let (watch, signs) = watch(Protocol::Responses, text);
+        assert_eq!(signs, [Sign::End]);
+        assert!(watch.usage().unwrap().1);
+    }
+
+    #[test]
+    fn a_failure_inside_a_stream_is_seen_in_each_protocol() {
+        for (protocol, text) in [
+            (Protocol::Completions, "data: {\"error\":{\"message\":\"broken\"}}\n\n"),
+            (Protocol::Responses, "event: error\ndata: {\"type\":\"error\",\"message\":\"broken\"}\n\n"),
+            (Protocol::Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"broken\"}}\n\n"),
+        ] {
+            let (_, signs) = watch(protocol, text);
+            assert_eq!(signs, [Sign::Failure("broken".to_owned())], "{protocol:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `probity check`: lints everything, and starts nothing.
+
+use std::{path::Path, sync::Arc};
+
+use super::{failed, loaded, printed};
+use crate::{
+    exit::Exit,
+    gateway::Gateway,
+    run::{Target, plan},
+    runtime::ExternalRuntime,
+};
+
+/// Checks configuration, scenarios and gateway folders.
+pub(super) fn check(config: &Path) -> Exit {
+    let loaded = match loaded::load(config) {
+        Ok(loaded) => loaded,
+        Err(report) => return failed(Exit::Usage, &format!("{report:?}")),
+    };
+    let runner = &loaded.config.runner;
+    let mut wrong = 0;
+    let names = Gateway::names(&runner.gateways);
+    for name in &names {
+        if let Err(why) = check_gateway(&loaded, name) {
+            failed(Exit::Usage, &why);
+            wrong += 1;
+        }
+    }
+    for target in &runner.targets {
+        let name = target.split('@').next().unwrap_or_default();
+        if !names.iter().any(|known| known == name) {
+            failed(Exit::Usage, &super::run::no_such_gateway(&runner.gateways, name));
+            wrong += 1;
+        }
+    }
+    if wrong > 0 {
+        return Exit::Usage;
+    }
+    let catalogue = &loaded.catalogue;
+    printed(&format!(
+        "{} scenarios for {} requirements, {} gateways: all in order\n",
+        catalogue.entries.len(),
+        catalogue.requirements.len(),
+        names.len()
+    ))
+}
+
+/// A gateway's folder can be read, and expresses every policy that applies to it.
+fn check_gateway(loaded: &loaded::Loaded, name: &str) -> Result<(), String> {
+    // A setting without a default need not be known to check what is written.
+    let any = |_: &str| Some("any".to_owned());
+    let gateway = Gateway::load(&loaded.config.runner.gateways, name, &indexmap::IndexMap::new(), any)
+        .map_err(|error| format!("{:?}", miette::Report::new(*error)))?;
+    let runtime = ExternalRuntime::new("http://127.0.0.1:1").map_err(|error| error.to_string())?;
+    let target = Target {
+        version: gateway.manifest.version.clone(),
+        gateway,
+        runtime: Arc::new(runtime),
+        why: String::new(),
+        installed: String::new(),
+    };
+    let entries: Vec<_> = loaded.catalogue.entries.iter().collect();
+    plan::plan(Arc::new(target), &entries, &loaded.config.eval, &|_| true).map(|_| ()).map_err(|error| error.to_string())
+}

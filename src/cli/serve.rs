@@ -1,0 +1,42 @@
+//! `probity serve`: the mock providers or the reference gateway, alone.
+
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
+
+use super::{
+    args::{ServeCommand, UpstreamArgs},
+    failed,
+};
+use crate::{document::Document, exit::Exit};
+
+/// Serves until it is asked to stop.
+pub(super) fn serve(command: ServeCommand) -> ExitCode {
+    match command {
+        ServeCommand::Upstream(args) => upstream(&args),
+        ServeCommand::Reference(args) => {
+            let name = OsString::from("probity serve reference");
+            { drop((name, args)); ExitCode::FAILURE }
+        }
+    }
+}
+
+fn upstream(args: &UpstreamArgs) -> ExitCode {
+    let script = match &args.script {
+        None => mock_upstream::Script::usual(),
+        Some(path) => match Document::load(path).and_then(|document| document.decode()) {
+            Ok(script) => script,
+            Err(error) => return failed(Exit::Usage, &format!("{:?}", miette::Report::new(*error))).into(),
+        },
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(Exit::Bug, &error.to_string()).into(),
+    };
+    let address = SocketAddr::new(args.host, args.port);
+    match runtime.block_on(mock_upstream::serve_forever(address, script)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            failed(Exit::Usage, &error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the three witnesses saw of a step: all that a judgement is made from.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use mock_upstream::Entry;
+
+use super::answer::Answer;
+use crate::{money::Usd, verdict::Blame};
+
+/// What the three witnesses saw of a step.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// What the caller saw, in the order of sending.
+    pub answers: Vec<Answer>,
+    /// What the ledger holds of this step: inference calls in the order of their arrival.
+    pub reached: Vec<Entry>,
+    /// What the ledger holds since the case began: inference calls in the order of their arrival.
+    pub ledger: Vec<Entry>,
+    /// What the gateway itself says that each key has spent, where that is asked for.
+    pub usage: IndexMap<String, Reading>,
+    /// Whether a credential of the policy stands in a header or body of a call that reached the upstream.
+    pub keys_leaked: Option<String>,
+    /// How long the step took.
+    pub took: Duration,
+    /// What kept the step from being done.
+    pub problem: Option<Problem>,
+}
+
+/// A gateway's own figure.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// The figure.
+    Figure(Usd),
+    /// Why there is none.
+    None(String),
+}
+
+/// What kept a step from being done.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What happened, with what is needed to understand it.
+    pub what: String,
+    /// Who is to blame.
+    pub blame: Blame,
+    /// Whether the gateway is gone, so that nothing after this can be done.
+    pub fatal: bool,
+}

@@ -1,0 +1,128 @@
+//! Restarts: the gateway is stopped, perhaps in the middle of traffic, and started again on its data.
+
+use std::time::Duration;
+
+use mock_upstream::Outcome;
+
+use super::{
+    answer::Answer,
+    calls::{Maker, at_once},
+    observation::Problem,
+    steps::Driver,
+};
+use crate::{
+    gateway::{load::lay_over, render::Renderer},
+    policy::Policy,
+    scenario::step::{Restart, Signal, When},
+    verdict::Blame,
+};
+
+/// How long traffic may take to reach the number of calls at which the gateway is stopped.
+const TRAFFIC: Duration = Duration::from_secs(30);
+
+impl Driver<'_> {
+    /// Stops the gateway as the step says, and starts it again.
+    pub(super) async fn restart(&mut self, restart: &Restart, step: usize) -> Result<Vec<Answer>, Problem> {
+        let files = self.edited_files(restart)?;
+        if restart.when == When::Settled {
+            self.wait_for_quiet().await;
+            if let Some(promised) = self.start.gateway.manifest.promises.durable_within {
+                // Nothing can be asked of a disk from outside: the gateway's promise is waited for.
+                tokio::time::sleep(promised.duration()).await;
+            }
+        }
+        let answers = match &restart.during {
+            None => {
+                self.stop(restart.signal).await?;
+                Vec::new()
+            }
+            Some(burst) => {
+                let maker = Maker::new(self.start.gateway, &self.world, &burst.call, self.marker(step));
+                let after = u64::from(restart.after_calls.unwrap_or(1));
+                let already = self.answered();
+                let client = self.client.clone();
+                let traffic = at_once(&client, &maker, burst);
+                let stop = async {
+                    let upstream = self.world.upstream.clone();
+                    let enough = upstream.wait_until(|ledger| answered(&ledger.entries) >= already + after, TRAFFIC);
+                    let reached = enough.await;
+                    self.stop(restart.signal).await.map(|()| reached)
+                };
+                let (answers, stopped) = tokio::join!(traffic, stop);
+                if !stopped? {
+                    let what = format!("fewer than {after} calls were answered within {} s", TRAFFIC.as_secs());
+                    return Err(Problem { what, blame: Blame::Gateway, fatal: false });
+                }
+                answers
+            }
+        };
+        self.world.instance.start_again(files).await.map_err(|error| Problem {
+            what: format!("it did not come back: {error}{}", tail(error.log_tail())),
+            blame: Blame::Gateway,
+            fatal: true,
+        })?;
+        Ok(answers)
+    }
+
+    async fn stop(&mut self, signal: Signal) -> Result<(), Problem> {
+        let stopped = self.world.instance.stop(signal).await.map_err(|error| Problem {
+            what: format!("it could not be stopped: {error}"),
+            blame: Blame::Environment,
+            fatal: true,
+        })?;
+        if stopped.forced {
+            let what = format!("it did not stop within {} ms of SIGTERM, and was killed", stopped.millis);
+            return Err(Problem { what, blame: Blame::Gateway, fatal: true });
+        }
+        Ok(())
+    }
+
+    fn answered(&self) -> u64 {
+        answered(&self.world.upstream.ledger().entries)
+    }
+
+    /// The gateway's files under an edited policy; none if the policy stays.
+    fn edited_files(&mut self, restart: &Restart) -> Result<Vec<(String, String)>, Problem> {
+        let Some(over) = &restart.policy else { return Ok(Vec::new()) };
+        let wrong = |what: String| Problem { what, blame: Blame::Scenario, fatal: true };
+        let mut policy = serde_json::to_value(&self.world.policy).map_err(|error| wrong(error.to_string()))?;
+        lay_over_by_name(&mut policy, over.clone());
+        let policy: Policy = serde_json::from_value(policy).map_err(|error| wrong(format!("the edited policy: {error}")))?;
+        let renderer = Renderer::new(self.start.gateway, &self.world.world);
+        let files = renderer.files(&policy).map_err(|error| wrong(error.to_string()))?;
+        self.world.policy = policy;
+        self.world.files.clone_from(&files);
+        Ok(files)
+    }
+}
+
+fn answered(entries: &[mock_upstream::Entry]) -> u64 {
+    entries.iter().filter(|entry| super::steps::is_inference(entry) && entry.outcome == Outcome::Answered).count() as u64
+}
+
+fn tail(log: Option<&str>) -> String {
+    log.map_or(String::new(), |log| format!("; its last lines: {log}"))
+}
+
+/// Lays an edit over a policy: items of lists are matched by their `name`, so that one field of one
+/// key can be edited without repeating the rest.
+fn lay_over_by_name(under: &mut serde_json::Value, over: serde_json::Value) {
+    match (under, over) {
+        (serde_json::Value::Object(under), serde_json::Value::Object(over)) => {
+            for (name, value) in over {
+                lay_over_by_name(under.entry(name).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (serde_json::Value::Array(under), serde_json::Value::Array(over))
+            if over.iter().all(|item| item.get("name").is_some()) =>
+        {
+            for item in over {
+                match under.iter_mut().find(|known| known.get("name") == item.get("name")) {
+                    Some(known) => lay_over_by_name(known, item),
+                    None => under.push(item),
+                }
+            }
+        }
+        (under, over) => lay_over(under, over),
+    }
+}

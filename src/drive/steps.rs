@@ -1,0 +1,204 @@
+//! Doing the steps of a case, one after another, and noting what the three witnesses saw.
+
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use mock_upstream::{Entry, Kind, Script};
+use reqwest::Client;
+
+use super::{
+    admin::AdminClient,
+    answer::Answer,
+    calls::{Maker, at_once, in_sequence},
+    observation::{Observation, Problem, Reading},
+    world::{CaseWorld, Start, completed_script},
+};
+use crate::{
+    scenario::{
+        Action, Step,
+        expect::Amount,
+        step::{Advance, Get},
+    },
+    verdict::Blame,
+};
+
+/// How long the upstream may take to see the end of what callers saw the end of.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Whether a gateway's figure is good enough to stop asking for it.
+pub type Patience<'a> = &'a (dyn Fn(Amount, &Reading, &[Entry]) -> bool + Sync);
+
+/// Does the steps of a case.
+pub struct Driver<'a> {
+    /// What the case was started with.
+    pub start: Start<'a>,
+    /// Its world.
+    pub world: CaseWorld,
+    /// The caller.
+    pub client: Client,
+    /// Begins every marker of the case.
+    pub case: String,
+    /// The ledger's entry with which the case began: those before belong to others.
+    pub began: u64,
+}
+
+/// Whether a ledger's entry is somebody's call, and none of a gateway's own.
+pub(super) fn is_inference(entry: &Entry) -> bool {
+    entry.kind == Kind::Inference
+}
+
+impl Driver<'_> {
+    /// Does a step, and notes what was seen. `patience` says when a gateway's own figure is good enough.
+    pub async fn step(&mut self, number: usize, step: &Step, patience: Patience<'_>) -> Observation {
+        let started = Instant::now();
+        let before = self.world.upstream.ledger().entries.last().map_or(0, |entry| entry.seq);
+        let mut seen = Observation::default();
+        match self.act(number, &step.action).await {
+            Ok(answers) => seen.answers = answers,
+            Err(problem) => seen.problem = Some(problem),
+        }
+        seen.took = started.elapsed();
+        if seen.problem.as_ref().is_none_or(|problem| !problem.fatal) {
+            self.note_exit(&mut seen).await;
+        }
+        self.wait_for_quiet().await;
+        self.note_ledger(number, before, &mut seen);
+        if seen.problem.is_none() {
+            seen.usage = self.usage(&step.expect.usage, patience).await;
+        }
+        seen
+    }
+
+    async fn act(&mut self, number: usize, action: &Action) -> Result<Vec<Answer>, Problem> {
+        match action {
+            Action::Call(call) => {
+                let maker = Maker::new(self.start.gateway, &self.world, call, self.marker(number));
+                Ok(in_sequence(&self.client, &maker).await)
+            }
+            Action::Burst(burst) => {
+                let maker = Maker::new(self.start.gateway, &self.world, &burst.call, self.marker(number));
+                Ok(at_once(&self.client, &maker, burst).await)
+            }
+            Action::Admin(operation) => {
+                let client = self.client.clone();
+                let admin = AdminClient { client: &client, gateway: self.start.gateway };
+                admin.operate(&mut self.world, operation).await.map_err(refused).map(|()| Vec::new())
+            }
+            Action::Upstream(script) => self.change_upstream(script).map(|()| Vec::new()),
+            Action::Restart(restart) => self.restart(restart, number).await,
+            Action::Advance(advance) => self.advance(advance).await.map(|()| Vec::new()),
+            Action::Settle => Ok(Vec::new()),
+            Action::Get(get) => Ok(vec![self.get(number, get).await]),
+        }
+    }
+
+    fn change_upstream(&self, script: &Script) -> Result<(), Problem> {
+        // Models that the script does not name stay as they are; faults begin anew.
+        let mut script = completed_script(script, &self.world.policy);
+        for (name, model) in self.world.upstream.script().models {
+            script.models.insert(name, model);
+        }
+        let wrong = |error: mock_upstream::ScriptError| Problem {
+            what: error.to_string(),
+            blame: Blame::Scenario,
+            fatal: true,
+        };
+        self.world.upstream.set_script(script).map_err(wrong)
+    }
+
+    async fn advance(&self, advance: &Advance) -> Result<(), Problem> {
+        if self.start.gateway.manifest.admin.advance.is_some() {
+            let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
+            return admin.advance(&self.world, advance.by).await.map_err(refused);
+        }
+        // This gateway's clock cannot be set, so real time passes; a little more, for its own rounding.
+        tokio::time::sleep(advance.by.duration() + Duration::from_millis(200)).await;
+        Ok(())
+    }
+
+    async fn get(&self, number: usize, get: &Get) -> Answer {
+        let outgoing = super::answer::Outgoing {
+            marker: self.marker(number),
+            url: format!("{}{}", self.world.instance.base_url(), get.path),
+            headers: Vec::new(),
+            body: None,
+            route: crate::scenario::step::RouteName::Models,
+            hang_up_after: None,
+            deadline: QUIET,
+        };
+        super::send::send(&self.client, &outgoing).await
+    }
+
+    /// The text that begins the markers of a step's requests.
+    pub(super) fn marker(&self, step: usize) -> String {
+        format!("{}.{step}", self.case)
+    }
+
+    /// Waits until the upstream has seen the end of every call.
+    pub(super) async fn wait_for_quiet(&self) {
+        self.world.upstream.wait_until(|ledger| ledger.open() == 0, QUIET).await;
+    }
+
+    /// A connection that closes is not an answer: is the gateway still there?
+    async fn note_exit(&mut self, seen: &mut Observation) {
+        if let Some(how) = self.world.instance.exited().await {
+            let log = self.world.instance.log().await;
+            let what = format!("the gateway is gone ({how}); its last lines: {}", crate::runtime::last_lines(&log, 5));
+            seen.problem = Some(Problem { what, blame: Blame::Gateway, fatal: true });
+        }
+    }
+
+    /// The calls of this step in the ledger: by their markers where they have one, else by when they came.
+    fn note_ledger(&self, number: usize, before: u64, seen: &mut Observation) {
+        let entries = self.world.upstream.ledger().entries;
+        let ours = entries.into_iter().filter(|entry| entry.seq > self.began && is_inference(entry));
+        seen.ledger = ours.collect();
+        let marker = format!("{}.", self.marker(number));
+        let of_case = format!("{}.", self.case);
+        let of_step = |entry: &&Entry| match entry.body.contains(&of_case) {
+            true => entry.body.contains(&marker),
+            false => entry.seq > before,
+        };
+        seen.reached = seen.ledger.iter().filter(of_step).cloned().collect();
+        let in_entry = |entry: &Entry| {
+            let holds = |text: &str| self.world.keys.iter().find(|(_, value)| !value.is_empty() && text.contains(*value));
+            let header = entry.headers.iter().find_map(|(name, value)| holds(value).map(|(key, _)| (name.clone(), key)));
+            header.or_else(|| holds(&entry.body).map(|(key, _)| ("body".to_owned(), key)))
+        };
+        let leak = seen.reached.iter().find_map(in_entry);
+        seen.keys_leaked = leak.map(|(place, key)| format!("the virtual key {key} stands in {place}"));
+    }
+
+    /// The gateway's own figures, asked for until they are as expected or its promise is over.
+    async fn usage(&self, expected: &IndexMap<String, Amount>, patience: Patience<'_>) -> IndexMap<String, Reading> {
+        let manifest = &self.start.gateway.manifest;
+        let mut readings = IndexMap::new();
+        if manifest.admin.usage.is_none() {
+            return readings;
+        }
+        let promised = manifest.promises.usage_within.map_or(Duration::from_millis(500), crate::period::Period::duration);
+        let deadline = Instant::now() + promised;
+        let ledger: Vec<_> = self.world.upstream.ledger().entries;
+        let ledger: Vec<_> = ledger.into_iter().filter(|entry| entry.seq > self.began && is_inference(entry)).collect();
+        let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
+        for (key, amount) in expected {
+            // The figure appears at some time within the promise; it can only be asked for.
+            let mut ask = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                ask.tick().await;
+                let reading = admin.usage(&self.world, key).await;
+                let enough = patience(*amount, &reading, &ledger) || Instant::now() >= deadline;
+                readings.insert(key.clone(), reading);
+                if enough {
+                    break;
+                }
+            }
+        }
+        readings
+    }
+}
+
+/// An operation of the management API was refused.
+fn refused(what: String) -> Problem {
+    Problem { what, blame: Blame::Gateway, fatal: false }
+}

@@ -1,0 +1,272 @@
+//! The world of one case: an upstream, a gateway in front of it, and the credentials between them.
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use indexmap::IndexMap;
+use mock_upstream::{Model, Script, Upstream};
+use uuid::Uuid;
+
+use super::secrets::Secrets;
+use crate::{
+    gateway::{
+        Gateway, RenderError, World,
+        render::{AdminCredentials, Price as SheetPrice, Renderer},
+    },
+    policy::{Policy, Route, VirtualKey},
+    runtime::{self, Instance, Runtime, RuntimeError},
+};
+
+/// What a case needs to start.
+#[derive(Clone, Copy)]
+pub struct Start<'a> {
+    /// The gateway's folder.
+    pub gateway: &'a Gateway,
+    /// Its version.
+    pub version: &'a str,
+    /// How it is started.
+    pub runtime: &'a dyn Runtime,
+    /// The folder of tools that were installed for it.
+    pub installed: &'a str,
+    /// From which every random choice follows.
+    pub seed: u64,
+    /// What the case is called, for what is made from the seed.
+    pub name: &'a str,
+}
+
+/// Why a case's world could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policy cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The gateway did not start.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The mock did not start.
+    #[error("the upstream could not be started: {0}")]
+    Upstream(#[from] mock_upstream::StartError),
+    /// The scenario's upstream script is wrong.
+    #[error("the upstream's script is wrong: {0}")]
+    Script(#[from] mock_upstream::ScriptError),
+    /// The gateway is not known to run in this runtime.
+    #[error("{gateway} has no `launch.{runtime}` in its manifest")]
+    NoLaunch {
+        /// The gateway.
+        gateway: String,
+        /// The runtime.
+        runtime: String,
+    },
+}
+
+impl StartError {
+    /// The error, with the last lines that the gateway wrote.
+    #[must_use]
+    pub fn with_log(&self) -> String {
+        let log = match self {
+            Self::Runtime(error) => error.log_tail(),
+            _ => None,
+        };
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        let mut text = self.to_string();
+        for cause in causes.map(ToString::to_string).filter(|cause| !self.to_string().contains(cause)) {
+            text = format!("{text}: {cause}");
+        }
+        log.map_or(text.clone(), |log| format!("{text}; its last lines: {log}"))
+    }
+}
+
+/// The world of one case.
+pub struct CaseWorld {
+    /// The mock providers.
+    pub upstream: Upstream,
+    /// The gateway.
+    pub instance: Box<dyn Instance>,
+    /// What the templates see.
+    pub world: World,
+    /// What the gateway was asked to enforce, with every key's value.
+    pub policy: Policy,
+    /// The value of each virtual key, by name.
+    pub keys: HashMap<String, String>,
+    /// The gateway's own name of each virtual key, by name.
+    pub ids: HashMap<String, String>,
+    /// The credentials, which appear in no log or report.
+    pub secrets: Secrets,
+    /// The files that the gateway was started with last.
+    pub files: Vec<(String, String)>,
+}
+
+impl CaseWorld {
+    /// Starts an upstream, and a gateway in front of it.
+    ///
+    /// # Errors
+    /// When either does not start; nothing is left behind.
+    pub async fn start(start: Start<'_>, policy: &Policy, script: &Script) -> Result<Self, StartError> {
+        // Someone else may take a port between its choice and its use.
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            match Self::start_once(start, policy, script).await {
+                Err(StartError::Runtime(RuntimeError::PortInUse { .. })) if tries > 0 => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn start_once(start: Start<'_>, policy: &Policy, script: &Script) -> Result<Self, StartError> {
+        let Start { gateway, runtime, .. } = start;
+        let launch = &gateway.manifest.launch;
+        let script = completed_script(script, policy);
+        let upstream = Upstream::start(SocketAddr::new(runtime.upstream_bind(), 0), script.clone()).await?;
+        let site = runtime.site(launch.container.as_ref()).await?;
+        let mut secrets = Secrets::default();
+        let world = world_of(start, &site, upstream.addr().port(), policy, &script, &mut secrets);
+        let policy = with_values(start, policy, &mut secrets);
+        let renderer = Renderer::new(gateway, &world);
+        let files = renderer.files(&policy)?;
+        let instance = runtime.launch(site, command(start, &renderer, &policy, files.clone())?).await?;
+        let keys = policy.virtual_keys.iter().filter_map(|key| Some((key.name.clone(), key.value.clone()?))).collect();
+        let ids = policy.virtual_keys.iter().map(|key| (key.name.clone(), format!("vk-{}", key.name))).collect();
+        Ok(Self { upstream, instance, world, policy, keys, ids, secrets, files })
+    }
+
+    /// The size of the calls that a model answers.
+    #[must_use]
+    pub fn size(&self, model: &str) -> super::send::Size {
+        let usage = self.upstream.script().models.get(model).map(|model| model.usage).unwrap_or_default();
+        super::send::Size { input: usage.input, output: usage.output }
+    }
+
+    /// Stops everything.
+    pub async fn discard(self) {
+        self.instance.discard().await;
+        self.upstream.stop().await;
+    }
+}
+
+/// The script with what goes without saying: the usual model, and every provider of the policy.
+#[must_use]
+pub fn completed_script(script: &Script, policy: &Policy) -> Script {
+    let mut script = script.clone();
+    for provider in &policy.providers {
+        script.providers.entry(provider.name.clone()).or_default();
+    }
+    for (name, model) in Script::usual().models {
+        script.models.entry(name).or_insert(model);
+    }
+    script
+}
+
+fn world_of(
+    start: Start<'_>,
+    site: &runtime::Site,
+    upstream_port: u16,
+    policy: &Policy,
+    script: &Script,
+    secrets: &mut Secrets,
+) -> World {
+    let admin = credentials(start);
+    secrets.plant(&admin.password, "admin password");
+    secrets.plant(&admin.basic, "admin credentials");
+    let mut upstream_keys = IndexMap::new();
+    for provider in &policy.providers {
+        let key = format!("up-{}", made(start, &format!("upstream key {}", provider.name)));
+        secrets.plant(&key, &format!("upstream key of {}", provider.name));
+        upstream_keys.insert(provider.name.clone(), key);
+    }
+    World {
+        version: start.version.to_owned(),
+        host: site.host.clone(),
+        port: site.port,
+        data: site.data.clone(),
+        upstream: format!("http://{}:{upstream_port}", site.upstream_host),
+        admin,
+        upstream_keys,
+        prices: script.models.iter().filter_map(|(name, model)| sheet_price(name, model)).collect(),
+        models: script.models.keys().cloned().collect(),
+        probity: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+        installed: start.installed.to_owned(),
+        seed: start.seed,
+        settings: start.gateway.settings.clone(),
+    }
+}
+
+fn sheet_price(name: &str, model: &Model) -> Option<SheetPrice> {
+    let million = rust_decimal::Decimal::from(1_000_000);
+    let per_token = |usd: mock_upstream::Usd| (usd.decimal() / million).normalize().to_string();
+    let price = model.price.as_ref()?;
+    Some(SheetPrice { model: name.to_owned(), input: per_token(price.input), output: per_token(price.output) })
+}
+
+/// A value that follows from the seed, the case and what it is for.
+fn made(start: Start<'_>, what: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{} {} {what}", start.seed, start.name).as_bytes())
+}
+
+fn credentials(start: Start<'_>) -> AdminCredentials {
+    use base64::Engine as _;
+    let username = "probity".to_owned();
+    // Upper case, lower case, a digit and a sign: some gateways refuse a simpler one.
+    let password = format!("Pb1!{}", made(start, "admin password").simple());
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+    AdminCredentials { username, password, basic }
+}
+
+/// The policy with every key's value, and the providers that each key may use in order.
+fn with_values(start: Start<'_>, policy: &Policy, secrets: &mut Secrets) -> Policy {
+    let mut policy = policy.clone();
+    let everywhere: Vec<_> = policy.providers.iter().map(|provider| provider.name.clone()).collect();
+    for key in &mut policy.virtual_keys {
+        let prefix = &start.gateway.manifest.keys.prefix;
+        complete_key(key, &everywhere, |name| format!("{prefix}{}", made(start, &format!("virtual key {name}"))));
+        secrets.plant(key.value.as_deref().unwrap_or_default(), &format!("virtual key {}", key.name));
+    }
+    policy
+}
+
+/// Fills in what a scenario leaves open of a key: its value, and its providers in order.
+pub fn complete_key(key: &mut VirtualKey, everywhere: &[String], value: impl FnOnce(&str) -> String) {
+    key.value.get_or_insert_with(|| value(&key.name));
+    if key.providers.is_empty() {
+        let route = |name: &String| Route { provider: name.clone(), weight: None, budgets: Vec::new() };
+        key.providers = everywhere.iter().map(route).collect();
+    }
+    for (index, route) in key.providers.iter_mut().enumerate() {
+        route.weight.get_or_insert(if index == 0 { 100 } else { 0 });
+    }
+}
+
+fn command(
+    start: Start<'_>,
+    renderer: &Renderer<'_>,
+    policy: &Policy,
+    files: Vec<(String, String)>,
+) -> Result<runtime::Start, StartError> {
+    let manifest = &start.gateway.manifest;
+    let beside = minijinja::context! { policy => minijinja::value::Serde(policy.clone()) };
+    let no_launch = || StartError::NoLaunch {
+        gateway: manifest.name.clone(),
+        runtime: start.runtime.kind().to_string(),
+    };
+    let (words, variables, image) = match start.runtime.kind() {
+        runtime::Kind::Process => {
+            let launch = manifest.launch.process.as_ref().ok_or_else(no_launch)?;
+            (&launch.command, &launch.env, None)
+        }
+        runtime::Kind::Container => {
+            let launch = manifest.launch.container.as_ref().ok_or_else(no_launch)?;
+            let image = renderer.text("gateway.yaml launch.container.image", &launch.image, &beside)?;
+            (&launch.command, &launch.env, Some(image))
+        }
+        runtime::Kind::External => (&Vec::new(), &IndexMap::new(), None),
+    };
+    let text = |text: &String| renderer.text("gateway.yaml launch", text, &beside);
+    Ok(runtime::Start {
+        command: words.iter().map(text).collect::<Result<_, _>>()?,
+        env: variables.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_, RenderError>>()?,
+        files,
+        image,
+        ready_path: manifest.ready.get.clone(),
+        ready_within: manifest.ready.within.duration(),
+        stops_within: manifest.ready.stops_within.duration(),
+    })
+}

@@ -1,0 +1,34 @@
+//! Which cases and checks apply to a gateway.
+
+use super::load::Gateway;
+use crate::scenario::{Case, CheckKind};
+
+impl Gateway {
+    /// Whether the gateway says it has a capability: listed, or following from what else its manifest says.
+    #[must_use]
+    pub fn has(&self, capability: &str) -> bool {
+        let manifest = &self.manifest;
+        if let Some(route) = capability.strip_prefix("routes.") {
+            return manifest.routes.keys().any(|name| name.word() == route);
+        }
+        if let Some(via) = capability.strip_prefix("keys.via.") {
+            return manifest.keys.via.iter().any(|name| name.word() == via);
+        }
+        if let Some(operation) = capability.strip_prefix("admin.") {
+            return manifest.admin.operations().any(|(name, _)| name == operation);
+        }
+        manifest.capabilities.iter().any(|listed| listed == capability)
+    }
+
+    /// Why a case does not apply, if so: the first capability that is missing.
+    #[must_use]
+    pub fn lacks_for_case(&self, case: &Case) -> Option<String> {
+        case.needs().into_iter().find(|need| !self.has(need))
+    }
+
+    /// Why a check of an applicable case does not apply, if so.
+    #[must_use]
+    pub fn lacks_for_check(&self, check: &CheckKind) -> Option<String> {
+        check.needs().filter(|need| !self.has(need)).map(str::to_owned)
+    }
+}

@@ -1,0 +1,101 @@
+//! A gateway's own words for a refusal, mapped to neutral reasons.
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::manifest::{self, NameRule};
+use crate::{document::Key, money::Usd, scenario::expect::Reason};
+
+/// A gateway's dialect, ready to be asked.
+#[derive(Clone, Debug)]
+pub struct Dialect {
+    refusals: Vec<Refusal>,
+    scope: Vec<Name>,
+    limit: Vec<Name>,
+}
+
+#[derive(Clone, Debug)]
+struct Refusal {
+    reason: Reason,
+    status: Option<u16>,
+    body: Vec<(String, Regex)>,
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    pointer: String,
+    regex: Option<Regex>,
+    means: Option<String>,
+}
+
+impl Dialect {
+    /// Compiles the regular expressions of a manifest's dialect.
+    ///
+    /// # Errors
+    /// The first expression that is malformed, with its path in the manifest.
+    pub fn compile(dialect: &manifest::Dialect) -> Result<Self, (Vec<Key>, regex::Error)> {
+        let names = |field: &str, rules: &[NameRule]| {
+            let compile = |(index, rule): (usize, &NameRule)| {
+                let at = |error| (vec!["dialect".into(), "names".into(), field.into(), index.into()], error);
+                let regex = rule.regex.as_deref().map(Regex::new).transpose().map_err(at)?;
+                Ok(Name { pointer: rule.pointer.clone(), regex, means: rule.means.clone() })
+            };
+            rules.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()
+        };
+        let refusals = dialect.refusals.iter().enumerate().map(|(index, rule)| {
+            let at = |error| (vec!["dialect".into(), "refusals".into(), index.into()], error);
+            let compile = |(pointer, regex): (&String, &String)| Ok((pointer.clone(), Regex::new(regex).map_err(at)?));
+            let body = rule.body.iter().map(compile).collect::<Result<_, _>>()?;
+            Ok(Refusal { reason: rule.reason, status: rule.status, body })
+        });
+        Ok(Self {
+            refusals: refusals.collect::<Result<_, _>>()?,
+            scope: names("scope", &dialect.names.scope)?,
+            limit: names("limit", &dialect.names.limit)?,
+        })
+    }
+
+    /// Why an answer is a refusal, if the dialect knows it as one.
+    #[must_use]
+    pub fn reason(&self, status: u16, body: &Value) -> Option<Reason> {
+        let fits = |rule: &&Refusal| {
+            rule.status.is_none_or(|wanted| wanted == status)
+                && rule.body.iter().all(|(pointer, regex)| text_at(body, pointer).is_some_and(|text| regex.is_match(&text)))
+        };
+        self.refusals.iter().find(fits).map(|rule| rule.reason)
+    }
+
+    /// Whose limit a refusal names, in the neutral word for it.
+    #[must_use]
+    pub fn scope(&self, body: &Value) -> Option<String> {
+        self.scope.iter().find_map(|rule| rule.find(body))
+    }
+
+    /// The cap that a refusal names.
+    #[must_use]
+    pub fn limit(&self, body: &Value) -> Option<Usd> {
+        self.limit.iter().find_map(|rule| rule.find(body)).and_then(|text| Usd::from_plain(&text).ok())
+    }
+}
+
+impl Name {
+    fn find(&self, body: &Value) -> Option<String> {
+        let text = text_at(body, &self.pointer)?;
+        let found = match &self.regex {
+            None => text,
+            Some(regex) => {
+                let captures = regex.captures(&text)?;
+                captures.get(1).or_else(|| captures.get(0))?.as_str().to_owned()
+            }
+        };
+        Some(self.means.clone().unwrap_or(found))
+    }
+}
+
+fn text_at(body: &Value, pointer: &str) -> Option<String> {
+    match body.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}

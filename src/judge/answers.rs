@@ -1,0 +1,200 @@
+//! Judging what the caller saw, held against what reached the upstream.
+
+use mock_upstream::Entry;
+use serde_json::Value;
+
+use super::step::{Judging, finding, pass_if};
+use crate::{
+    drive::{
+        answer::{Answer, End, shortened},
+        observation::Observation,
+    },
+    scenario::expect::{Count, Expect, Header, Names, Reason, Status, StreamEnd},
+    verdict::{Finding, Verdict},
+};
+
+/// Whether an answer is a refusal by the gateway: an answer of 4xx or 5xx.
+fn is_refusal(answer: &Answer) -> bool {
+    answer.status.is_some_and(|status| status >= 400)
+}
+
+/// Ledger entries in a phrase.
+pub(super) fn entries(entries: &[Entry]) -> String {
+    let charged = super::money::ledger_charged(entries);
+    let shown = entries.iter().take(8).map(|entry| {
+        let provider = entry.provider.as_deref().unwrap_or("?");
+        let status = entry.status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
+        format!("{provider} {status} {}", entry.charged)
+    });
+    let mut shown = shown.collect::<Vec<_>>().join(", ");
+    if entries.len() > 8 {
+        shown.push_str(", …");
+    }
+    match entries.len() {
+        0 => "no call".to_owned(),
+        1 => format!("1 call ({shown})"),
+        calls => format!("{calls} calls, {charged} ({shown})"),
+    }
+}
+
+/// What the caller saw, in a phrase: equal answers are counted.
+fn witness(seen: &Observation) -> Option<String> {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for answer in &seen.answers {
+        let described = answer.describe();
+        match kinds.iter_mut().find(|(kind, _)| *kind == described) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((described, 1)),
+        }
+    }
+    let shown = kinds.iter().take(4).map(|(kind, count)| if *count == 1 { kind.clone() } else { format!("{count} × {kind}") });
+    (!kinds.is_empty()).then(|| shown.collect::<Vec<_>>().join("; "))
+}
+
+fn with_witnesses(found: Finding, seen: &Observation) -> Finding {
+    Finding { caller: witness(seen), upstream: Some(entries(&seen.reached)), ..found }
+}
+
+/// The worst of what `judge` says of each answer; no answer at all decides nothing.
+fn each(
+    seen: &Observation,
+    expected: &str,
+    judge: impl Fn(&Answer) -> Result<(), (Verdict, String)>,
+) -> Finding {
+    let worst = seen.answers.iter().filter_map(|answer| judge(answer).err()).max_by_key(|(verdict, _)| *verdict);
+    let found = match worst {
+        _ if seen.answers.is_empty() => finding(Verdict::Unknown, expected.to_owned(), "no call was made".to_owned()),
+        None => finding(Verdict::Pass, expected.to_owned(), String::new()),
+        Some((verdict, found)) => finding(verdict, expected.to_owned(), found),
+    };
+    with_witnesses(found, seen)
+}
+
+/// The status of every answer. Where a refusal is expected, another refusing status deviates.
+pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, seen: &Observation) -> Finding {
+    let wanted = match wanted {
+        Status::OneOf(statuses) => statuses.clone(),
+        Status::Promised => {
+            let reasons = expect.refused.iter().flat_map(|reasons| &reasons.0);
+            reasons.filter_map(|reason| judging.promises.status.get(reason).copied()).collect()
+        }
+    };
+    let words = wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let refusal_wanted = wanted.iter().all(|status| *status >= 400);
+    each(seen, &format!("status {words}"), |answer| match answer.status {
+        _ if answer.end == End::TimedOut => Err((Verdict::Fail, "the answer did not end".to_owned())),
+        None => Err((Verdict::Fail, answer.describe())),
+        Some(status) if wanted.contains(&status) => {
+            let failed = status < 300 && !answer.served();
+            if failed { Err((Verdict::Fail, format!("{status}, with an error as its body"))) } else { Ok(()) }
+        }
+        Some(status) if refusal_wanted && is_refusal(answer) => Err((Verdict::Deviates, format!("status {status}"))),
+        Some(status) => Err((Verdict::Fail, format!("status {status}"))),
+    })
+}
+
+/// Every answer is a refusal, for one of these reasons.
+pub(super) fn refused(judging: Judging<'_>, wanted: &[Reason], seen: &Observation) -> Finding {
+    let words = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    each(seen, &format!("refused: {words}"), |answer| {
+        let Some(status) = answer.status.filter(|_| is_refusal(answer)) else {
+            return Err((Verdict::Fail, format!("not refused: {}", answer.describe())));
+        };
+        match judging.dialect.reason(status, &answer.json()) {
+            Some(reason) if wanted.contains(&reason) => Ok(()),
+            Some(reason) => Err((Verdict::Deviates, format!("refused for another reason: {reason}"))),
+            None => Err((Verdict::Deviates, format!("refused, but its dialect does not say why: {}", answer.describe()))),
+        }
+    })
+}
+
+/// The refusal says whose limit it was, and which.
+pub(super) fn names(judging: Judging<'_>, wanted: &Names, seen: &Observation) -> Finding {
+    let limit = wanted.limit.map_or(String::new(), |limit| format!(", {limit}"));
+    each(seen, &format!("the refusal names {}{limit}", wanted.scope), |answer| {
+        if !is_refusal(answer) {
+            return Err((Verdict::Fail, format!("not refused: {}", answer.describe())));
+        }
+        let body = answer.json();
+        let scope = judging.dialect.scope(&body);
+        let found = judging.dialect.limit(&body);
+        if scope.as_ref() == Some(&wanted.scope) && (wanted.limit.is_none() || found == wanted.limit) {
+            return Ok(());
+        }
+        let scope = scope.unwrap_or_else(|| "nobody".to_owned());
+        let found = found.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        Err((Verdict::Deviates, format!("it names {scope} and {found}")))
+    })
+}
+
+/// A field of every answer's body.
+pub(super) fn body(pointer: &str, wanted: &Value, seen: &Observation) -> Finding {
+    each(seen, &format!("{pointer} is {wanted}"), |answer| match answer.json().pointer(pointer) {
+        Some(value) if value == wanted => Ok(()),
+        Some(value) => Err((Verdict::Fail, format!("it is {}", shortened(&value.to_string())))),
+        None => Err((Verdict::Fail, "it is not there".to_owned())),
+    })
+}
+
+/// A header of every answer. A refusal without it still enforces.
+pub(super) fn header(name: &str, wanted: Header, seen: &Observation) -> Finding {
+    let words = match wanted {
+        Header::Present => format!("header {name}"),
+        Header::Absent => format!("no header {name}"),
+        Header::Seconds => format!("header {name} in whole seconds"),
+    };
+    each(seen, &words, |answer| {
+        let value = answer.headers.get(name);
+        let fits = match wanted {
+            Header::Present => value.is_some(),
+            Header::Absent => value.is_none(),
+            Header::Seconds => value.is_some_and(|text| text.parse::<u64>().is_ok_and(|seconds| seconds > 0)),
+        };
+        let found = value.map_or_else(|| format!("no {name}"), |value| format!("{name}: {value}"));
+        let verdict = if is_refusal(answer) { Verdict::Deviates } else { Verdict::Fail };
+        if fits { Ok(()) } else { Err((verdict, found)) }
+    })
+}
+
+/// How every streamed answer ends for the caller.
+pub(super) fn stream(wanted: StreamEnd, seen: &Observation) -> Finding {
+    let words = match wanted {
+        StreamEnd::Complete => "the stream ends with its end marker",
+        StreamEnd::Failed => "the stream ends as a failure: an error, or no end marker",
+    };
+    each(seen, words, |answer| {
+        let found = Err((Verdict::Fail, answer.describe()));
+        match (wanted, &answer.end) {
+            (_, End::TimedOut | End::NoAnswer(_)) => found,
+            (StreamEnd::Complete, End::Complete) if answer.streamed => Ok(()),
+            (StreamEnd::Complete, _) => found,
+            // A failure that is told with a status, before the stream began, is as good.
+            (StreamEnd::Failed, _) if is_refusal(answer) => Ok(()),
+            (StreamEnd::Failed, End::Complete | End::HungUp) => found,
+            (StreamEnd::Failed, End::NoEndMarker | End::ErrorEvent(_) | End::Broken(_)) => Ok(()),
+        }
+    })
+}
+
+/// How many calls were served.
+pub(super) fn passed(wanted: Count, seen: &Observation) -> Finding {
+    let served = seen.answers.iter().filter(|answer| answer.served()).count() as u64;
+    with_witnesses(pass_if(wanted.admits(served), format!("{wanted} calls pass"), format!("{served} passed")), seen)
+}
+
+/// How many calls were refused, in words that the dialect knows.
+pub(super) fn refusals(judging: Judging<'_>, wanted: Count, seen: &Observation) -> Finding {
+    let refused: Vec<_> = seen.answers.iter().filter(|answer| is_refusal(answer)).collect();
+    let known = |answer: &&&Answer| {
+        answer.status.is_some_and(|status| judging.dialect.reason(status, &answer.json()).is_some())
+    };
+    let understood = refused.iter().filter(known).count();
+    let expected = format!("{wanted} calls are refused");
+    let found = format!("{} were refused, {understood} for a reason that the dialect knows", refused.len());
+    let verdict = match wanted.admits(refused.len() as u64) {
+        true if understood == refused.len() => Verdict::Pass,
+        true => Verdict::Deviates,
+        false => Verdict::Fail,
+    };
+    with_witnesses(finding(verdict, expected, found), seen)
+}

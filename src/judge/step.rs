@@ -1,0 +1,198 @@
+//! Judging a step: each check that it declares against what the witnesses saw.
+
+use super::{
+    answers,
+    money::{allowed, compare, ledger_charged, multiple},
+};
+use crate::{
+    drive::observation::{Observation, Reading},
+    gateway::{Dialect, manifest::Promises},
+    money::Usd,
+    report::event::Fact,
+    scenario::{
+        CheckKind, Step,
+        expect::{Amount, Count, Measure},
+    },
+    verdict::{Blame, Finding, Verdict},
+};
+
+/// What a judgement goes by beside the scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Judging<'a> {
+    /// The gateway's words.
+    pub dialect: &'a Dialect,
+    /// The gateway's promises.
+    pub promises: &'a Promises,
+}
+
+/// Judges one check of a step.
+#[must_use]
+pub fn judge(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observation) -> Finding {
+    let mut finding = decide(judging, step, check, seen);
+    if let Some(problem) = &seen.problem
+        && finding.verdict != Verdict::Pass
+    {
+        finding.blame = Some(problem.blame);
+        if *check != CheckKind::Done {
+            finding.found = format!("{}; {}", finding.found, problem.what);
+        }
+    }
+    finding
+}
+
+fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observation) -> Finding {
+    let expect = &step.expect;
+    let found = match check {
+        CheckKind::Done => Some(done(step, seen)),
+        CheckKind::Status => expect.status.as_ref().map(|status| answers::status(judging, expect, status, seen)),
+        CheckKind::Refused => expect.refused.as_ref().map(|reasons| answers::refused(judging, &reasons.0, seen)),
+        CheckKind::Names => expect.names.as_ref().map(|names| answers::names(judging, names, seen)),
+        CheckKind::Body(pointer) => expect.body.get(pointer).map(|value| answers::body(pointer, value, seen)),
+        CheckKind::Header(name) => expect.headers.get(name).map(|header| answers::header(name, *header, seen)),
+        CheckKind::Stream => expect.stream.map(|end| answers::stream(end, seen)),
+        CheckKind::AnswersPassed => {
+            let wanted = expect.answers.as_ref().and_then(|answers| answers.passed);
+            wanted.map(|wanted| answers::passed(wanted, seen))
+        }
+        CheckKind::AnswersRefused => {
+            let wanted = expect.answers.as_ref().and_then(|answers| answers.refused);
+            wanted.map(|wanted| answers::refusals(judging, wanted, seen))
+        }
+        CheckKind::UpstreamCalls => {
+            expect.upstream.as_ref().and_then(|upstream| upstream.calls).map(|wanted| reached(wanted, seen))
+        }
+        CheckKind::UpstreamOrder => {
+            let order = expect.upstream.as_ref().and_then(|upstream| upstream.order.as_ref());
+            order.map(|order| provider_order(order, seen))
+        }
+        CheckKind::UpstreamKeysHidden => Some(keys_hidden(seen)),
+        CheckKind::LedgerCalls => {
+            expect.ledger.as_ref().and_then(|ledger| ledger.calls).map(|wanted| ledger_calls(wanted, seen))
+        }
+        CheckKind::LedgerCharged => {
+            expect.ledger.as_ref().and_then(|ledger| ledger.charged).map(|wanted| charged(wanted, seen))
+        }
+        CheckKind::Usage(key) => expect.usage.get(key).map(|wanted| usage(key, *wanted, seen)),
+        CheckKind::Overspend => expect.overspend.as_ref().map(|_| overspend(judging, step, seen)),
+        CheckKind::Within => expect.within.map(|within| {
+            let verdict = if seen.took <= within.duration() { Verdict::Pass } else { Verdict::Fail };
+            finding(verdict, format!("within {within}"), format!("{} ms", seen.took.as_millis()))
+        }),
+    };
+    found.unwrap_or_else(|| finding(Verdict::Unknown, "an expectation".to_owned(), "none is declared".to_owned()))
+}
+
+/// A finding for which the gateway is to blame, if it is no pass.
+pub(super) fn finding(verdict: Verdict, expected: String, found: String) -> Finding {
+    let passed = verdict == Verdict::Pass;
+    Finding {
+        verdict,
+        blame: (!passed).then_some(Blame::Gateway),
+        expected,
+        found: if passed { String::new() } else { found },
+        caller: None,
+        upstream: None,
+        gateway: None,
+    }
+}
+
+pub(super) fn pass_if(passed: bool, expected: String, found: String) -> Finding {
+    finding(if passed { Verdict::Pass } else { Verdict::Fail }, expected, found)
+}
+
+fn done(step: &Step, seen: &Observation) -> Finding {
+    let found = seen.problem.as_ref().map_or(String::new(), |problem| problem.what.clone());
+    pass_if(seen.problem.is_none(), format!("the {} is done", step.action.word()), found)
+}
+
+fn reached(wanted: Count, seen: &Observation) -> Finding {
+    let calls = seen.reached.len() as u64;
+    let found = pass_if(wanted.admits(calls), format!("{wanted} calls reach the upstream"), format!("{calls} did"));
+    Finding { upstream: Some(answers::entries(&seen.reached)), ..found }
+}
+
+fn provider_order(order: &[String], seen: &Observation) -> Finding {
+    let called: Vec<_> = seen.reached.iter().map(|entry| entry.provider.as_deref().unwrap_or("?")).collect();
+    let found = pass_if(called == order, format!("called in order: {}", list(order)), list(&called));
+    Finding { upstream: Some(answers::entries(&seen.reached)), ..found }
+}
+
+fn list(names: &[impl AsRef<str>]) -> String {
+    if names.is_empty() {
+        return "nobody".to_owned();
+    }
+    names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
+fn keys_hidden(seen: &Observation) -> Finding {
+    let leak = seen.keys_leaked.clone();
+    let expected = "no virtual key reaches the upstream".to_owned();
+    if seen.reached.is_empty() {
+        return finding(Verdict::Unknown, expected, "no call reached the upstream".to_owned());
+    }
+    pass_if(leak.is_none(), expected, leak.unwrap_or_default())
+}
+
+fn ledger_calls(wanted: Count, seen: &Observation) -> Finding {
+    let calls = seen.ledger.len() as u64;
+    let found = pass_if(wanted.admits(calls), format!("{wanted} calls in the ledger"), format!("{calls}"));
+    Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
+}
+
+fn charged(wanted: Amount, seen: &Observation) -> Finding {
+    let charged = ledger_charged(&seen.ledger);
+    let verdict = compare(wanted, charged, charged);
+    let found = finding(verdict, format!("the providers charged {wanted}"), format!("{charged}"));
+    Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
+}
+
+fn usage(key: &str, wanted: Amount, seen: &Observation) -> Finding {
+    let charged = ledger_charged(&seen.ledger);
+    let expected = format!("the gateway says that {key} has spent {wanted}");
+    let found = match seen.usage.get(key) {
+        Some(Reading::Figure(figure)) => {
+            finding(compare(wanted, *figure, charged), expected, format!("it says {figure}, {charged} was charged"))
+        }
+        Some(Reading::None(why)) => finding(Verdict::Fail, expected, format!("it does not say: {why}")),
+        None => finding(Verdict::Unknown, expected, "it was not asked".to_owned()),
+    };
+    let says = match seen.usage.get(key) {
+        Some(Reading::Figure(figure)) => Some(format!("{key} has spent {figure}")),
+        Some(Reading::None(why)) => Some(why.clone()),
+        None => None,
+    };
+    Finding { gateway: says, upstream: Some(answers::entries(&seen.ledger)), ..found }
+}
+
+fn overspend(judging: Judging<'_>, step: &Step, seen: &Observation) -> Finding {
+    let Some(limit) = &step.expect.overspend else {
+        return finding(Verdict::Unknown, "a cap".to_owned(), "none is declared".to_owned());
+    };
+    let charged = ledger_charged(&seen.ledger);
+    let most = allowed(limit, judging.promises.budget_admission);
+    let expected = if most == limit.cap {
+        format!("no more than the cap of {} is spent", limit.cap)
+    } else {
+        format!("no more than {most} is spent: the cap of {} and what was in flight", limit.cap)
+    };
+    let sum = format!("{charged}: {} times the cap", multiple(charged, limit.cap));
+    if seen.ledger.iter().all(|entry| entry.charged.decimal().is_zero()) {
+        return finding(Verdict::Unknown, expected, "nothing was served at all".to_owned());
+    }
+    let found = pass_if(charged <= most, expected, sum);
+    Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
+}
+
+/// The numbers that a step records.
+#[must_use]
+pub fn facts(step: &Step, seen: &Observation) -> Vec<Fact> {
+    let charged = ledger_charged(&seen.ledger);
+    let cap = step.expect.overspend.as_ref().map_or(Usd::ZERO, |overspend| overspend.cap);
+    let value = |measure| match measure {
+        Measure::Overshoot => multiple(charged, cap),
+        Measure::SpendLost => (if charged > cap { charged - cap } else { Usd::ZERO }).to_string(),
+        Measure::ElapsedMs => seen.took.as_millis().to_string(),
+    };
+    let facts = step.expect.fact.iter();
+    facts.map(|(name, measure)| Fact { name: name.clone(), value: value(*measure) }).collect()
+}

@@ -1,0 +1,7 @@
+//! The `probity` executable: parses the command line, and hands over.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    probity::cli::main()
+}

@@ -1,0 +1,262 @@
+//! Running one unit: its gateway, its cases one after another, and what was found.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use reqwest::Client;
+
+use super::{
+    control,
+    evidence::{self, Evidence},
+    plan::{PlannedCase, Target, Unit},
+};
+use crate::{
+    drive::{CaseWorld, Driver, Start, StartError, answer::Answer, observation::Observation},
+    judge::{self, Judging},
+    report::event::Event,
+    runtime::RuntimeError,
+    scenario::{CheckId, Step},
+    verdict::{Blame, Finding, Verdict},
+};
+
+/// What a unit is run with.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) target: Arc<Target>,
+    pub(super) client: Client,
+    pub(super) seed: u64,
+    pub(super) evidence: Arc<Path>,
+    pub(super) rerun: Arc<str>,
+    pub(super) emit: tokio::sync::mpsc::UnboundedSender<Event>,
+}
+
+impl Context {
+    fn emit(&self, event: Event) {
+        // The receiver goes away only when the run is over.
+        let _ = self.emit.send(event);
+    }
+
+    fn start<'a>(&'a self, name: &'a str) -> Start<'a> {
+        Start {
+            gateway: &self.target.gateway,
+            version: &self.target.version,
+            runtime: &*self.target.runtime,
+            installed: &self.target.installed,
+            seed: self.seed,
+            name,
+        }
+    }
+}
+
+/// Runs the cases of a unit on one gateway; a gateway that dies is started anew for the next case.
+pub(super) async fn run_unit(context: Context, unit: Unit) {
+    let mut driver: Option<Driver<'_>> = None;
+    for planned in &unit.cases {
+        let began = Instant::now();
+        let mut run = CaseRun { context: &context, planned, findings: Vec::new(), answers: Vec::new() };
+        match control::check(&context.client, &planned.case).await {
+            Err(found) => run.all_unknown(&format!("the control lane: {found}")),
+            Ok(()) => {
+                if driver.is_none() {
+                    driver = run.start().await;
+                }
+                if let Some(ready) = &mut driver {
+                    run.steps(ready).await;
+                }
+            }
+        }
+        let evidence = run.evidence(driver.as_ref()).await;
+        run.finish(began, evidence);
+        let gone = run_is_over(&run.findings);
+        if gone && let Some(driver) = driver.take() {
+            driver.world.discard().await;
+        }
+    }
+    if let Some(driver) = driver {
+        driver.world.discard().await;
+    }
+}
+
+/// After anything but a pass, the next case of a shared gateway gets a fresh one.
+fn run_is_over(findings: &[(CheckId, Finding)]) -> bool {
+    Verdict::worst(findings.iter().map(|(_, finding)| finding.verdict)) > Verdict::Deviates
+}
+
+struct CaseRun<'a> {
+    context: &'a Context,
+    planned: &'a PlannedCase,
+    findings: Vec<(CheckId, Finding)>,
+    answers: Vec<Answer>,
+}
+
+/// Markers must differ between all cases of a process, whatever order they run in.
+static NEXT_MARKER: AtomicU64 = AtomicU64::new(1);
+
+impl<'a> CaseRun<'a> {
+    async fn start(&mut self) -> Option<Driver<'a>> {
+        let case = &self.planned.case;
+        let start = self.context.start(&self.planned.name);
+        match CaseWorld::start(start, &case.scenario.policy, &case.scenario.upstream).await {
+            Ok(world) => {
+                Some(Driver { start, world, client: self.context.client.clone(), case: String::new(), began: 0 })
+            }
+            Err(error) => {
+                self.not_started(&error);
+                None
+            }
+        }
+    }
+
+    async fn steps(&mut self, driver: &mut Driver<'_>) {
+        driver.case = format!("pb{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
+        driver.began = driver.world.upstream.ledger().entries.last().map_or(0, |entry| entry.seq);
+        let mut failed = None;
+        for (index, step) in self.planned.case.scenario.steps.iter().enumerate() {
+            let number = index + 1;
+            if let Some(failed) = failed {
+                self.not_reached(number, step, failed);
+                continue;
+            }
+            let seen = driver.step(number, step, &judge::satisfied).await;
+            let worst = self.judge(driver, number, step, &seen);
+            for fact in judge::facts(step, &seen) {
+                let case = &self.planned.case;
+                self.context.emit(Event::FactMeasured {
+                    target: self.context.target.name(),
+                    scenario: case.scenario.id.clone(),
+                    case: case.name.clone(),
+                    fact,
+                });
+            }
+            let fatal = seen.problem.as_ref().is_some_and(|problem| problem.fatal);
+            self.answers.extend(seen.answers);
+            if worst > Verdict::Deviates || fatal {
+                failed = Some(number);
+            }
+        }
+    }
+
+    fn judge(&mut self, driver: &Driver<'_>, number: usize, step: &Step, seen: &Observation) -> Verdict {
+        let gateway = &self.context.target.gateway;
+        let judging = Judging { dialect: &gateway.dialect, promises: &gateway.manifest.promises };
+        let mut worst = Verdict::Pass;
+        for id in self.checks_of(number) {
+            let mut finding = judge::judge(judging, step, &id.kind, seen);
+            redact(&driver.world, &mut finding);
+            worst = worst.max(finding.verdict);
+            self.found(id, finding);
+        }
+        worst
+    }
+
+    /// The checks of a step that apply.
+    fn checks_of(&self, number: usize) -> Vec<CheckId> {
+        let checks = self.planned.case.checks().into_iter().zip(&self.planned.applies);
+        checks.filter(|(id, applies)| **applies && id.step == number).map(|(id, _)| id).collect()
+    }
+
+    fn not_reached(&mut self, number: usize, step: &Step, failed: usize) {
+        for id in self.checks_of(number) {
+            let expected = format!("step {number} ({}) is reached", step.action.word());
+            let found = format!("step {failed} failed before it");
+            self.found(id, plain(Verdict::NotReached, Blame::Gateway, expected, found));
+        }
+    }
+
+    fn all_unknown(&mut self, why: &str) {
+        for id in self.all_checks() {
+            let finding = plain(Verdict::Unknown, Blame::Scenario, "the scenario's premise holds".to_owned(), why.to_owned());
+            self.found(id, finding);
+        }
+    }
+
+    fn not_started(&mut self, error: &StartError) {
+        let blame = match error {
+            StartError::Runtime(RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. }) => Blame::Gateway,
+            StartError::Render(_) | StartError::Script(_) => Blame::Scenario,
+            StartError::Runtime(_) | StartError::Upstream(_) | StartError::NoLaunch { .. } => Blame::Environment,
+        };
+        for (index, id) in self.all_checks().into_iter().enumerate() {
+            let verdict = match (index, blame) {
+                (0, Blame::Gateway) => Verdict::Fail,
+                (0, _) => Verdict::Unknown,
+                _ => Verdict::NotReached,
+            };
+            let found = if index == 0 { error.with_log() } else { "the gateway did not start".to_owned() };
+            self.found(id, plain(verdict, blame, "the gateway starts".to_owned(), found));
+        }
+    }
+
+    fn all_checks(&self) -> Vec<CheckId> {
+        let checks = self.planned.case.checks().into_iter().zip(&self.planned.applies);
+        checks.filter(|(_, applies)| **applies).map(|(id, _)| id).collect()
+    }
+
+    fn found(&mut self, id: CheckId, finding: Finding) {
+        self.context.emit(Event::CheckJudged {
+            target: self.context.target.name(),
+            scenario: id.scenario.clone(),
+            case: id.case.clone(),
+            check: id.to_string(),
+            finding: finding.clone(),
+        });
+        self.findings.push((id, finding));
+    }
+
+    fn rerun(&self) -> String {
+        let case = &self.planned.case;
+        let which = if case.name.is_empty() { String::new() } else { format!(" --case '{}'", case.name) };
+        format!("{} '={}'{which}", self.context.rerun, case.scenario.id)
+    }
+
+    async fn evidence(&self, driver: Option<&Driver<'_>>) -> Option<String> {
+        let worst = Verdict::worst(self.findings.iter().map(|(_, finding)| finding.verdict));
+        let driver = driver.filter(|_| worst > Verdict::Waived)?;
+        let case = &self.planned.case;
+        let folder =
+            evidence::folder(&self.context.evidence, &self.context.target.name(), &case.scenario.id, &case.name);
+        let evidence = Evidence {
+            world: &driver.world,
+            answers: &self.answers,
+            findings: &self.findings,
+            log: &driver.world.instance.log().await,
+            rerun: &self.rerun(),
+        };
+        match evidence.write(&folder) {
+            Ok(()) => Some(folder.display().to_string()),
+            Err(error) => {
+                tracing::warn!("the evidence folder {} could not be written: {error}", folder.display());
+                None
+            }
+        }
+    }
+
+    fn finish(&self, began: Instant, evidence: Option<String>) {
+        let case = &self.planned.case;
+        self.context.emit(Event::CaseFinished {
+            target: self.context.target.name(),
+            scenario: case.scenario.id.clone(),
+            case: case.name.clone(),
+            millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            evidence,
+            rerun: self.rerun(),
+        });
+    }
+}
+
+fn plain(verdict: Verdict, blame: Blame, expected: String, found: String) -> Finding {
+    Finding { verdict, blame: Some(blame), expected, found, caller: None, upstream: None, gateway: None }
+}
+
+fn redact(world: &CaseWorld, finding: &mut Finding) {
+    let texts = [Some(&mut finding.found), finding.caller.as_mut(), finding.upstream.as_mut(), finding.gateway.as_mut()];
+    for text in texts.into_iter().flatten() {
+        *text = world.secrets.redact(text);
+    }
+}

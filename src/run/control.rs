@@ -1,0 +1,112 @@
+//! The control lane: a scenario's calls, straight against the upstream. What does not happen there
+//! either is not held against a gateway.
+
+use std::{collections::HashSet, net::SocketAddr, time::Duration};
+
+use mock_upstream::Upstream;
+use reqwest::Client;
+
+use crate::{
+    drive::{
+        Outgoing, Size,
+        answer::{Answer, End},
+        body, completed_script, send,
+    },
+    policy::Policy,
+    scenario::{
+        Action, Case, Step,
+        expect::{Status, StreamEnd},
+        step::{Call, RouteName},
+    },
+};
+
+/// A provider that hangs by script shows that within this time; the next one is asked then.
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// Does what the scenario takes for granted happen without a gateway?
+///
+/// # Errors
+/// What does not happen, in a phrase.
+pub(super) async fn check(client: &Client, case: &Case) -> Result<(), String> {
+    let policy = &case.scenario.policy;
+    let mut script = completed_script(&case.scenario.upstream, policy);
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let upstream = Upstream::start(address, script.clone()).await.map_err(|error| error.to_string())?;
+    let mut seen = HashSet::new();
+    let mut result = Ok(());
+    for step in &case.scenario.steps {
+        if let Action::Upstream(change) = &step.action {
+            script = completed_script(change, policy);
+            upstream.set_script(script.clone()).map_err(|error| error.to_string())?;
+            seen.clear();
+        }
+        let Some((call, wanted)) = step.action.call().zip(wanted(step)) else { continue };
+        let kind = (call.route, call.model.clone(), call.stream);
+        if call.route == RouteName::Models || !seen.insert(kind) {
+            continue;
+        }
+        if let Err(found) = try_providers(client, &upstream, policy, call, wanted).await {
+            result = Err(format!("a {} call to {} straight to the upstream: {found}", call.route.word(), call.model));
+            break;
+        }
+    }
+    upstream.stop().await;
+    result
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Served,
+    FailedStream,
+}
+
+/// What a step takes for granted of the upstream, if anything.
+fn wanted(step: &Step) -> Option<Wanted> {
+    match (&step.expect.stream, &step.expect.status) {
+        (Some(StreamEnd::Failed), _) => Some(Wanted::FailedStream),
+        (Some(StreamEnd::Complete), _) => Some(Wanted::Served),
+        (None, Some(Status::OneOf(statuses))) if statuses.contains(&200) => Some(Wanted::Served),
+        _ => None,
+    }
+}
+
+async fn try_providers(
+    client: &Client,
+    upstream: &Upstream,
+    policy: &Policy,
+    call: &Call,
+    wanted: Wanted,
+) -> Result<(), String> {
+    let usage = upstream.script().models.get(&call.model).map(|model| model.usage).unwrap_or_default();
+    let mut found = "no provider is there".to_owned();
+    for provider in &policy.providers {
+        let path = match call.route {
+            RouteName::Chat => "chat/completions",
+            RouteName::Embeddings => "embeddings",
+            RouteName::Messages => "messages",
+            RouteName::Models => "models",
+        };
+        let outgoing = Outgoing {
+            marker: "control".to_owned(),
+            url: format!("http://{}/{}/v1/{path}", upstream.addr(), provider.name),
+            headers: vec![("authorization".to_owned(), "Bearer control".to_owned())],
+            body: body(call, "control", Size { input: usage.input, output: usage.output }),
+            route: call.route,
+            hang_up_after: call.hang_up.as_ref().map(|hang_up| hang_up.after_events),
+            deadline: DEADLINE,
+        };
+        let answer = send(client, &outgoing).await;
+        if fits(&answer, wanted) {
+            return Ok(());
+        }
+        found = format!("{}: {}", provider.name, answer.describe());
+    }
+    Err(found)
+}
+
+fn fits(answer: &Answer, wanted: Wanted) -> bool {
+    match wanted {
+        Wanted::Served => answer.served() && answer.end != End::TimedOut,
+        Wanted::FailedStream => answer.served() && answer.end != End::Complete,
+    }
+}

@@ -1,0 +1,217 @@
+//! The engine: runs every unit of a plan, so many at a time, and writes the run log.
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
+};
+
+use super::{
+    case::{Context, run_unit},
+    plan::{Plan, Planned},
+    smoke,
+};
+use crate::{
+    drive,
+    report::{
+        event::{Event, FORMAT},
+        log::LogWriter,
+        progress::Progress,
+        write::WriteError,
+    },
+};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Everything that the run log holds.
+    pub events: Vec<Event>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The run log cannot be written.
+    #[error(transparent)]
+    Log(#[from] WriteError),
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The process cannot be told that it should end.
+    #[error("Ctrl-C and SIGTERM could not be listened to: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Writes each event to the log, and keeps it.
+struct Recorder<'a> {
+    log: &'a mut LogWriter,
+    events: Vec<Event>,
+}
+
+impl Recorder<'_> {
+    fn record(&mut self, event: Event) -> Result<(), WriteError> {
+        self.log.append(&event)?;
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+/// Runs a plan. It ends early, but in order, when the process is interrupted.
+///
+/// # Errors
+/// When the run log cannot be written.
+pub async fn run(plan: Plan, log: &mut LogWriter, progress: &Progress) -> Result<Outcome, RunError> {
+    let client = drive::client()?;
+    let mut interrupt = Interrupt::listen().map_err(RunError::Signals)?;
+    let mut recorder = Recorder { log, events: Vec::new() };
+    recorder.record(Event::RunStarted {
+        format: FORMAT,
+        probity: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: plan.seed,
+        started: Timestamp::now(),
+        targets: plan.targets.iter().map(|planned| planned.target.name()).collect(),
+    })?;
+    let Plan { targets, seed, jobs, evidence, rerun } = plan;
+    let mut interrupted = false;
+    for planned in targets {
+        let (emit, events) = mpsc::unbounded_channel();
+        let context = Context {
+            rerun: format!("{rerun} --gateway {}", planned.target.name()).into(),
+            target: Arc::clone(&planned.target),
+            client: client.clone(),
+            seed,
+            evidence: Arc::<Path>::from(evidence.as_path()),
+            emit,
+        };
+        let outcome = run_target(planned, context, events, jobs, &mut recorder, progress, &mut interrupt).await?;
+        interrupted |= outcome;
+        if interrupted {
+            break;
+        }
+    }
+    recorder.record(Event::RunFinished { finished: Timestamp::now(), interrupted, peak_memory_kib: peak_memory() })?;
+    Ok(Outcome { events: recorder.events, interrupted })
+}
+
+/// Runs one target; whether it was interrupted.
+async fn run_target(
+    planned: Planned,
+    context: Context,
+    mut events: mpsc::UnboundedReceiver<Event>,
+    jobs: usize,
+    recorder: &mut Recorder<'_>,
+    progress: &Progress,
+    interrupt: &mut Interrupt,
+) -> Result<bool, WriteError> {
+    let Planned { target, declared, units } = planned;
+    let name = target.name();
+    let began = Instant::now();
+    let ended = |problem| Event::TargetFinished {
+        target: name.clone(),
+        problem,
+        millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    let total = units.iter().map(|unit| unit.cases.len()).sum();
+    progress.target(&name, &target.why, total);
+    recorder.record(Event::TargetStarted {
+        target: name.clone(),
+        gateway: target.gateway.manifest.name.clone(),
+        version: target.version.clone(),
+        runtime: target.why.clone(),
+        scenarios: declared,
+    })?;
+    let first = tokio::select! {
+        first = smoke::start(&target, context.seed) => first,
+        () = interrupt.asked() => return Ok(true),
+    };
+    match first {
+        Ok(facts) => {
+            for fact in facts {
+                let target = name.clone();
+                recorder.record(Event::FactMeasured { target, scenario: String::new(), case: String::new(), fact })?;
+            }
+        }
+        Err(error) => {
+            recorder.record(ended(Some(error.with_log())))?;
+            return Ok(false);
+        }
+    }
+    let mut running = JoinSet::new();
+    let places = Arc::new(Semaphore::new(jobs.max(1)));
+    for unit in units {
+        let (context, places) = (context.clone(), Arc::clone(&places));
+        running.spawn(async move {
+            // The semaphore is never closed, so a place is always had in the end.
+            let _place = places.acquire().await;
+            run_unit(context, unit).await;
+        });
+    }
+    drop(context);
+    let mut done = 0;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    if let Event::CaseFinished { scenario, case, .. } = &event {
+                        done += 1;
+                        progress.update(done, total, &format!("{scenario} {case}"));
+                    }
+                    recorder.record(event)?;
+                }
+                None => break,
+            },
+            () = interrupt.asked() => {
+                running.shutdown().await;
+                return Ok(true);
+            }
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            // A panic of ours must not look like a run that merely stopped early.
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    recorder.record(ended(None))?;
+    Ok(false)
+}
+
+/// Whether the process was asked to end, by Ctrl-C or SIGTERM, since the run began.
+#[derive(Clone)]
+struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    fn listen() -> Result<Self, std::io::Error> {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let (tell, told) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+            tell.send_replace(true);
+            // Ends with the process: whoever still listens keeps hearing it.
+            tell.closed().await;
+        });
+        Ok(Self(told))
+    }
+
+    async fn asked(&mut self) {
+        if self.0.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The most memory that this process has held, in KiB.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,104 @@
+//! Evidence: what is needed to understand a case that did not pass, in a folder of its own.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    drive::{CaseWorld, answer::Answer},
+    scenario::CheckId,
+    verdict::Finding,
+};
+
+/// What is kept of a case.
+pub(super) struct Evidence<'a> {
+    pub(super) world: &'a CaseWorld,
+    pub(super) answers: &'a [Answer],
+    pub(super) findings: &'a [(CheckId, Finding)],
+    pub(super) log: &'a str,
+    pub(super) rerun: &'a str,
+}
+
+impl Evidence<'_> {
+    /// Writes the folder. No credential appears in it.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(folder.join("config"))?;
+        let write = |name: &Path, text: &str| std::fs::write(folder.join(name), self.world.secrets.redact(text));
+        for (name, text) in &self.world.files {
+            write(&Path::new("config").join(name.replace('/', "_")), text)?;
+        }
+        write(Path::new("gateway.log"), self.log)?;
+        let ledger = serde_json::to_value(self.world.upstream.ledger()).unwrap_or_default();
+        write(Path::new("ledger.json"), &pretty(&ledger))?;
+        write(Path::new("wire.har"), &pretty(&har(self.answers)))?;
+        let findings: Value = self.findings.iter().map(|(id, found)| json!({ "check": id.to_string(), "finding": found })).collect();
+        write(Path::new("findings.json"), &pretty(&findings))?;
+        write(Path::new("rerun.txt"), &format!("{}\n", self.rerun))
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// The folder for a case, whose name holds nothing that a file system minds.
+pub(super) fn folder(root: &Path, target: &str, scenario: &str, case: &str) -> PathBuf {
+    let plain = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_=.,@".contains(c) { c } else { '-' }).take(150).collect::<String>();
+    let name = if case.is_empty() { scenario.to_owned() } else { format!("{scenario},{case}") };
+    root.join(plain(target)).join(plain(&name))
+}
+
+/// The calls as an HTTP archive (HAR 1.2).
+fn har(answers: &[Answer]) -> Value {
+    let headers = |headers: &mut dyn Iterator<Item = (&String, &String)>| {
+        headers.map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>()
+    };
+    let entry = |answer: &Answer| {
+        let sent = &answer.sent;
+        let millis = u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX);
+        let body = sent.body.as_ref().map(|body| json!({ "mimeType": "application/json", "text": body.to_string() }));
+        json!({
+            "startedDateTime": answer.started.to_string(),
+            "time": millis,
+            "comment": answer.describe(),
+            "request": {
+                "method": if sent.body.is_some() { "POST" } else { "GET" },
+                "url": sent.url,
+                "httpVersion": "HTTP/1.1",
+                "cookies": [],
+                "queryString": [],
+                "headers": headers(&mut sent.headers.iter().map(|(name, value)| (name, value))),
+                "postData": body,
+                "headersSize": -1,
+                "bodySize": -1,
+            },
+            "response": {
+                "status": answer.status.unwrap_or(0),
+                "statusText": "",
+                "httpVersion": "HTTP/1.1",
+                "cookies": [],
+                "headers": headers(&mut answer.headers.iter()),
+                "content": {
+                    "size": answer.bytes.len(),
+                    "mimeType": answer.headers.get("content-type"),
+                    "text": answer.body(),
+                },
+                "redirectURL": "",
+                "headersSize": -1,
+                "bodySize": -1,
+            },
+            "cache": {},
+            "timings": { "send": 0, "wait": millis, "receive": 0 },
+        })
+    };
+    let creator = json!({ "name": "probity", "version": env!("CARGO_PKG_VERSION") });
+    json!({ "log": { "version": "1.2", "creator": creator, "entries": answers.iter().map(entry).collect::<Value>(), "comment": written() } })
+}
+
+fn written() -> String {
+    format!("written {}", Timestamp::now())
+}

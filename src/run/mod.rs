@@ -1,0 +1,11 @@
+//! A run: plans targets × scenarios × cases, drives each case, has it judged, and tells the run log.
+
+mod case;
+mod control;
+mod engine;
+mod evidence;
+pub mod plan;
+mod smoke;
+
+pub use engine::{Outcome, RunError, run};
+pub use plan::{Plan, PlanError, Target};

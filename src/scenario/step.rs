@@ -1,0 +1,449 @@
+//! The types that a scenario file is read into.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::expect::Expect;
+use crate::{
+    period::Period,
+    policy::{Budget, Policy, VirtualKey},
+};
+
+/// A scenario file, with its templates already filled in for one case.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// `<area>/<name>`, the same as the file's path in the scenarios folder.
+    pub id: String,
+    /// The requirement that it proves.
+    pub requirement: String,
+    /// One sentence that states what is shown.
+    pub title: String,
+    /// What a reader should know beyond the title: the real case behind it, why it matters.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Capabilities beyond those that follow from policy and steps.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Whether cases share a gateway.
+    #[serde(default)]
+    pub instance: Instance,
+    /// What the gateway is asked to enforce.
+    #[serde(default)]
+    pub policy: Policy,
+    /// What the providers behind the gateway do. Unless it says otherwise there is one model,
+    /// `mock-1`, of 100 input and 100 output tokens at $2.50 and $10.00 per million.
+    #[serde(default)]
+    pub upstream: mock_upstream::Script,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// Values for which the whole is repeated, each combination as one case.
+    #[serde(default)]
+    pub matrix: IndexMap<String, Vec<Value>>,
+    /// Combinations of the matrix that make no sense.
+    #[serde(default)]
+    pub except: Vec<IndexMap<String, Value>>,
+}
+
+/// Whether the cases of a scenario share a gateway.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Instance {
+    /// Each case starts its own.
+    #[default]
+    PerCase,
+    /// The cases run one after another on one gateway, since none leaves a mark on it.
+    Shared,
+}
+
+/// One thing that happens, and what is expected of it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "StepFields", into = "StepFields")]
+#[schemars(with = "StepFields")]
+pub struct Step {
+    /// What happens.
+    pub action: Action,
+    /// What is expected of it.
+    pub expect: Expect,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// One caller calls, once or several times in sequence.
+    Call(Call),
+    /// Many callers at once.
+    Burst(Burst),
+    /// An operation of the gateway's management API.
+    Admin(Admin),
+    /// The providers' behaviour changes from here on.
+    Upstream(mock_upstream::Script),
+    /// The gateway is stopped and started again.
+    Restart(Restart),
+    /// The clock moves on.
+    Advance(Advance),
+    /// All is quiet: no call is open, and the gateway has had the time it promises to write its books.
+    Settle,
+    /// A plain GET of one of the gateway's own addresses.
+    Get(Get),
+}
+
+/// A step as it stands in the file: exactly one of the actions is set.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepFields {
+    /// One caller calls, once or several times in sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<Call>,
+    /// Many callers at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    burst: Option<Burst>,
+    /// An operation of the gateway's management API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    admin: Option<Admin>,
+    /// The providers' behaviour changes from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upstream: Option<mock_upstream::Script>,
+    /// The gateway is stopped and started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restart: Option<Restart>,
+    /// The clock moves on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    advance: Option<Advance>,
+    /// All is quiet, and the gateway has written its books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settle: Option<Settle>,
+    /// A plain GET of one of the gateway's own addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    get: Option<Get>,
+    /// What is expected.
+    #[serde(default)]
+    expect: Expect,
+}
+
+/// Takes no settings: `settle: {}`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {}
+
+impl TryFrom<StepFields> for Step {
+    type Error = String;
+
+    fn try_from(fields: StepFields) -> Result<Self, String> {
+        let actions = [
+            fields.call.map(Action::Call),
+            fields.burst.map(Action::Burst),
+            fields.admin.map(Action::Admin),
+            fields.upstream.map(Action::Upstream),
+            fields.restart.map(Action::Restart),
+            fields.advance.map(Action::Advance),
+            fields.settle.map(|Settle {}| Action::Settle),
+            fields.get.map(Action::Get),
+        ];
+        let mut actions = actions.into_iter().flatten();
+        match (actions.next(), actions.next()) {
+            (Some(action), None) => Ok(Self { action, expect: fields.expect }),
+            _ => Err("a step does exactly one of: call, burst, admin, upstream, restart, advance, settle, get".into()),
+        }
+    }
+}
+
+impl From<Step> for StepFields {
+    fn from(step: Step) -> Self {
+        let mut fields = Self { expect: step.expect, ..Self::default() };
+        match step.action {
+            Action::Call(call) => fields.call = Some(call),
+            Action::Burst(burst) => fields.burst = Some(burst),
+            Action::Admin(admin) => fields.admin = Some(admin),
+            Action::Upstream(script) => fields.upstream = Some(script),
+            Action::Restart(restart) => fields.restart = Some(restart),
+            Action::Advance(advance) => fields.advance = Some(advance),
+            Action::Settle => fields.settle = Some(Settle {}),
+            Action::Get(get) => fields.get = Some(get),
+        }
+        fields
+    }
+}
+
+impl Action {
+    /// The word for it in a scenario file.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Call(_) => "call",
+            Self::Burst(_) => "burst",
+            Self::Admin(_) => "admin",
+            Self::Upstream(_) => "upstream",
+            Self::Restart(_) => "restart",
+            Self::Advance(_) => "advance",
+            Self::Settle => "settle",
+            Self::Get(_) => "get",
+        }
+    }
+
+    /// The call that the action makes, if it makes any.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Call(call) => Some(call),
+            Self::Burst(burst) => Some(&burst.call),
+            Self::Restart(restart) => restart.during.as_ref().map(|burst| &burst.call),
+            _ => None,
+        }
+    }
+}
+
+/// A model call, as a program behind the gateway makes it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Call {
+    /// Which of the gateway's routes.
+    pub route: RouteName,
+    /// The virtual key, by its name in the policy. Neither `as` nor `key`: no credential is sent.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    pub as_key: Option<String>,
+    /// A literal credential instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The header that carries it; the gateway's usual one if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+    /// A second virtual key in the same request, in another header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also: Option<Also>,
+    /// The model.
+    pub model: String,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// How often, one after another.
+    pub times: u32,
+    /// Stop at the first answer that is not 2xx; `times` is then the most.
+    pub until_refused: bool,
+    /// Headers beside the usual.
+    pub headers: IndexMap<String, String>,
+    /// Fields laid over the request's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// The limit on output tokens; what the model will report if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Leave the stream early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hang_up: Option<HangUp>,
+    /// How long to wait for the end of an answer before it counts as hanging.
+    pub deadline: Period,
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self {
+            route: RouteName::Chat,
+            as_key: None,
+            key: None,
+            via: None,
+            also: None,
+            model: "mock-1".to_owned(),
+            stream: false,
+            times: 1,
+            until_refused: false,
+            headers: IndexMap::new(),
+            body: None,
+            max_tokens: None,
+            hang_up: None,
+            deadline: Period::seconds(10),
+        }
+    }
+}
+
+/// A gateway's route, whatever its path there.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteName {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// OpenAI model list.
+    Models,
+    /// Anthropic messages.
+    Messages,
+}
+
+impl RouteName {
+    /// The word for it in a scenario file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+            Self::Models => "models",
+            Self::Messages => "messages",
+        }
+    }
+}
+
+/// A header that carries a virtual key.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// `x-bf-vk`
+    XBfVk,
+    /// `Authorization: Bearer`
+    Bearer,
+    /// `x-api-key`
+    XApiKey,
+    /// `x-goog-api-key`
+    XGoogApiKey,
+}
+
+impl Via {
+    /// The word for it in a scenario file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::XBfVk => "x-bf-vk",
+            Self::Bearer => "bearer",
+            Self::XApiKey => "x-api-key",
+            Self::XGoogApiKey => "x-goog-api-key",
+        }
+    }
+
+    /// The header's name and value for a key.
+    #[must_use]
+    pub fn header(self, key: &str) -> (&'static str, String) {
+        match self {
+            Self::Bearer => ("authorization", format!("Bearer {key}")),
+            other => (other.word(), key.to_owned()),
+        }
+    }
+}
+
+/// A second virtual key in the same request.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// Its name in the policy.
+    #[serde(rename = "as")]
+    pub as_key: String,
+    /// The header that carries it.
+    pub via: Via,
+}
+
+/// Where a caller leaves a stream.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HangUp {
+    /// So many events of the stream have been read.
+    pub after_events: u32,
+}
+
+/// Many callers at once.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Burst {
+    /// Callers, each with a connection of its own, started together.
+    pub clients: u32,
+    /// Calls in all; one a client if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u32>,
+    /// The call that each makes.
+    #[serde(default)]
+    pub call: Call,
+}
+
+/// An operation of the gateway's management API.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Admin {
+    /// Creates a virtual key, with all that the policy's vocabulary can say of it.
+    CreateKey(VirtualKey),
+    /// Replaces the caps of a key; what was spent stays.
+    EditBudgets(EditBudgets),
+    /// Calls with this key are refused from now on.
+    DisableKey(String),
+    /// The key is gone.
+    DeleteKey(String),
+}
+
+impl Admin {
+    /// The word for it in scenario files and manifests.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::CreateKey(_) => "create_key",
+            Self::EditBudgets(_) => "edit_budgets",
+            Self::DisableKey(_) => "disable_key",
+            Self::DeleteKey(_) => "delete_key",
+        }
+    }
+}
+
+/// New caps for a key.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditBudgets {
+    /// The key's name.
+    pub key: String,
+    /// All its caps from now on.
+    pub budgets: Vec<Budget>,
+}
+
+/// The gateway is stopped and started again on the same data.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// How it is stopped.
+    pub signal: Signal,
+    /// When.
+    #[serde(default)]
+    pub when: When,
+    /// Fields laid over the policy, so that the gateway starts again with an edited file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+    /// Traffic in the middle of which it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<Burst>,
+    /// With `during`: as soon as the upstream has answered so many of its calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_calls: Option<u32>,
+}
+
+/// How a gateway is stopped.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// SIGTERM: asked to stop.
+    Term,
+    /// SIGKILL: killed.
+    Kill,
+}
+
+/// When a gateway is stopped.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// At once after the last answer.
+    #[default]
+    AtOnce,
+    /// When the gateway has had the time it promises to write its books.
+    Settled,
+}
+
+/// The clock moves on: the gateway's own where it can be set, and real time where it cannot.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Advance {
+    /// How far.
+    pub by: Period,
+}
+
+/// A plain GET of one of the gateway's own addresses.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// The path, from the gateway's root.
+    pub path: String,
+}
+

@@ -1,0 +1,266 @@
+//! What each gateway's folder makes of a policy.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use probity::{
+    document::Document,
+    gateway::{
+        Gateway, RenderError, World,
+        admin::AdminRequest,
+        manifest::Operation,
+        render::{AdminCredentials, Price, Renderer},
+    },
+    policy::Policy,
+    scenario::expect::Reason,
+};
+use serde_json::{Value, json};
+
+const GATEWAYS: [&str; 3] = ["reference", "bifrost", "litellm"];
+
+fn gateway(name: &str) -> Gateway {
+    Gateway::load(Path::new("gateways"), name, &IndexMap::new(), |_| None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn world(gateway: &Gateway) -> World {
+    let price = |model: &str| Price { model: model.into(), input: "0.0000025".into(), output: "0.00001".into() };
+    World {
+        version: gateway.manifest.version.clone(),
+        host: "127.0.0.1".into(),
+        port: 8080,
+        data: "/data".into(),
+        upstream: "http://127.0.0.1:9000".into(),
+        admin: AdminCredentials { username: "admin".into(), password: "a-password".into(), basic: "YWRtaW4=".into() },
+        upstream_keys: ["primary", "second"].map(|name| (name.into(), format!("up-{name}"))).into(),
+        prices: vec![price("mock-1")],
+        models: vec!["mock-1".into(), "mock-free".into()],
+        probity: "/bin/probity".into(),
+        installed: "/venv".into(),
+        seed: 7,
+        settings: gateway.settings.clone(),
+    }
+}
+
+/// A policy as a scenario states it, completed as the runner does.
+fn policy(stated: &str) -> Policy {
+    Document::parse(Path::new("policy.yaml"), stated).unwrap().decode().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn files(gateway: &Gateway, stated: &str) -> Result<Vec<(String, String)>, RenderError> {
+    Renderer::new(gateway, &world(gateway)).files(&policy(stated))
+}
+
+/// Everything that a gateway is started with, as one text.
+fn rendered(name: &str, stated: &str) -> String {
+    let files = files(&gateway(name), stated).unwrap_or_else(|error| panic!("{error}"));
+    files.iter().map(|(file, text)| format!("--- {file}\n{text}\n")).collect()
+}
+
+fn request(gateway: &Gateway, operation: Option<&Operation>, values: Value) -> AdminRequest {
+    let world = world(gateway);
+    let values = minijinja::Value::from(minijinja::value::Serde(values));
+    gateway.manifest.admin.request(operation.unwrap(), &Renderer::new(gateway, &world), &values).unwrap()
+}
+
+/// One key with a budget, on one provider.
+const ONE_CAP: &str = "
+virtual_keys:
+  - name: agent
+    value: sk-bf-1
+    budgets: [{ limit: $0.005, reset: 1h }]
+    providers: [{ provider: primary, weight: 100 }]
+";
+
+/// All that every gateway here can express at once.
+const MUCH: &str = "
+providers: [{ name: primary, timeout: 1s }, { name: second }]
+virtual_keys:
+  - name: agent
+    value: sk-bf-1
+    budgets: [{ limit: $0.00375, reset: 1h }]
+    limits:
+      requests: { max: 4, per: 1m }
+      tokens: { max: 40000, per: 1m }
+    providers: [{ provider: primary, weight: 100 }, { provider: second, weight: 0 }]
+  - name: retired
+    value: sk-proxy
+    active: false
+    providers: [{ provider: primary, weight: 100 }, { provider: second, weight: 0 }]
+price_overrides: [{ model: mock-free, input: $2.50, output: $10.00 }]
+";
+
+/// Caps at every level, and two windows on one key.
+const CAPS: &str = "
+mandatory_keys: false
+providers: [{ name: primary }, { name: second }]
+virtual_keys:
+  - name: agent
+    value: sk-bf-1
+    budgets: [{ limit: $0.0025, reset: 1h }, { limit: $1, reset: 1d }]
+    providers:
+      - { provider: primary, weight: 70, budgets: [{ limit: $0.00125, reset: 1h }] }
+      - { provider: second, weight: 30, budgets: [{ limit: $0.0025, reset: 1w }] }
+";
+
+#[test]
+fn the_reference_gateway_renders() {
+    insta::assert_snapshot!("reference_one_cap", rendered("reference", ONE_CAP));
+    insta::assert_snapshot!("reference_much", rendered("reference", MUCH));
+    insta::assert_snapshot!("reference_caps", rendered("reference", CAPS));
+}
+
+#[test]
+fn bifrost_renders() {
+    insta::assert_snapshot!("bifrost_one_cap", rendered("bifrost", ONE_CAP));
+    insta::assert_snapshot!("bifrost_much", rendered("bifrost", MUCH));
+    insta::assert_snapshot!("bifrost_caps", rendered("bifrost", CAPS));
+}
+
+#[test]
+fn litellm_renders() {
+    insta::assert_snapshot!("litellm_one_cap", rendered("litellm", ONE_CAP));
+    insta::assert_snapshot!("litellm_much", rendered("litellm", MUCH));
+}
+
+#[test]
+fn one_bifrost_file_serves_1_5_1_and_1_5_16() {
+    let bifrost = gateway("bifrost");
+    let files = ["1.5.1", "1.5.16"].map(|version| {
+        let world = World { version: version.into(), ..world(&bifrost) };
+        Renderer::new(&bifrost, &world).files(&policy(MUCH)).unwrap()
+    });
+    assert_eq!(files[0], files[1]);
+    let config: Value = serde_json::from_str(&files[0][0].1).unwrap();
+    let wanted_by_1_5_1 = &config["governance"]["auth_config"]["disable_auth_on_inference"];
+    assert_eq!(*wanted_by_1_5_1, true);
+    let wanted_by_1_5_16 = &config["framework"]["pricing"]["mcp_library_url"];
+    assert_eq!(*wanted_by_1_5_16, "file:///data/mcp-library.json");
+}
+
+#[test]
+fn what_is_rendered_parses_whatever_a_key_is_called() {
+    let odd = MUCH.replace("name: agent", r#"name: "a \"quoted\" <key>, {braces}: and #more""#);
+    for name in GATEWAYS {
+        for (file, text) in files(&gateway(name), &odd).unwrap() {
+            if file.ends_with(".json") {
+                serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{name}: {file}: {error}\n{text}"));
+            } else if file.ends_with(".yaml") {
+                Document::parse(Path::new(&file), &text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn money_is_rendered_exactly() {
+    let stated = ONE_CAP.replace("$0.005", "$1234567.000000000001");
+    for name in GATEWAYS {
+        assert!(rendered(name, &stated).contains(": 1234567.000000000001,"), "{name}");
+    }
+}
+
+#[test]
+fn a_policy_that_a_gateway_cannot_express_is_an_error_that_names_the_field() {
+    let refused = |name: &str, stated: &str| files(&gateway(name), stated).unwrap_err().to_string();
+    let cases = [
+        ("bifrost", MUCH.replace("timeout: 1s", "timeout: 1500ms")),
+        ("litellm", CAPS.to_owned()),
+        ("litellm", MUCH.replace("40000, per: 1m", "40000, per: 1h")),
+        ("litellm", MUCH.replace("max: 4, per: 1m", "max: 4, per: 250ms").replace("40000, per: 1m", "40000, per: 250ms")),
+        ("litellm", ONE_CAP.replace("reset: 1h }", "reset: 1h }, { limit: $1, reset: 1d }")),
+        ("litellm", ONE_CAP.replace("weight: 100", "weight: 100, budgets: [{ limit: $1, reset: 1h }]")),
+        ("litellm", MUCH.replace("model: mock-free", "model: nobody-serves-it")),
+    ];
+    let errors = cases.iter().map(|(name, stated)| refused(name, stated)).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_key_is_created_with_all_that_the_policy_says_of_it() {
+    let key = json!({
+        "name": "made", "value": "ignored", "active": true,
+        "budgets": [{ "limit": "$0.005", "reset": "1h" }],
+        "limits": { "requests": { "max": 5, "per": "1m" } },
+        "providers": [
+            { "provider": "primary", "weight": 100, "budgets": [{ "limit": "$0.5", "reset": "1d" }] },
+            { "provider": "second", "weight": 0 },
+        ],
+    });
+    for name in ["reference", "bifrost"] {
+        let gateway = gateway(name);
+        let request = request(&gateway, gateway.manifest.admin.create_key.as_ref(), json!({ "key": key }));
+        insta::allow_duplicates! { insta::assert_json_snapshot!("create_key", request.body); }
+    }
+}
+
+#[test]
+fn caps_are_replaced_exactly() {
+    for name in ["reference", "bifrost"] {
+        let gateway = gateway(name);
+        let values = json!({ "id": "vk-agent", "budgets": [{ "limit": "$0.005", "reset": "1h" }] });
+        let request = request(&gateway, gateway.manifest.admin.edit_budgets.as_ref(), values);
+        assert_eq!(request.path, "/api/governance/virtual-keys/vk-agent");
+        assert_eq!(request.body, Some(json!({ "budgets": [{ "max_limit": 0.005, "reset_duration": "1h" }] })));
+        assert_eq!(request.headers, [("authorization".to_owned(), "Basic YWRtaW4=".to_owned())]);
+    }
+}
+
+#[test]
+fn only_the_reference_gateways_clock_can_be_set() {
+    let reference = gateway("reference");
+    let request = request(&reference, reference.manifest.admin.advance.as_ref(), json!({ "by": "1h" }));
+    assert_eq!((request.path.as_str(), request.body), ("/api/test/clock", Some(json!({ "advance": "1h" }))));
+    assert!(!gateway("bifrost").has("admin.advance"));
+}
+
+#[test]
+fn every_promised_status_belongs_to_a_reason_that_the_dialect_knows() {
+    for name in GATEWAYS {
+        let manifest = gateway(name).manifest;
+        for reason in manifest.promises.status.keys() {
+            assert!(manifest.dialect.refusals.iter().any(|rule| rule.reason == *reason), "{name}: {reason}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_understood_in_the_gateways_own_words() {
+    let bifrost = |message: &str| json!({ "type": "error", "error": { "type": "api_error", "message": message } });
+    let cases = [
+        ("bifrost", 402, json!({ "type": "budget_exceeded", "error": { "message": "" } }), Reason::BudgetExceeded),
+        ("bifrost", 402, bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"), Reason::BudgetExceeded),
+        ("bifrost", 429, bifrost("Rate limit check failed: rate limit violated for VK: [request limit exceeded (2/2, resets every 1h)]"), Reason::RequestLimited),
+        ("bifrost", 429, bifrost("Rate limit check failed: rate limit violated for VK: [token limit exceeded (400/400, resets every 1h)]"), Reason::TokenLimited),
+        ("bifrost", 401, bifrost("virtual key is required. Provide a virtual key via the x-bf-vk header."), Reason::KeyMissing),
+        ("bifrost", 403, bifrost("Virtual key is inactive"), Reason::KeyBlocked),
+        ("bifrost", 429, bifrost("slow down"), Reason::UpstreamFailed),
+        ("reference", 402, json!({ "error": { "code": "budget_exceeded" } }), Reason::BudgetExceeded),
+        ("litellm", 402, json!({ "error": { "type": "budget_exceeded", "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 1.0" } }), Reason::BudgetExceeded),
+        ("litellm", 429, json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "Rate limit exceeded for api_key: 1f. Limit type: tokens. Current limit: 3, Remaining: 0." } }), Reason::TokenLimited),
+        ("litellm", 429, json!({ "error": { "message": "litellm.RateLimitError: slow down" } }), Reason::UpstreamFailed),
+    ];
+    for (name, status, body, reason) in cases {
+        assert_eq!(gateway(name).dialect.reason(status, &body), Some(reason), "{name}: {body}");
+    }
+}
+
+#[test]
+fn a_refusal_says_whose_cap_it_was_and_which() {
+    let bifrost = |message: &str| ("bifrost", json!({ "error": { "message": message } }));
+    let cases = [
+        (bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"), "virtual_key", "$0.005"),
+        (bifrost("Budget exceeded: primary budget exceeded: 0.0025 >= 0.0013 dollars"), "provider", "$0.0013"),
+        (bifrost("Model-level budget exceeded (virtual key scope): Model:AllModels:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars"), "virtual_key", "$0.005"),
+        (bifrost("Model-level budget exceeded (virtual key scope): Model:AllModels:Provider:primary:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars"), "provider", "$0.005"),
+        (("reference", json!({ "error": { "scope": "virtual_key_provider", "limit": "0.005" } })), "provider", "$0.005"),
+        (("reference", json!({ "error": { "scope": "virtual_key", "limit": "0.005" } })), "virtual_key", "$0.005"),
+        (("litellm", json!({ "error": { "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 0.005" } })), "virtual_key", "$0.005"),
+    ];
+    for ((name, body), scope, limit) in cases {
+        let dialect = gateway(name).dialect;
+        assert_eq!(dialect.scope(&body).as_deref(), Some(scope), "{name}: {body}");
+        assert_eq!(dialect.limit(&body), Some(limit.parse().unwrap()), "{name}: {body}");
+    }
+}
