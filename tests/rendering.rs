@@ -162,13 +162,16 @@ fn money_is_rendered_exactly() {
 }
 
 #[test]
-fn a_policy_that_a_gateway_cannot_express_is_an_error_that_names_the_field() {
+fn a_policy_that_a_gateway_cannot_express_is_an_error_that_says_which_part() {
     let refused = |name: &str, stated: &str| files(&gateway(name), stated).unwrap_err().to_string();
     let cases = [
         ("bifrost", MUCH.replace("timeout: 1s", "timeout: 1500ms")),
         ("litellm", CAPS.to_owned()),
         ("litellm", MUCH.replace("40000, per: 1m", "40000, per: 1h")),
-        ("litellm", MUCH.replace("max: 4, per: 1m", "max: 4, per: 250ms").replace("40000, per: 1m", "40000, per: 250ms")),
+        (
+            "litellm",
+            MUCH.replace("max: 4, per: 1m", "max: 4, per: 250ms").replace("40000, per: 1m", "40000, per: 250ms"),
+        ),
         ("litellm", ONE_CAP.replace("reset: 1h }", "reset: 1h }, { limit: $1, reset: 1d }")),
         ("litellm", ONE_CAP.replace("weight: 100", "weight: 100, budgets: [{ limit: $1, reset: 1h }]")),
         ("litellm", MUCH.replace("model: mock-free", "model: nobody-serves-it")),
@@ -193,6 +196,43 @@ fn a_key_is_created_with_all_that_the_policy_says_of_it() {
         let request = request(&gateway, gateway.manifest.admin.create_key.as_ref(), json!({ "key": key }));
         insta::allow_duplicates! { insta::assert_json_snapshot!("create_key", request.body); }
     }
+}
+
+/// A gateway of one template, with one operation.
+fn small_gateway(operation: &str, template: &str) -> Result<Gateway, String> {
+    let gateways = tempfile::tempdir().unwrap();
+    let folder = gateways.path().join("small");
+    std::fs::create_dir(&folder).unwrap();
+    let manifest = format!(
+        "name: small\ntitle: A small one\nversion: 1.0.0\nready: {{ get: /, within: 1s, stops_within: 1s }}\n\
+         routes: {{ chat: /chat }}\nkeys: {{ via: [bearer] }}\nadmin:\n  create_key: {operation}\n"
+    );
+    std::fs::write(folder.join("gateway.yaml"), manifest).unwrap();
+    std::fs::write(folder.join("key.json.j2"), template).unwrap();
+    let loaded = Gateway::load(gateways.path(), "small", &IndexMap::new(), |_| None);
+    loaded.map_err(|error| error.to_string().replace(&gateways.path().display().to_string(), "gateways"))
+}
+
+#[test]
+fn an_operations_body_stands_in_one_place_that_exists() {
+    let twice = small_gateway("{ method: POST, path: /keys, body: {}, body_file: key.json.j2 }", "{}").unwrap_err();
+    let nowhere = small_gateway("{ method: POST, path: /keys, body_file: kye.json.j2 }", "{}").unwrap_err();
+    insta::assert_snapshot!(format!("{twice}\n{nowhere}"), @r"
+    gateways/small/gateway.yaml:8: admin.create_key.body_file: `body` and `body_file` exclude each other
+    gateways/small/gateway.yaml:8: admin.create_key.body_file: there is no template kye.json.j2 in gateways/small
+    ");
+}
+
+#[test]
+fn a_body_that_is_not_json_is_an_error_with_its_template_and_line() {
+    let gateway =
+        small_gateway("{ method: POST, path: /keys, body_file: key.json.j2 }", "{\n  \"name\": {{ key.name }}\n}\n")
+            .unwrap();
+    let world = world(&gateway);
+    let operation = gateway.manifest.admin.create_key.as_ref().unwrap();
+    let values = minijinja::context! { key => minijinja::context! { name => "made" } };
+    let error = gateway.manifest.admin.request(operation, &Renderer::new(&gateway, &world), &values).unwrap_err();
+    assert!(error.to_string().starts_with("small: key.json.j2:2: what it renders is not JSON"), "{error}");
 }
 
 #[test]
@@ -230,16 +270,55 @@ fn a_refusal_is_understood_in_the_gateways_own_words() {
     let bifrost = |message: &str| json!({ "type": "error", "error": { "type": "api_error", "message": message } });
     let cases = [
         ("bifrost", 402, json!({ "type": "budget_exceeded", "error": { "message": "" } }), Reason::BudgetExceeded),
-        ("bifrost", 402, bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"), Reason::BudgetExceeded),
-        ("bifrost", 429, bifrost("Rate limit check failed: rate limit violated for VK: [request limit exceeded (2/2, resets every 1h)]"), Reason::RequestLimited),
-        ("bifrost", 429, bifrost("Rate limit check failed: rate limit violated for VK: [token limit exceeded (400/400, resets every 1h)]"), Reason::TokenLimited),
-        ("bifrost", 401, bifrost("virtual key is required. Provide a virtual key via the x-bf-vk header."), Reason::KeyMissing),
+        (
+            "bifrost",
+            402,
+            bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"),
+            Reason::BudgetExceeded,
+        ),
+        (
+            "bifrost",
+            429,
+            bifrost(
+                "Rate limit check failed: rate limit violated for VK: [request limit exceeded (2/2, resets every 1h)]",
+            ),
+            Reason::RequestLimited,
+        ),
+        (
+            "bifrost",
+            429,
+            bifrost(
+                "Rate limit check failed: rate limit violated for VK: [token limit exceeded (400/400, resets every 1h)]",
+            ),
+            Reason::TokenLimited,
+        ),
+        (
+            "bifrost",
+            401,
+            bifrost("virtual key is required. Provide a virtual key via the x-bf-vk header."),
+            Reason::KeyMissing,
+        ),
         ("bifrost", 403, bifrost("Virtual key is inactive"), Reason::KeyBlocked),
         ("bifrost", 429, bifrost("slow down"), Reason::UpstreamFailed),
         ("reference", 402, json!({ "error": { "code": "budget_exceeded" } }), Reason::BudgetExceeded),
-        ("litellm", 402, json!({ "error": { "type": "budget_exceeded", "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 1.0" } }), Reason::BudgetExceeded),
-        ("litellm", 429, json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "Rate limit exceeded for api_key: 1f. Limit type: tokens. Current limit: 3, Remaining: 0." } }), Reason::TokenLimited),
-        ("litellm", 429, json!({ "error": { "message": "litellm.RateLimitError: slow down" } }), Reason::UpstreamFailed),
+        (
+            "litellm",
+            402,
+            json!({ "error": { "type": "budget_exceeded", "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 1.0" } }),
+            Reason::BudgetExceeded,
+        ),
+        (
+            "litellm",
+            429,
+            json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "Rate limit exceeded for api_key: 1f. Limit type: tokens. Current limit: 3, Remaining: 0." } }),
+            Reason::TokenLimited,
+        ),
+        (
+            "litellm",
+            429,
+            json!({ "error": { "message": "litellm.RateLimitError: slow down" } }),
+            Reason::UpstreamFailed,
+        ),
     ];
     for (name, status, body, reason) in cases {
         assert_eq!(gateway(name).dialect.reason(status, &body), Some(reason), "{name}: {body}");
@@ -252,11 +331,34 @@ fn a_refusal_says_whose_cap_it_was_and_which() {
     let cases = [
         (bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"), "virtual_key", "$0.005"),
         (bifrost("Budget exceeded: primary budget exceeded: 0.0025 >= 0.0013 dollars"), "provider", "$0.0013"),
-        (bifrost("Model-level budget exceeded (virtual key scope): Model:AllModels:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars"), "virtual_key", "$0.005"),
-        (bifrost("Model-level budget exceeded (virtual key scope): Model:AllModels:Provider:primary:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars"), "provider", "$0.005"),
-        (("reference", json!({ "error": { "scope": "virtual_key_provider", "limit": "0.005" } })), "provider", "$0.005"),
+        (
+            bifrost(
+                "Model-level budget exceeded (virtual key scope): Model:AllModels:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars",
+            ),
+            "virtual_key",
+            "$0.005",
+        ),
+        (
+            bifrost(
+                "Model-level budget exceeded (virtual key scope): Model:AllModels:Provider:primary:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars",
+            ),
+            "provider",
+            "$0.005",
+        ),
+        (
+            ("reference", json!({ "error": { "scope": "virtual_key_provider", "limit": "0.005" } })),
+            "provider",
+            "$0.005",
+        ),
         (("reference", json!({ "error": { "scope": "virtual_key", "limit": "0.005" } })), "virtual_key", "$0.005"),
-        (("litellm", json!({ "error": { "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 0.005" } })), "virtual_key", "$0.005"),
+        (
+            (
+                "litellm",
+                json!({ "error": { "message": "Budget has been exceeded! Key=agent Current cost: 1.0, Max budget: 0.005" } }),
+            ),
+            "virtual_key",
+            "$0.005",
+        ),
     ];
     for ((name, body), scope, limit) in cases {
         let dialect = gateway(name).dialect;

@@ -12,6 +12,9 @@ use crate::{
     report::{style::Style, write::WriteError},
 };
 
+/// The width of a terminal that does not tell it: few shells export `COLUMNS`.
+const COLUMNS: usize = 100;
+
 /// In which form a result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -60,7 +63,7 @@ fn style_of(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Style 
         return Style::PLAIN;
     }
     let color = variable("NO_COLOR").is_none() && variable("TERM").is_some_and(|term| term != "dumb");
-    let width = variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(Style::PLAIN.width);
+    let width = variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS);
     Style { color, width }
 }
 
@@ -109,6 +112,7 @@ mod tests {
         assert!(!style_of(true, no_color).color);
         assert!(!style_of(true, with("TERM", "dumb")).color);
         assert_eq!(style_of(true, with("COLUMNS", "72")).width, 72);
+        assert_eq!(style_of(true, plain_terminal).width, 100);
         assert_eq!(style_of(false, with("COLUMNS", "72")), Style::PLAIN);
     }
 }

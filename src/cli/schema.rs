@@ -1,13 +1,13 @@
 //! `probity schema`: the JSON Schemas (draft 2020-12) of what people write and programs read.
 
+mod layer;
+mod placeholder;
+
 use clap::ValueEnum;
 use schemars::{
     JsonSchema, Schema,
     generate::{Contract, SchemaSettings},
-    json_schema,
-    transform::{Transform, transform_subschemas},
 };
-use serde_json::Value;
 
 use super::list::ListEntry;
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     report::{event::Event, json, model::Report},
     scenario::step::Scenario,
 };
+use placeholder::{TEMPLATE, VARIABLE};
 
 /// What has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,9 +40,9 @@ impl Subject {
     #[must_use]
     pub fn schema(self) -> Schema {
         match self {
-            Self::Scenario => templated(written::<Scenario>("A probity scenario")),
-            Self::Gateway => written::<Manifest>("A gateway's manifest for probity"),
-            Self::Runner => written::<RunnerConfig>("The configuration of probity's runner"),
+            Self::Scenario => TEMPLATE.allowed_in(written::<Scenario>("A scenario of probity")),
+            Self::Gateway => layer::or_layer(&written::<Manifest>("A gateway's manifest for probity")),
+            Self::Runner => VARIABLE.allowed_in(written::<RunnerConfig>("The configuration of probity's runner")),
             Self::Report => printed::<Report>("A report of probity"),
             Self::List => printed::<Vec<ListEntry>>("The scenarios of probity"),
             Self::RunLog => printed::<Event>("A line of probity's run log"),
@@ -70,77 +71,21 @@ fn generated<T: JsonSchema>(contract: Contract, title: &str) -> Schema {
     settings.contract = contract;
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".to_owned(), title.into());
+    // It speaks of the type in the program, which is not always what stands in the file.
+    schema.remove("description");
     schema
-}
-
-/// Any scalar of a scenario file may be a template, such as `stream: "{{ stream }}"`.
-fn templated(mut schema: Schema) -> Schema {
-    AllowTemplates.transform(&mut schema);
-    schema
-}
-
-#[derive(Clone, Copy)]
-struct AllowTemplates;
-
-impl Transform for AllowTemplates {
-    fn transform(&mut self, schema: &mut Schema) {
-        for choice in ["oneOf", "anyOf"] {
-            let Some(Value::Array(branches)) = schema.get_mut(choice) else { continue };
-            // One more branch, rather than one in each: of `oneOf`, only one may fit.
-            let (scalars, others): (Vec<Value>, Vec<Value>) = branches.drain(..).partition(refuses_templates);
-            let template = scalars.iter().any(refuses_templates).then(|| template().to_value());
-            branches.extend(scalars);
-            let from = branches.len();
-            branches.extend(others);
-            for branch in &mut branches[from..] {
-                if let Ok(branch) = branch.try_into() {
-                    self.transform(branch);
-                }
-            }
-            branches.extend(template);
-            return;
-        }
-        if refuses_templates(schema.as_value()) {
-            either(schema);
-        } else {
-            transform_subschemas(self, schema);
-        }
-    }
-}
-
-/// Whether a schema is of a scalar that a template is not.
-fn refuses_templates(schema: &Value) -> bool {
-    let scalar = |name: &Value| matches!(name.as_str(), Some("boolean" | "integer" | "number"));
-    let narrow = ["enum", "const", "pattern"].iter().any(|keyword| schema.get(keyword).is_some());
-    match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().any(scalar) || narrow,
-        Some(name) => scalar(name) || narrow,
-        None => narrow,
-    }
-}
-
-fn template() -> Schema {
-    json_schema!({ "type": "string", "pattern": r"\{\{.*\}\}", "description": "A template, filled in for each case" })
-}
-
-/// What a schema says beyond which values fit stays where it is; the rest becomes one of two choices.
-fn either(schema: &mut Schema) {
-    let kept = ["title", "description", "default", "$schema", "$defs"];
-    let Some(fields) = schema.as_object_mut() else { return };
-    let (stay, narrow): (Vec<_>, Vec<_>) =
-        std::mem::take(fields).into_iter().partition(|(name, _)| kept.contains(&name.as_str()));
-    fields.extend(stay);
-    let narrow = Value::Object(narrow.into_iter().collect());
-    fields.insert("anyOf".to_owned(), Value::Array(vec![narrow, template().to_value()]));
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use std::path::Path;
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{cli::list, document::Document, report::fixture};
@@ -181,6 +126,7 @@ steps:
     expect:
       ledger: { calls: 4, charged: $0.005 }
       usage: { agent: "{{ cap }}" }
+      fact: "{{ {'spend lost': 'spend_lost'} }}"
 matrix:
   stream: [false, true]
 "#;
@@ -197,12 +143,66 @@ matrix:
     }
 
     #[test]
-    fn a_scenario_with_a_template_for_any_scalar_keeps_to_the_schema() {
+    fn a_scenario_with_a_template_for_any_value_keeps_to_the_schema() {
         assert_eq!(scenario(SCENARIO), Vec::<String>::new());
     }
 
     #[test]
-    fn a_templates_own_braces_are_not_enough_for_a_wrong_scalar() {
+    fn every_file_of_this_repository_keeps_to_its_schema() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut seen = 0;
+        for (subject, folder, last) in [
+            (Subject::Runner, ".", "runner.yaml"),
+            (Subject::Gateway, "gateways/*", "gateway.yaml"),
+            (Subject::Scenario, "scenarios/*", ""),
+        ] {
+            for path in files(root, folder, last) {
+                let document = Document::load(&path).unwrap();
+                assert_eq!(objections(subject, document.value()), Vec::<String>::new(), "{}", path.display());
+                seen += 1;
+            }
+        }
+        assert!(seen > 3, "only {seen} files were found");
+    }
+
+    /// The YAML files of this name, or of any, in a folder or in each folder of it.
+    fn files(root: &Path, folder: &str, name: &str) -> Vec<PathBuf> {
+        let inside =
+            |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let folders = match folder.strip_suffix("/*") {
+            Some(parent) => inside(&root.join(parent)).into_iter().filter(|path| path.is_dir()).collect(),
+            None => vec![root.join(folder)],
+        };
+        let named = |path: &PathBuf| {
+            path.ends_with(name) || (name.is_empty() && path.extension().is_some_and(|end| end == "yaml"))
+        };
+        folders.iter().flat_map(|folder| inside(folder)).filter(named).collect()
+    }
+
+    #[test]
+    fn a_manifest_that_extends_another_may_leave_out_and_remove_but_not_misspell() {
+        let gateway = |manifest: Value| objections(Subject::Gateway, &manifest);
+        let thin =
+            json!({ "extends": "bifrost", "name": "mine", "settings": null, "admin": { "usage": { "path": "/me" } } });
+        assert_eq!(gateway(thin.clone()), Vec::<String>::new());
+        let mut alone = thin.clone();
+        alone.as_object_mut().unwrap().remove("extends");
+        assert!(!gateway(alone).is_empty(), "without another below it, it lacks its routes");
+        let mut typo = thin;
+        typo["admin"]["usage"] = json!({ "pth": "/me" });
+        assert!(!gateway(typo).is_empty());
+    }
+
+    #[test]
+    fn a_runners_setting_may_name_a_variable_but_not_be_just_anything() {
+        let runner = |value: &str| objections(Subject::Runner, &json!({ "targets": ["reference"], "runtime": value }));
+        assert_eq!(runner("process"), Vec::<String>::new());
+        assert_eq!(runner("${RUNTIME:-process}"), Vec::<String>::new());
+        assert!(!runner("balloon").is_empty());
+    }
+
+    #[test]
+    fn a_value_that_is_no_template_must_be_of_the_right_kind() {
         for (good, bad) in [
             ("stream: \"{{ stream }}\"", "stream: \"maybe\""),
             ("times: 4", "times: often"),
@@ -212,6 +212,8 @@ matrix:
             ("signal: \"{{ signal }}\"", "signal: hup"),
             ("refused: budget_exceeded", "refused: budget_gone"),
             ("settle: {}", "setle: {}"),
+            ("settle: {}", "settle: soon"),
+            ("id: budgets/virtual-key-trips", "ident: budgets/virtual-key-trips"),
         ] {
             assert!(SCENARIO.contains(good), "{good}");
             assert!(!scenario(&SCENARIO.replacen(good, bad, 1)).is_empty(), "{bad} is accepted");

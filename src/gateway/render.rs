@@ -222,32 +222,32 @@ fn syntax() -> minijinja::syntax::SyntaxConfig {
 }
 
 /// `$0.005` as the plain number `0.005`.
-fn dollars(amount: String) -> Result<String, minijinja::Error> {
-    let amount: Usd = amount.parse().map_err(invalid)?;
+fn dollars(amount: &str) -> Result<String, minijinja::Error> {
+    let amount: Usd = amount.parse().map_err(|error| invalid(&error))?;
     Ok(amount.dollars().to_string())
 }
 
 /// `$2.50` a million tokens as the plain number `0.0000025` a token.
-fn per_token(amount: String) -> Result<String, minijinja::Error> {
-    let amount: Usd = amount.parse().map_err(invalid)?;
+fn per_token(amount: &str) -> Result<String, minijinja::Error> {
+    let amount: Usd = amount.parse().map_err(|error| invalid(&error))?;
     Ok((amount.dollars() / rust_decimal::Decimal::from(1_000_000)).normalize().to_string())
 }
 
 /// `1h` as the number 3600. Parts of a second would be lost, and are refused.
-fn seconds(period: String) -> Result<u64, minijinja::Error> {
-    let duration = period.parse::<Period>().map_err(invalid)?.duration();
+fn seconds(period: &str) -> Result<u64, minijinja::Error> {
+    let duration = period.parse::<Period>().map_err(|error| invalid(&error))?.duration();
     if duration.subsec_nanos() != 0 {
-        return Err(invalid(format!("{period} is not a whole number of seconds, and nothing finer can be expressed")));
+        return Err(invalid(&format!("{period} is not a whole number of seconds, and nothing finer can be expressed")));
     }
     Ok(duration.as_secs())
 }
 
 /// What a template calls with a part of the policy that it could read but not express, and why.
-fn cannot_express(part: String, why: String) -> Result<Value, minijinja::Error> {
-    Err(invalid(format!("cannot express policy.{part}: {why}")))
+fn cannot_express(part: &str, why: &str) -> Result<Value, minijinja::Error> {
+    Err(invalid(&format!("cannot express policy.{part}: {why}")))
 }
 
-fn invalid(error: impl ToString) -> minijinja::Error {
+fn invalid(error: &impl ToString) -> minijinja::Error {
     minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, error.to_string())
 }
 

@@ -12,8 +12,8 @@ pub struct Style {
 }
 
 impl Style {
-    /// Without colours, 120 columns: for files and pipes.
-    pub const PLAIN: Self = Self { color: false, width: 120 };
+    /// For files and pipes: no colours, and no line is broken, so that `grep` finds whole ones.
+    pub const PLAIN: Self = Self { color: false, width: usize::MAX };
 
     /// The verdict's word in its colour, filled up to `columns`.
     #[must_use]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RuntimeError, process::Folder};
+use super::{RuntimeError, folder::Folder};
 use crate::{gateway::manifest::ContainerLaunch, scenario::step::Signal};
 
 /// The runtimes there are.
@@ -192,6 +192,9 @@ mod tests {
     #[test]
     fn an_unknown_runtime_is_refused_with_those_there_are() {
         let error = "docker".parse::<Kind>().unwrap_err();
-        assert_eq!(error.to_string(), "\"docker\" is not a runtime; write process, container or external");
+        assert_eq!(
+            error.to_string(),
+            "\"docker\" is not a runtime; write process, container or external"
+        );
     }
 }

@@ -73,7 +73,11 @@ impl Lease {
     }
 
     fn removal(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (docker, label, slot) = (self.docker.clone(), self.label.clone(), Arc::clone(&self.slot));
+        let (docker, label, slot) = (
+            self.docker.clone(),
+            self.label.clone(),
+            Arc::clone(&self.slot),
+        );
         async move {
             if let Some(container) = slot.lock().await.take()
                 && container.rm().await.is_ok()

@@ -6,11 +6,14 @@
 
 mod api;
 mod choose;
+mod contained;
 mod container;
 pub mod docker;
 mod error;
 mod external;
+mod folder;
 mod group;
+mod handle;
 mod image;
 mod lease;
 mod log;

@@ -4,9 +4,8 @@ use std::{
     env, fs, io,
     net::{IpAddr, Ipv4Addr},
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -16,10 +15,10 @@ use tokio::{process::Command, time::timeout};
 use super::{
     Instance, Kind, Runtime, RuntimeError, Site, Start, Stopped,
     api::millis,
+    folder::Folder,
     group::{Group, KILLED_WITHIN, how},
     log::{TAIL, last_lines},
-    memory,
-    port::{self, Reservation},
+    memory, port,
     ready::{NotReady, Probe},
 };
 use crate::{gateway::manifest::ContainerLaunch, scenario::step::Signal};
@@ -41,7 +40,10 @@ impl ProcessRuntime {
     ///
     /// If there is no HTTP client to be had.
     pub fn new(out: impl Into<PathBuf>) -> Result<Self, RuntimeError> {
-        Ok(Self { out: out.into(), probe: Probe::local()? })
+        Ok(Self {
+            out: out.into(),
+            probe: Probe::local()?,
+        })
     }
 }
 
@@ -68,7 +70,10 @@ impl Runtime for ProcessRuntime {
 
     async fn launch(&self, site: Site, start: Start) -> Result<Box<dyn Instance>, RuntimeError> {
         let what = "start a gateway on another runtime's site";
-        let folder = site.folder.ok_or(RuntimeError::Unsupported { kind: Kind::Process, what })?;
+        let folder = site.folder.ok_or(RuntimeError::Unsupported {
+            kind: Kind::Process,
+            what,
+        })?;
         let program = executable(start.command.first().map_or("", String::as_str))?;
         folder.write(&start.files)?;
         let mut instance = ProcessInstance {
@@ -83,76 +88,6 @@ impl Runtime for ProcessRuntime {
         };
         instance.begin().await?;
         Ok(Box::new(instance))
-    }
-}
-
-/// A folder and a port that belong to one gateway.
-#[derive(Debug)]
-pub(super) struct Folder {
-    path: PathBuf,
-    port: Reservation,
-}
-
-impl Folder {
-    fn new(out: &Path) -> Result<Self, RuntimeError> {
-        let port = Reservation::new()?;
-        fs::create_dir_all(out).map_err(RuntimeError::io("create the folder", out))?;
-        // A gateway has another working folder than the runner, so its paths must be whole.
-        let out = fs::canonicalize(out).map_err(RuntimeError::io("find the folder", out))?;
-        let path = tempfile::Builder::new()
-            .prefix("gateway-")
-            .tempdir_in(&out)
-            .map_err(RuntimeError::io("create a folder in", out))?
-            .keep();
-        let folder = Self { path, port };
-        fs::create_dir(folder.data()).map_err(RuntimeError::io("create the folder", folder.data()))?;
-        Ok(folder)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.path.join("data")
-    }
-
-    /// Beside the data folder, not in it: that one is the gateway's own.
-    fn log(&self) -> PathBuf {
-        self.path.join("log")
-    }
-
-    fn write(&self, files: &[(String, String)]) -> Result<(), RuntimeError> {
-        for (name, content) in files {
-            let path = self.data().join(name);
-            if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-                let source = io::Error::new(io::ErrorKind::InvalidInput, "it lies outside of the data folder");
-                return Err(RuntimeError::Io { doing: "write the file", path, source });
-            }
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).map_err(RuntimeError::io("create the folder", parent))?;
-            }
-            fs::write(&path, content).map_err(RuntimeError::io("write the file", path))?;
-        }
-        Ok(())
-    }
-
-    fn read_log(&self) -> String {
-        fs::read(self.log()).map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A process that was killed a moment ago may have put one more file into a folder that
-        // was just emptied.
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while let Err(error) = fs::remove_dir_all(&self.path) {
-            if error.kind() == io::ErrorKind::NotFound {
-                return;
-            }
-            if Instant::now() >= deadline {
-                tracing::warn!("could not remove {}: {error}", self.path.display());
-                return;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
     }
 }
 
@@ -174,14 +109,22 @@ impl ProcessInstance {
     async fn begin(&mut self) -> Result<(), RuntimeError> {
         let port = self.folder.port.port();
         if !port::is_freed(port).await {
-            return Err(RuntimeError::PortInUse { port, log: String::new() });
+            return Err(RuntimeError::PortInUse {
+                port,
+                log: String::new(),
+            });
         }
         let url = format!("{}{}", self.base_url(), self.start.ready_path);
         let mut command = self.command()?;
         let since = Instant::now();
         let group = Group::spawn(&mut command).map_err(RuntimeError::io("start", &self.program))?;
         let group = self.group.insert(group);
-        let end = async { group.wait().await.map_or_else(|error| error.to_string(), how) };
+        let end = async {
+            group
+                .wait()
+                .await
+                .map_or_else(|error| error.to_string(), how)
+        };
         let outcome = self.probe.wait(&url, self.start.ready_within, end).await;
         self.ready = since.elapsed();
         outcome.map_err(|reason| {
@@ -199,7 +142,11 @@ impl ProcessInstance {
         command
             .args(self.start.command.iter().skip(1))
             .env_clear()
-            .envs(INHERITED.iter().filter_map(|name| Some((*name, env::var_os(name)?))))
+            .envs(
+                INHERITED
+                    .iter()
+                    .filter_map(|name| Some((*name, env::var_os(name)?))),
+            )
             .envs(self.start.env.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.data())
             .stdin(Stdio::null())
@@ -216,7 +163,12 @@ impl ProcessInstance {
                 RuntimeError::PortInUse { port, log }
             }
             NotReady::Ended(how) => RuntimeError::ExitedAtStart { how, log },
-            NotReady::Late(last) => RuntimeError::NeverReady { url, within: self.start.ready_within, last, log },
+            NotReady::Late(last) => RuntimeError::NeverReady {
+                url,
+                within: self.start.ready_within,
+                last,
+                log,
+            },
         }
     }
 
@@ -283,7 +235,10 @@ impl Instance for ProcessInstance {
     }
 
     async fn peak_memory_kib(&self) -> Option<u64> {
-        let now = self.group.as_ref().and_then(|group| memory::peak_kib(group.pid()));
+        let now = self
+            .group
+            .as_ref()
+            .and_then(|group| memory::peak_kib(group.pid()));
         now.max(self.peak)
     }
 
@@ -298,24 +253,34 @@ impl Instance for ProcessInstance {
 /// is searched for in `PATH`.
 fn executable(command: &str) -> Result<PathBuf, RuntimeError> {
     let is_program = |path: &Path| {
-        fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        fs::metadata(path)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
     let found = if command.contains('/') {
-        fs::canonicalize(command).ok().filter(|path| is_program(path)).map(|_| command.into())
+        fs::canonicalize(command)
+            .ok()
+            .filter(|path| is_program(path))
+            .map(|_| command.into())
     } else {
         let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).map(|folder| folder.join(command)).find(|path| is_program(path))
+        env::split_paths(&path)
+            .map(|folder| folder.join(command))
+            .find(|path| is_program(path))
     };
     // Not canonical: a virtual environment's `python` knows itself by the link it is called by.
     found
         .and_then(|path| std::path::absolute(path).ok())
-        .ok_or_else(|| RuntimeError::CommandNotFound { command: command.to_owned() })
+        .ok_or_else(|| RuntimeError::CommandNotFound {
+            command: command.to_owned(),
+        })
 }
 
 /// Whether a gateway that ended says that it could not listen.
 fn says_port_in_use(log: &str) -> bool {
     let log = log.to_lowercase();
-    ["address already in use", "address in use", "eaddrinuse"].iter().any(|words| log.contains(words))
+    ["address already in use", "address in use", "eaddrinuse"]
+        .iter()
+        .any(|words| log.contains(words))
 }
 
 #[cfg(test)]
@@ -334,26 +299,22 @@ mod tests {
     fn a_command_that_does_not_exist_is_named() {
         for command in ["no-such-gateway", "./no/such/gateway", "/etc/passwd", ""] {
             let error = executable(command).unwrap_err();
-            assert!(matches!(&error, RuntimeError::CommandNotFound { command: it } if it == command), "{error}");
+            assert!(
+                matches!(&error, RuntimeError::CommandNotFound { command: it } if it == command),
+                "{error}"
+            );
         }
-    }
-
-    #[test]
-    fn no_file_is_written_outside_of_the_data_folder() {
-        let out = tempfile::tempdir().unwrap();
-        let folder = Folder::new(out.path()).unwrap();
-        for name in ["../escaped", "/tmp/escaped", "a/../../escaped"] {
-            folder.write(&[(name.into(), "x".into())]).unwrap_err();
-        }
-        folder.write(&[("below/config.json".into(), "{}".into())]).unwrap();
-        assert_eq!(fs::read_to_string(folder.data().join("below/config.json")).unwrap(), "{}");
     }
 
     #[test]
     fn a_taken_port_is_told_in_the_words_of_several_languages() {
-        assert!(says_port_in_use("Error: Address already in use (os error 98)"));
+        assert!(says_port_in_use(
+            "Error: Address already in use (os error 98)"
+        ));
         assert!(says_port_in_use("listen EADDRINUSE: 127.0.0.1:8080"));
-        assert!(says_port_in_use("listen tcp 127.0.0.1:8080: bind: address already in use"));
+        assert!(says_port_in_use(
+            "listen tcp 127.0.0.1:8080: bind: address already in use"
+        ));
         assert!(!says_port_in_use("budget already in use"));
     }
 }

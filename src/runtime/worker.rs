@@ -33,7 +33,10 @@ impl Worker {
         let thread = thread::Builder::new()
             .name("containers".to_owned())
             .spawn(move || runtime.block_on(work(queue)))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
     }
 
     /// Has the work done, whether its result is awaited or not.
@@ -72,7 +75,9 @@ async fn work(mut queue: mpsc::UnboundedReceiver<Job>) {
     }
     let finish = async { while running.join_next().await.is_some() {} };
     if timeout(FINISHES_WITHIN, finish).await.is_err() {
-        tracing::warn!("the Docker daemon does not answer; `probity gc` removes what is left of this run");
+        tracing::warn!(
+            "the Docker daemon does not answer; `probity gc` removes what is left of this run"
+        );
     }
 }
 

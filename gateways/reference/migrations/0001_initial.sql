@@ -12,8 +12,8 @@ CREATE TABLE virtual_keys (
     file_hash   TEXT,
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
-    -- 1 once config.json no longer has it: not valid, but not forgotten.
-    retired     INTEGER NOT NULL DEFAULT 0
+    -- live; left: config.json no longer has it; deleted: an administrator deleted it
+    standing    TEXT NOT NULL
 ) STRICT;
 
 -- Budgets and the two counters of rate limits, with what was used.
@@ -29,7 +29,7 @@ CREATE TABLE meters (
     -- milliseconds since 1970
     window_start   INTEGER NOT NULL,
     file_hash      TEXT,
-    retired        INTEGER NOT NULL DEFAULT 0
+    standing       TEXT NOT NULL
 ) STRICT;
 
 -- Requests that are on their way to a provider. A row that is still here at a

@@ -78,7 +78,9 @@ impl Args {
                 .map(PathBuf::from)
                 .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".config")))
         };
-        self.app_dir.clone().or_else(|| Some(configuration()?.join("bifrost")))
+        self.app_dir
+            .clone()
+            .or_else(|| Some(configuration()?.join("bifrost")))
     }
 }
 
@@ -95,10 +97,18 @@ where
 }
 
 fn normalised(word: OsString) -> OsString {
-    let Some(text) = word.to_str() else { return word };
-    let Some(option) = text.strip_prefix('-') else { return word };
+    let Some(text) = word.to_str() else {
+        return word;
+    };
+    let Some(option) = text.strip_prefix('-') else {
+        return word;
+    };
     let name = option.split('=').next().unwrap_or(option);
-    if SINGLE_DASH.contains(&name) { format!("-{text}").into() } else { word }
+    if SINGLE_DASH.contains(&name) {
+        format!("-{text}").into()
+    } else {
+        word
+    }
 }
 
 #[cfg(test)]
@@ -114,10 +124,23 @@ mod tests {
 
     #[test]
     fn bifrosts_single_dashes_are_read_like_double_ones() {
-        let single = args(&["-app-dir", "/data", "-port=9000", "-host", "0.0.0.0", "-log-level", "debug", "-log-style", "pretty"]);
+        let single = args(&[
+            "-app-dir",
+            "/data",
+            "-port=9000",
+            "-host",
+            "0.0.0.0",
+            "-log-level",
+            "debug",
+            "-log-style",
+            "pretty",
+        ]);
         assert_eq!(single.app_dir, Some(PathBuf::from("/data")));
         assert_eq!((single.port, single.host.as_str()), (9000, "0.0.0.0"));
-        assert_eq!((single.log_level, single.log_style), (LogLevel::Debug, LogStyle::Pretty));
+        assert_eq!(
+            (single.log_level, single.log_style),
+            (LogLevel::Debug, LogStyle::Pretty)
+        );
         let double = args(&["--app-dir", "/data", "--port", "9000"]);
         assert_eq!(double.port, 9000);
     }

@@ -29,7 +29,12 @@ pub(crate) struct Books {
 
 impl Books {
     pub(crate) fn new(ledger: Ledger, writer: Writer, clock: Arc<Clock>) -> Books {
-        Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0) }
+        Books {
+            ledger: Mutex::new(ledger),
+            writer,
+            clock,
+            last_hold: AtomicI64::new(0),
+        }
     }
 
     /// Admits a claim and writes its hold; after this the request may go upstream.
@@ -53,7 +58,12 @@ impl Books {
                 written = Some(self.writer.hold(row, rolled));
             }
         }
-        let mut held = Held { books: Arc::clone(self), claim, id, open: true };
+        let mut held = Held {
+            books: Arc::clone(self),
+            claim,
+            id,
+            open: true,
+        };
         if let Some(written) = written
             && let Err(error) = written.wait().await
         {
@@ -63,18 +73,22 @@ impl Books {
         Ok(held)
     }
 
-    /// Applies an administrator's change: `edit` changes the ledger and returns what
-    /// to write. Both happen before any other change of the ledger.
-    pub(crate) async fn edit(
+    /// Writes an administrator's change, with the figures of this very moment. It is
+    /// applied afterwards, so that one that cannot be written changes nothing.
+    pub(crate) async fn write(
         &self,
-        edit: impl FnOnce(&mut Ledger) -> Vec<Change>,
+        changes: impl FnOnce(&Ledger) -> Vec<Change>,
     ) -> Result<(), NotWritten> {
         let written = {
-            let mut ledger = self.ledger();
-            let changes = edit(&mut ledger);
-            self.writer.changes(changes)
+            let ledger = self.ledger();
+            self.writer.changes(changes(&ledger))
         };
         written.wait().await
+    }
+
+    /// Applies a change that was written.
+    pub(crate) fn apply(&self, apply: impl FnOnce(&mut Ledger)) {
+        apply(&mut self.ledger());
     }
 
     /// The meters as they stand, without those that are gone.
@@ -109,7 +123,10 @@ pub(crate) struct Held {
 impl Held {
     /// What is held.
     pub(crate) fn bound(&self) -> Spent {
-        Spent { cost: self.claim.cost, tokens: self.claim.tokens }
+        Spent {
+            cost: self.claim.cost,
+            tokens: self.claim.tokens,
+        }
     }
 
     /// The hold becomes what was spent. Waits until that is on disk.

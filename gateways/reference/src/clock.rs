@@ -8,27 +8,27 @@ use jiff::Timestamp;
 
 /// A point in time, in whole milliseconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(i64);
+pub(crate) struct Moment(i64);
 
 impl Moment {
     /// The moment so many milliseconds after 1970.
-    pub const fn from_millis(millis: i64) -> Moment {
+    pub(crate) const fn from_millis(millis: i64) -> Moment {
         Moment(millis)
     }
 
     /// Milliseconds since 1970.
-    pub const fn millis(self) -> i64 {
+    pub(crate) const fn millis(self) -> i64 {
         self.0
     }
 
     /// The moment `millis` later.
-    pub fn after(self, millis: i64) -> Moment {
+    pub(crate) fn after(self, millis: i64) -> Moment {
         Moment(self.0.saturating_add(millis))
     }
 
     /// Whole seconds from `now` until this moment, rounded up; at least one, so
     /// that a caller who waits that long is not refused again.
-    pub fn seconds_from(self, now: Moment) -> u64 {
+    pub(crate) fn seconds_from(self, now: Moment) -> u64 {
         let millis = self.0.saturating_sub(now.0).max(1);
         millis.unsigned_abs().div_ceil(1_000)
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Moment {
 
 /// Tells the time. One for a gateway.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// Milliseconds that tests have added.
     advanced: AtomicI64,
     /// The latest time told, so that a wall clock set back cannot reopen a window.
@@ -55,7 +55,7 @@ pub struct Clock {
 
 impl Clock {
     /// The present moment.
-    pub fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         let wall = Timestamp::now().as_millisecond();
         let now = wall.saturating_add(self.advanced.load(Ordering::Relaxed));
         let before = self.latest.fetch_max(now, Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Clock {
     }
 
     /// Moves the clock forward by `millis`. Only the test clock's route does this.
-    pub fn advance(&self, millis: i64) {
+    pub(crate) fn advance(&self, millis: i64) {
         self.advanced.fetch_add(millis, Ordering::Relaxed);
     }
 }

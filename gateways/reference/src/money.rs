@@ -18,11 +18,11 @@ const PICO_PER_DOLLAR: i64 = 1_000_000_000_000;
 /// The largest amount is about nine million dollars; arithmetic stops there, and
 /// a figure that is too large or too fine is an error when it is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Usd(i64);
+pub(crate) struct Usd(i64);
 
 /// Why a text is no amount of US dollars.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum MoneyError {
+pub(crate) enum MoneyError {
     /// The text is not a decimal number.
     #[error("`{0}` is not an amount of US dollars")]
     NotANumber(String),
@@ -33,26 +33,26 @@ pub enum MoneyError {
 
 impl Usd {
     /// Nothing.
-    pub const ZERO: Usd = Usd(0);
+    pub(crate) const ZERO: Usd = Usd(0);
 
     /// An amount given in pico-dollars.
-    pub const fn from_pico(pico: i64) -> Usd {
+    pub(crate) const fn from_pico(pico: i64) -> Usd {
         Usd(pico)
     }
 
     /// The amount in pico-dollars.
-    pub const fn pico(self) -> i64 {
+    pub(crate) const fn pico(self) -> i64 {
         self.0
     }
 
     /// This price for each of `count` units. Stops at the largest amount.
-    pub fn times(self, count: u64) -> Usd {
+    pub(crate) fn times(self, count: u64) -> Usd {
         let product = i128::from(self.0) * i128::from(count);
         Usd(i64::try_from(product).unwrap_or(i64::MAX))
     }
 
     /// The sum. Stops at the largest amount.
-    pub fn plus(self, other: Usd) -> Usd {
+    pub(crate) fn plus(self, other: Usd) -> Usd {
         Usd(self.0.saturating_add(other.0))
     }
 }
@@ -149,7 +149,10 @@ mod tests {
 
     #[test]
     fn a_sum_beyond_the_largest_amount_stops_there() {
-        assert_eq!(Usd::from_pico(i64::MAX).plus(Usd::from_pico(1)).pico(), i64::MAX);
+        assert_eq!(
+            Usd::from_pico(i64::MAX).plus(Usd::from_pico(1)).pico(),
+            i64::MAX
+        );
         assert_eq!(Usd::from_pico(2).times(u64::MAX).pico(), i64::MAX);
     }
 

@@ -78,7 +78,9 @@ async fn run(args: Args) -> Result<(), ServeError> {
     // Another user of this process may have installed a provider; either does.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = args.folder().ok_or(ServeError::NoFolder)?;
-    let host = args.address().ok_or_else(|| ServeError::Address(args.host.clone()))?;
+    let host = args
+        .address()
+        .ok_or_else(|| ServeError::Address(args.host.clone()))?;
     let settings = config::load(&folder, |name| std::env::var(name).ok())?;
     let _lock = FolderLock::take(&folder)?;
     let address = SocketAddr::new(host, args.port);
@@ -121,11 +123,17 @@ async fn build(
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let merged = merge(settings.declared, saved, clock.now())?;
     write_generated(folder, &merged.generated)?;
-    let batch = Batch { closed, changes: merged.changes, ..Batch::default() };
+    let batch = Batch {
+        closed,
+        changes: merged.changes,
+        ..Batch::default()
+    };
     store.commit(&batch).await?;
     let (keys, ledger) = policy::build(merged.keys, merged.meters)?;
     let (writer, writing) = Writer::start(Box::new(store));
-    let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let seed = args
+        .seed
+        .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
         client: settings.client,
         providers: settings.providers,
@@ -145,8 +153,13 @@ async fn build(
 }
 
 async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Catalog, ServeError> {
-    let url = pricing.sheet_url.as_deref().or(pricing.parameters_url.as_deref());
-    let client = upstream.client(url.unwrap_or("http://127.0.0.1")).map_err(ServeError::Client)?;
+    let url = pricing
+        .sheet_url
+        .as_deref()
+        .or(pricing.parameters_url.as_deref());
+    let client = upstream
+        .client(url.unwrap_or("http://127.0.0.1"))
+        .map_err(ServeError::Client)?;
     Ok(Catalog::load(pricing, client).await?)
 }
 
@@ -182,7 +195,12 @@ fn write_generated(folder: &Path, generated: &[(String, String)]) -> Result<(), 
     let text = format!("{:#}\n", serde_json::Value::Object(values));
     let mut options = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.create(true).truncate(true).write(true).open(&path).map_err(failed)?;
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     tracing::info!(path = %path.display(), "values were generated for virtual keys");
     Ok(())
@@ -209,7 +227,9 @@ fn begin_logging(args: &Args) {
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr);
     // Where a subscriber is installed already, its owner decides.
     let _ = match args.log_style {
         LogStyle::Json => builder.json().try_init(),

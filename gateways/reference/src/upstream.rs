@@ -42,7 +42,10 @@ pub(crate) struct Call<'a> {
 
 /// A provider's answer of success.
 pub(crate) enum Answer {
-    Whole { content_type: Option<HeaderValue>, body: Bytes },
+    Whole {
+        content_type: Option<HeaderValue>,
+        body: Bytes,
+    },
     /// The first piece has arrived.
     Stream { first: Bytes, rest: Pieces },
 }
@@ -59,7 +62,12 @@ pub(crate) enum Failure {
     /// The answer began with success and then broke off.
     Broken(String),
     /// The provider refused or failed.
-    Status { status: StatusCode, content_type: Option<HeaderValue>, retry_after: Option<HeaderValue>, body: Bytes },
+    Status {
+        status: StatusCode,
+        content_type: Option<HeaderValue>,
+        retry_after: Option<HeaderValue>,
+        body: Bytes,
+    },
 }
 
 impl Failure {
@@ -111,7 +119,10 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new() -> Result<Upstream, reqwest::Error> {
         let local = builder().no_proxy().tls_certs_only([]).build()?;
-        Ok(Upstream { local, remote: OnceLock::new() })
+        Ok(Upstream {
+            local,
+            remote: OnceLock::new(),
+        })
     }
 
     /// The client for a URL: plain HTTP to this machine needs neither proxy nor certificates.
@@ -160,12 +171,19 @@ impl Upstream {
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
         let url = format!("{}{}", call.provider.base_url, call.path);
-        let client = self.client(&url).map_err(|error| Failure::Unreachable(describe(&error)))?;
-        let request = client.post(url).headers(headers(call, key)).body(call.body.clone());
+        let client = self
+            .client(&url)
+            .map_err(|error| Failure::Unreachable(describe(&error)))?;
+        let request = client
+            .post(url)
+            .headers(headers(call, key))
+            .body(call.body.clone());
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
         let answer = match tokio::time::timeout_at(deadline, request.send()).await {
             Err(_) => return Err(Failure::Timeout { began: false }),
-            Ok(Err(error)) if error.is_connect() => return Err(Failure::Unreachable(describe(&error))),
+            Ok(Err(error)) if error.is_connect() => {
+                return Err(Failure::Unreachable(describe(&error)));
+            }
             Ok(Err(error)) => return Err(Failure::Reset(describe(&error))),
             Ok(Ok(answer)) => answer,
         };
@@ -177,7 +195,9 @@ impl Upstream {
             let mut rest = answer.bytes_stream().boxed();
             return match tokio::time::timeout_at(deadline, rest.next()).await {
                 Err(_) => Err(Failure::Timeout { began }),
-                Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
+                Ok(None) => Err(Failure::Broken(
+                    "the provider's stream was empty".to_owned(),
+                )),
                 Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
                 Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
             };
@@ -191,7 +211,12 @@ impl Upstream {
         if began {
             return Ok(Answer::Whole { content_type, body });
         }
-        Err(Failure::Status { status, content_type, retry_after, body })
+        Err(Failure::Status {
+            status,
+            content_type,
+            retry_after,
+            body,
+        })
     }
 }
 
@@ -204,9 +229,14 @@ fn builder() -> reqwest::ClientBuilder {
 }
 
 fn is_loopback(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
     let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -217,7 +247,10 @@ fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a Pr
         .keys
         .iter()
         .filter(|key| key.allows(call.model) && !dead.contains(key.id.as_str()))
-        .filter(|key| call.key_ids.is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name)))
+        .filter(|key| {
+            call.key_ids
+                .is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name))
+        })
         .collect();
     if let [only] = keys.as_slice() {
         return Some(only);
@@ -228,14 +261,19 @@ fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a Pr
 
 fn headers(call: &Call<'_>, key: Option<&ProviderKey>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     for name in PASSED_ON {
         if let Some(value) = call.headers.get(&name) {
             headers.insert(name, value.clone());
         }
     }
     if call.provider.api == ApiBase::Anthropic {
-        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
+        headers
+            .entry("anthropic-version")
+            .or_insert(ANTHROPIC_VERSION);
     }
     let Some(key) = key else { return headers };
     let (name, text) = match call.provider.api {

@@ -30,24 +30,26 @@ const LONGEST_NANOS: i128 = 1_000 * 365 * 86_400_000_000_000;
 
 /// How long a window lasts: the text as written, and its length in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResetDuration {
+pub(crate) struct ResetDuration {
     text: Arc<str>,
     millis: i64,
 }
 
 /// Why a text is no length of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a duration: write a positive number with ms, s, m, h, d, w, M (30 days) or Y (365 days)")]
-pub struct DurationError(String);
+#[error(
+    "`{0}` is not a duration: write a positive number with ms, s, m, h, d, w, M (30 days) or Y (365 days)"
+)]
+pub(crate) struct DurationError(String);
 
 impl ResetDuration {
     /// The length in milliseconds; at least one.
-    pub fn millis(&self) -> i64 {
+    pub(crate) fn millis(&self) -> i64 {
         self.millis
     }
 
     /// The length as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 }
@@ -59,7 +61,10 @@ impl FromStr for ResetDuration {
         nanos(text)
             .filter(|nanos| (1..=LONGEST_NANOS).contains(nanos))
             .and_then(|nanos| i64::try_from((nanos + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI).ok())
-            .map(|millis| ResetDuration { text: text.into(), millis })
+            .map(|millis| ResetDuration {
+                text: text.into(),
+                millis,
+            })
             .ok_or_else(|| DurationError(text.to_owned()))
     }
 }
@@ -88,7 +93,11 @@ fn scaled(number: &str, length: i128) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || whole.len() > 18 {
         return None;
     }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut total = whole.checked_mul(length)?;
     if !fraction.is_empty() {
         let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
@@ -120,7 +129,7 @@ impl<'de> Deserialize<'de> for ResetDuration {
 /// A stretch of time with a beginning and a length. The next one begins at the
 /// first use after the end of this one, not on a fixed grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     /// When this window began.
     pub start: Moment,
     /// How long it lasts.
@@ -129,12 +138,12 @@ pub struct Window {
 
 impl Window {
     /// The first moment that no longer belongs to this window.
-    pub fn ends(&self) -> Moment {
+    pub(crate) fn ends(&self) -> Moment {
         self.start.after(self.length.millis)
     }
 
     /// Whether `now` lies behind this window's end.
-    pub fn has_ended(&self, now: Moment) -> bool {
+    pub(crate) fn has_ended(&self, now: Moment) -> bool {
         now >= self.ends()
     }
 }
@@ -165,14 +174,30 @@ mod tests {
 
     #[test]
     fn what_is_no_positive_duration_is_refused() {
-        for text in ["", "0s", "-1h", "1", "h", "1x", "1d12h", "2h1d", ".s", "1..5h", "9999999999Y", "1 h"] {
+        for text in [
+            "",
+            "0s",
+            "-1h",
+            "1",
+            "h",
+            "1x",
+            "1d12h",
+            "2h1d",
+            ".s",
+            "1..5h",
+            "9999999999Y",
+            "1 h",
+        ] {
             assert!(text.parse::<ResetDuration>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_window_ends_exactly_its_length_after_its_start() {
-        let window = Window { start: Moment::from_millis(1_000), length: "1s".parse().unwrap() };
+        let window = Window {
+            start: Moment::from_millis(1_000),
+            length: "1s".parse().unwrap(),
+        };
         assert!(!window.has_ended(Moment::from_millis(1_999)));
         assert!(window.has_ended(Moment::from_millis(2_000)));
     }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
 
 use crate::config::Admin;
 use crate::errors::{About, Problem, Wording};
@@ -45,10 +45,15 @@ fn is_admin(admin: &Admin, headers: &HeaderMap) -> bool {
     else {
         return false;
     };
-    if !["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    if !["basic", "bearer"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+    {
         return false;
     }
-    let Ok(pair) = STANDARD.decode(token.trim()) else { return false };
+    let Ok(pair) = STANDARD.decode(token.trim()) else {
+        return false;
+    };
     let expected = format!("{}:{}", admin.username, admin.password);
     // Hashes are of one length, so that the comparison takes one time.
     Sha256::digest(pair).ct_eq(&Sha256::digest(expected)).into()
@@ -61,7 +66,10 @@ mod tests {
     use super::*;
 
     fn allows(value: &str) -> bool {
-        let admin = Admin { username: "admin".to_owned(), password: "pass:word".to_owned() };
+        let admin = Admin {
+            username: "admin".to_owned(),
+            password: "pass:word".to_owned(),
+        };
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         is_admin(&admin, &headers)
@@ -77,7 +85,12 @@ mod tests {
     #[test]
     fn anything_else_is_not_the_administrator() {
         let wrong = STANDARD.encode("admin:pass");
-        for value in [format!("Basic {wrong}"), "Basic !".to_owned(), "Basic".to_owned(), "Bearer sk-proxy".to_owned()] {
+        for value in [
+            format!("Basic {wrong}"),
+            "Basic !".to_owned(),
+            "Basic".to_owned(),
+            "Bearer sk-proxy".to_owned(),
+        ] {
             assert!(!allows(&value), "{value}");
         }
     }

@@ -2,22 +2,36 @@
 //!
 //! - [`auth`]: who is the administrator
 //! - [`virtual_keys`]: create, read with usage, edit, delete
+//! - [`edit`]: what a change of a virtual key comes to
 //! - [`shapes`]: bodies as Bifrost has them
 //! - [`test_clock`]: time for tests, where the command line allows it
 
 mod auth;
+mod edit;
+mod shapes;
 mod test_clock;
+mod virtual_keys;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 
 use crate::gateway::Gateway;
 
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
-    let mut router = Router::new();
+    let mut router = Router::new()
+        .route(
+            "/api/governance/virtual-keys",
+            get(virtual_keys::list).post(virtual_keys::create),
+        )
+        .route(
+            "/api/governance/virtual-keys/{id}",
+            get(virtual_keys::read)
+                .put(virtual_keys::update)
+                .delete(virtual_keys::delete),
+        );
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

@@ -15,9 +15,10 @@ mod settings;
 mod types;
 mod unsupported;
 
-pub use load::ConfigError;
+pub(crate) use load::ConfigError;
 pub(crate) use load::load;
 pub(crate) use settings::{
-    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider, ProviderKey, RequestType, Settings,
+    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider,
+    ProviderKey, RequestType, Settings,
 };
-pub(crate) use types::{AllowList, ConfigId, Weight};
+pub(crate) use types::{AllowList, Weight};

@@ -7,63 +7,135 @@ const UNSUPPORTED: [(&str, &[&str]); 12] = [
     (
         "",
         &[
-            "access_profiles", "audit_logs", "cluster_config", "encryption_key", "env_label",
-            "feature_flags", "guardrails_config", "large_payload_optimization",
-            "load_balancer_config", "mcp", "scim_config", "server", "skills_registry",
-            "source_of_truth", "vector_store", "websocket",
+            "access_profiles",
+            "audit_logs",
+            "cluster_config",
+            "encryption_key",
+            "env_label",
+            "feature_flags",
+            "guardrails_config",
+            "large_payload_optimization",
+            "load_balancer_config",
+            "mcp",
+            "scim_config",
+            "server",
+            "skills_registry",
+            "source_of_truth",
+            "vector_store",
+            "websocket",
         ],
     ),
     (
         "client",
         &[
-            "allow_direct_keys", "allowed_headers", "allowed_origins", "async_job_result_ttl",
-            "compat", "disable_content_logging", "disable_db_pings_in_health",
-            "drop_excess_requests", "dump_errors_in_console_logs", "enable_governance",
-            "enable_logging", "enable_litellm_fallbacks", "header_filter_config",
-            "hide_deleted_virtual_keys_in_filters", "initial_pool_size", "log_retention_days",
-            "logging_headers", "mcp_agent_depth", "mcp_code_mode_binding_level",
-            "mcp_disable_auto_tool_inject", "mcp_tool_execution_timeout",
-            "mcp_tool_sync_interval", "prometheus_labels", "required_headers",
-            "routing_chain_max_depth", "vk_rotation_cooldown", "whitelisted_routes",
+            "allow_direct_keys",
+            "allowed_headers",
+            "allowed_origins",
+            "async_job_result_ttl",
+            "compat",
+            "disable_content_logging",
+            "disable_db_pings_in_health",
+            "drop_excess_requests",
+            "dump_errors_in_console_logs",
+            "enable_governance",
+            "enable_logging",
+            "enable_litellm_fallbacks",
+            "header_filter_config",
+            "hide_deleted_virtual_keys_in_filters",
+            "initial_pool_size",
+            "log_retention_days",
+            "logging_headers",
+            "mcp_agent_depth",
+            "mcp_code_mode_binding_level",
+            "mcp_disable_auto_tool_inject",
+            "mcp_tool_execution_timeout",
+            "mcp_tool_sync_interval",
+            "prometheus_labels",
+            "required_headers",
+            "routing_chain_max_depth",
+            "vk_rotation_cooldown",
+            "whitelisted_routes",
         ],
     ),
     ("config_store", &["vault_store"]),
     (
         "governance",
-        &["customers", "model_configs", "providers", "roles", "routing_rules", "teams"],
+        &[
+            "customers",
+            "model_configs",
+            "providers",
+            "roles",
+            "routing_rules",
+            "teams",
+        ],
     ),
     (
         "governance.budgets[]",
-        &["calendar_aligned", "current_usage", "customer_id", "last_reset", "model_config_id", "team_id"],
+        &[
+            "calendar_aligned",
+            "current_usage",
+            "customer_id",
+            "last_reset",
+            "model_config_id",
+            "team_id",
+        ],
     ),
-    ("governance.pricing_overrides[]", &["provider_key_id", "provider_key_name"]),
+    (
+        "governance.pricing_overrides[]",
+        &["provider_key_id", "provider_key_name"],
+    ),
     (
         "governance.rate_limits[]",
-        &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
+        &[
+            "request_current_usage",
+            "request_last_reset",
+            "token_current_usage",
+            "token_last_reset",
+        ],
     ),
     (
         "governance.virtual_keys[]",
-        &["calendar_aligned", "customer_id", "expires_at", "mcp_configs", "team_id"],
+        &[
+            "calendar_aligned",
+            "customer_id",
+            "expires_at",
+            "mcp_configs",
+            "team_id",
+        ],
     ),
-    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
+    (
+        "governance.virtual_keys[].provider_configs[]",
+        &["allow_all_keys", "keys"],
+    ),
     (
         "providers[]",
         &[
-            "concurrency_and_buffer_size", "openai_config", "proxy_config",
-            "send_back_raw_request", "send_back_raw_response", "store_raw_request_response",
+            "concurrency_and_buffer_size",
+            "openai_config",
+            "proxy_config",
+            "send_back_raw_request",
+            "send_back_raw_response",
+            "store_raw_request_response",
         ],
     ),
     (
         "providers[].keys[]",
         &[
-            "aliases", "azure_key_config", "bedrock_key_config", "use_for_batch_api",
-            "vertex_key_config", "vllm_key_config",
+            "aliases",
+            "azure_key_config",
+            "bedrock_key_config",
+            "use_for_batch_api",
+            "vertex_key_config",
+            "vllm_key_config",
         ],
     ),
     (
         "providers[].network_config",
         &[
-            "ca_cert_pem", "enforce_http2", "extra_headers", "insecure_skip_verify",
+            "ca_cert_pem",
+            "enforce_http2",
+            "extra_headers",
+            "insecure_skip_verify",
             "max_conns_per_host",
         ],
     ),
@@ -72,7 +144,9 @@ const UNSUPPORTED: [(&str, &[&str]); 12] = [
 /// Whether Bifrost has such a field at `place`.
 pub(super) fn is_bifrosts(place: &str, field: &str) -> bool {
     let place = normalised(place);
-    UNSUPPORTED.iter().any(|(known, fields)| *known == place && fields.contains(&field))
+    UNSUPPORTED
+        .iter()
+        .any(|(known, fields)| *known == place && fields.contains(&field))
 }
 
 /// `governance.budgets[3]` is at `governance.budgets[]`, `providers.openai` at `providers[]`.
@@ -80,7 +154,11 @@ fn normalised(place: &str) -> String {
     let mut parts = Vec::new();
     for part in place.split('.') {
         let part = part.split('[').next().map_or(String::new(), |name| {
-            if part.contains('[') { format!("{name}[]") } else { name.to_owned() }
+            if part.contains('[') {
+                format!("{name}[]")
+            } else {
+                name.to_owned()
+            }
         });
         // The names of providers stand where elsewhere an index does.
         if parts == ["providers"] {

@@ -61,7 +61,10 @@ pub(crate) struct Tariff {
 
 impl Tariff {
     pub(crate) fn spent(&self, usage: &Usage) -> Spent {
-        Spent { cost: self.price.cost(usage), tokens: usage.total() }
+        Spent {
+            cost: self.price.cost(usage),
+            tokens: usage.total(),
+        }
     }
 }
 
@@ -87,7 +90,9 @@ pub(super) async fn attempt(
         Ok(held) => held,
         Err(error) => return Err(AttemptError::Refused(not_held(&error, gateway))),
     };
-    let key_ids = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
+    let key_ids = key
+        .and_then(|key| key.grant(&provider.name))
+        .map(|policy| &policy.grant.key_ids);
     let call = Call {
         provider: &provider,
         path: service.path,
@@ -106,7 +111,9 @@ pub(super) async fn attempt(
             let body = whole(gateway, held, &tariff, request, service, &body).await?;
             let mut response = body.into_response();
             if let Some(content_type) = content_type {
-                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, content_type);
             }
             response
         }
@@ -118,7 +125,9 @@ pub(super) async fn attempt(
                 model: candidate.model.clone(),
                 idle: provider.stream_idle_timeout,
             };
-            relay::start(gateway, held, tariff, framing, first, rest).await.map_err(AttemptError::Upstream)?
+            relay::start(gateway, held, tariff, framing, first, rest)
+                .await
+                .map_err(AttemptError::Upstream)?
         }
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
@@ -144,8 +153,12 @@ fn claim(
     let (provider, model) = (&candidate.provider.name, &candidate.model);
     let kind = request.route.request_type();
     let catalog = gateway.prices();
-    let question =
-        PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, model, kind };
+    let question = PriceQuestion {
+        key: key.map(|key| key.row.id.as_str()),
+        provider,
+        model,
+        kind,
+    };
     let price = catalog.price(question);
     let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
@@ -153,13 +166,17 @@ fn claim(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "model_unpriced",
-            format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
+            format!(
+                "Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"
+            ),
         ));
     }
     let price = price.unwrap_or_default();
     let known_output = match kind {
         RequestType::Embedding => Some(0),
-        _ => request.max_output.or_else(|| catalog.max_output_tokens(provider, model)),
+        _ => request
+            .max_output
+            .or_else(|| catalog.max_output_tokens(provider, model)),
     };
     let bound = |output: u64| Spent {
         cost: price.bound(request.input_bytes, output),
@@ -178,7 +195,11 @@ fn claim(
         meters: meters.into(),
         admission: gateway.client.admission,
     };
-    let tariff = Tariff { price, provider: Arc::clone(provider), model: model.clone() };
+    let tariff = Tariff {
+        price,
+        provider: Arc::clone(provider),
+        model: model.clone(),
+    };
     Ok((claim, tariff))
 }
 
@@ -197,7 +218,9 @@ fn not_held(error: &HoldError, gateway: &Gateway) -> Problem {
 /// to answer with success: then it may have charged anything up to the bound.
 async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff) {
     let reported = match failure {
-        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| usage_of(&body)),
+        Failure::Status { body, .. } => serde_json::from_slice(body)
+            .ok()
+            .and_then(|body| usage_of(&body)),
         _ => None,
     };
     let written = match reported {
@@ -224,7 +247,9 @@ async fn whole(
     let usage = parsed.as_ref().and_then(usage_of);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     if usage.is_some() {
-        gateway.last_spent.set(&tariff.provider, &tariff.model, spent);
+        gateway
+            .last_spent
+            .set(&tariff.provider, &tariff.model, spent);
     }
     log(held.settle(spent).await);
     let Some(parsed) = parsed else {

@@ -23,7 +23,10 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let about = About { request_type: route.request_type().word(), ..About::default() };
+    let about = About {
+        request_type: route.request_type().word(),
+        ..About::default()
+    };
     let key = match identify(&gateway, &headers) {
         Ok(key) => key,
         Err(problem) => return problem.render(route.wording(), &about),
@@ -44,8 +47,12 @@ pub(crate) async fn handle(
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a request ended abnormally");
-            Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error")
-                .render(route.wording(), &about)
+            Problem::failure(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "internal server error",
+            )
+            .render(route.wording(), &about)
         }
     }
 }
@@ -86,7 +93,10 @@ pub(crate) fn identify(
 async fn read(gateway: &Gateway, route: Route, body: Body) -> Result<Request, Problem> {
     let limit = gateway.client.max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
-        let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
+        let message = format!(
+            "the request's body is incomplete or larger than {} MB",
+            limit >> 20
+        );
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;
     Request::parse(route, &bytes)
@@ -101,8 +111,13 @@ async fn run(
     headers: HeaderMap,
 ) -> Response {
     let dice = gateway.dice.roll();
-    let plan =
-        routing::plan(&request.model, &request.fallbacks, key.as_deref(), &gateway.providers, dice);
+    let plan = routing::plan(
+        &request.model,
+        &request.fallbacks,
+        key.as_deref(),
+        &gateway.providers,
+        dice,
+    );
     let mut tried = Vec::new();
     let mut first_error: Option<(AttemptError, About)> = None;
     let targets = std::iter::once(plan.first).chain(plan.fallbacks.into_iter().map(Ok));
@@ -116,7 +131,8 @@ async fn run(
                 let about = about(&request, Some(&candidate));
                 let provider = Arc::clone(&candidate.provider.name);
                 let outcome =
-                    attempt::attempt(gateway, &request, key.as_ref(), candidate, &headers, index).await;
+                    attempt::attempt(gateway, &request, key.as_ref(), candidate, &headers, index)
+                        .await;
                 if let Err(error) = &outcome {
                     tried.push(format!("{provider}:{}", error.word()));
                 }
@@ -131,7 +147,10 @@ async fn run(
         }
     }
     let (error, about) = first_error.unwrap_or_else(|| {
-        (AttemptError::Refused(refused(&RouteError::Unresolved)), about(&request, None))
+        (
+            AttemptError::Refused(refused(&RouteError::Unresolved)),
+            about(&request, None),
+        )
     });
     with_attempts(error.render(request.route.wording(), &about), &tried)
 }
@@ -139,8 +158,13 @@ async fn run(
 fn about(request: &Request, candidate: Option<&Candidate>) -> About {
     About {
         request_type: request.route.request_type().word(),
-        provider: candidate.map(|candidate| candidate.provider.name.to_string()).unwrap_or_default(),
-        model: candidate.map_or_else(|| request.model.clone(), |candidate| candidate.model.clone()),
+        provider: candidate
+            .map(|candidate| candidate.provider.name.to_string())
+            .unwrap_or_default(),
+        model: candidate.map_or_else(
+            || request.model.clone(),
+            |candidate| candidate.model.clone(),
+        ),
     }
 }
 

@@ -94,8 +94,14 @@ impl Ledger {
             .find(|breach| breach.owner == first.owner && breach.measure != first.measure);
         Some(match (first.measure, other) {
             (_, None) => Refusal::Limit(first),
-            (Measure::Tokens, Some(requests)) => Refusal::Limits { requests, tokens: first },
-            (_, Some(tokens)) => Refusal::Limits { requests: first, tokens },
+            (Measure::Tokens, Some(requests)) => Refusal::Limits {
+                requests,
+                tokens: first,
+            },
+            (_, Some(tokens)) => Refusal::Limits {
+                requests: first,
+                tokens,
+            },
         })
     }
 
@@ -126,7 +132,11 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use super::super::meter::{Amount, Level, Owner};
     use super::*;
@@ -138,9 +148,15 @@ mod tests {
     fn meter(measure: Measure, level: Level, limit: i64) -> Meter {
         Meter {
             measure,
-            owner: Owner { level, entity: "agent".into() },
+            owner: Owner {
+                level,
+                entity: "agent".into(),
+            },
             limit: Amount::from_raw(limit),
-            window: Window { start: START, length: "1m".parse().unwrap() },
+            window: Window {
+                start: START,
+                length: "1m".parse().unwrap(),
+            },
             used: Amount::ZERO,
             held: Amount::ZERO,
         }
@@ -158,13 +174,19 @@ mod tests {
         Claim {
             cost: Usd::from_pico(cost),
             tokens: 10,
-            meters: meters.iter().map(|id| MeterId::parse(id).unwrap()).collect(),
+            meters: meters
+                .iter()
+                .map(|id| MeterId::parse(id).unwrap())
+                .collect(),
             admission: BudgetAdmission::Reserved,
         }
     }
 
     fn spent(cost: i64) -> Spent {
-        Spent { cost: Usd::from_pico(cost), tokens: 10 }
+        Spent {
+            cost: Usd::from_pico(cost),
+            tokens: 10,
+        }
     }
 
     fn used(ledger: &Ledger, id: &str) -> i64 {
@@ -200,9 +222,16 @@ mod tests {
     fn a_refusal_by_one_level_holds_nothing_at_another() {
         let mut ledger = ledger(&[
             ("budget:wide", meter(Measure::Usd, Level::VirtualKey, 1_000)),
-            ("budget:tight", meter(Measure::Usd, Level::VirtualKeyProvider, 100)),
+            (
+                "budget:tight",
+                meter(Measure::Usd, Level::VirtualKeyProvider, 100),
+            ),
         ]);
-        assert!(ledger.admit(&claim(125, &["budget:wide", "budget:tight"]), START).is_err());
+        assert!(
+            ledger
+                .admit(&claim(125, &["budget:wide", "budget:tight"]), START)
+                .is_err()
+        );
         let wide = ledger.get(&MeterId::parse("budget:wide").unwrap()).unwrap();
         assert_eq!(wide.held, Amount::ZERO);
     }
@@ -210,7 +239,10 @@ mod tests {
     #[test]
     fn post_paid_admits_while_the_limit_is_not_spent() {
         let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 100))]);
-        let claim = Claim { admission: BudgetAdmission::PostPaid, ..claim(125, &["budget:b"]) };
+        let claim = Claim {
+            admission: BudgetAdmission::PostPaid,
+            ..claim(125, &["budget:b"])
+        };
         ledger.admit(&claim, START).unwrap();
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(125), START);
@@ -226,7 +258,10 @@ mod tests {
         let claim = claim(0, &["requests:r", "tokens:r"]);
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(0), START);
-        assert!(matches!(ledger.admit(&claim, START), Err(Refusal::Limits { .. })));
+        assert!(matches!(
+            ledger.admit(&claim, START),
+            Err(Refusal::Limits { .. })
+        ));
     }
 
     #[test]

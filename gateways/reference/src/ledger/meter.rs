@@ -164,13 +164,20 @@ pub(crate) struct MeterState {
 impl Meter {
     /// What is used at `now`: nothing once the window has ended.
     pub(crate) fn used_at(&self, now: Moment) -> Amount {
-        if self.window.has_ended(now) { Amount::ZERO } else { self.used }
+        if self.window.has_ended(now) {
+            Amount::ZERO
+        } else {
+            self.used
+        }
     }
 
     /// The window that `now` belongs to; a new one begins at its first use.
     pub(crate) fn window_at(&self, now: Moment) -> Window {
         if self.window.has_ended(now) {
-            Window { start: now, length: self.window.length.clone() }
+            Window {
+                start: now,
+                length: self.window.length.clone(),
+            }
         } else {
             self.window.clone()
         }
@@ -188,6 +195,10 @@ impl Meter {
     }
 
     pub(super) fn state(&self, id: &MeterId) -> MeterState {
-        MeterState { id: id.clone(), used: self.used, window_start: self.window.start }
+        MeterState {
+            id: id.clone(),
+            used: self.used,
+            window_start: self.window.start,
+        }
     }
 }

@@ -11,12 +11,21 @@ use crate::window::Window;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Admit { cost: i64, both: bool },
+    Admit {
+        cost: i64,
+        both: bool,
+    },
     /// Settle the oldest open hold at this share (in percent) of its bound.
-    Settle { percent: i64 },
+    Settle {
+        percent: i64,
+    },
     Release,
-    Wait { millis: i64 },
-    Edit { limit: i64 },
+    Wait {
+        millis: i64,
+    },
+    Edit {
+        limit: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,9 +45,15 @@ fn id(text: &str) -> MeterId {
 fn budget(limit: i64, length: &str, level: Level) -> Meter {
     Meter {
         measure: Measure::Usd,
-        owner: Owner { level, entity: "agent".into() },
+        owner: Owner {
+            level,
+            entity: "agent".into(),
+        },
         limit: Amount::from_raw(limit),
-        window: Window { start: Moment::from_millis(0), length: length.parse().unwrap() },
+        window: Window {
+            start: Moment::from_millis(0),
+            length: length.parse().unwrap(),
+        },
         used: Amount::ZERO,
         held: Amount::ZERO,
     }

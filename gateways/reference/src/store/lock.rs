@@ -8,7 +8,7 @@ const LOCK_FILE: &str = "probity-reference.lock";
 
 /// Why the application folder could not be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another process has it.
     #[error("another gateway is using the application folder {}", .0.display())]
     Taken(PathBuf),

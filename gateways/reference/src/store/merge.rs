@@ -1,16 +1,16 @@
 //! Which wins at a start, `config.json` or the database.
 //!
 //! An entity of the file that changed since it was last read (its hash says so)
-//! wins over the database; one that did not leaves the administrators' edits be.
-//! Entities made through the API stay. An entity that has left the file is retired:
-//! a key is no longer valid, a budget no longer counts, but what was spent is kept
-//! for the day it comes back. Usage is never touched.
+//! wins over the database; one that did not leaves the administrators' edits be, a
+//! deletion among them. Entities made through the API stay. What has left the file
+//! no longer counts (a key is not valid), but what was spent is kept for the day it
+//! comes back. Usage is never touched.
 
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::rows::{Change, KeyRow, MeterRow, OwnerKey, Saved};
+use super::rows::{Change, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::identity::{self, KeyHash};
@@ -57,8 +57,10 @@ pub(crate) struct Merged {
 
 /// Two keys that cannot both be valid.
 #[derive(Debug, thiserror::Error)]
-#[error("the virtual key '{declared}' of config.json has the same {field} as '{saved}', which was made through the API")]
-pub struct MergeError {
+#[error(
+    "the virtual key '{declared}' of config.json has the same {field} as '{saved}', which was made through the API"
+)]
+pub(crate) struct MergeError {
     declared: String,
     saved: String,
     field: &'static str,
@@ -68,7 +70,12 @@ pub struct MergeError {
 pub(crate) fn merge(declared: Declared, saved: Saved, now: Moment) -> Result<Merged, MergeError> {
     let mut merged = Merged::default();
     keys(declared.keys, saved.keys, now, &mut merged)?;
-    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &mut merged);
+    meters(
+        declared.meters,
+        recovered(saved.meters, &saved.holds, now),
+        now,
+        &mut merged,
+    );
     Ok(merged)
 }
 
@@ -83,33 +90,52 @@ fn keys(
     for key in declared {
         let hash = key_hash(&key);
         let row = match saved.remove(&key.id) {
-            Some(row) if row.file_hash.as_ref() == Some(&hash) && !row.retired => row,
+            Some(row)
+                if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
+            {
+                row
+            }
             before => {
                 let row = key_row(key, hash, before, now, &mut merged.generated);
                 merged.changes.push(Change::PutKey(row.clone()));
                 row
             }
         };
-        merged.keys.push(row);
+        if row.standing == Standing::Live {
+            merged.keys.push(row);
+        }
     }
     let mut rest: Vec<KeyRow> = saved.into_values().collect();
     rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let names: HashMap<String, String> =
-        merged.keys.iter().map(|row| (row.name.clone(), row.name.clone())).collect();
-    let values: HashMap<String, String> =
-        merged.keys.iter().map(|row| (row.value_hash.clone(), row.name.clone())).collect();
+    let names: HashMap<String, String> = merged
+        .keys
+        .iter()
+        .map(|row| (row.name.clone(), row.name.clone()))
+        .collect();
+    let values: HashMap<String, String> = merged
+        .keys
+        .iter()
+        .map(|row| (row.value_hash.clone(), row.name.clone()))
+        .collect();
     for mut row in rest {
-        if row.retired {
+        if row.standing != Standing::Live {
             continue;
         }
         if row.file_hash.is_some() {
-            row.retired = true;
+            row.standing = Standing::Left;
             merged.changes.push(Change::PutKey(row));
             continue;
         }
-        for (field, clash) in [("name", names.get(&row.name)), ("value", values.get(&row.value_hash))] {
+        for (field, clash) in [
+            ("name", names.get(&row.name)),
+            ("value", values.get(&row.value_hash)),
+        ] {
             if let Some(declared) = clash {
-                return Err(MergeError { declared: declared.clone(), saved: row.name, field });
+                return Err(MergeError {
+                    declared: declared.clone(),
+                    saved: row.name,
+                    field,
+                });
             }
         }
         merged.keys.push(row);
@@ -145,7 +171,7 @@ fn key_row(
         file_hash: Some(file_hash),
         created_at: before.map_or(now, |row| row.created_at),
         updated_at: now,
-        retired: false,
+        standing: Standing::Live,
     }
 }
 
@@ -159,40 +185,63 @@ fn meters(
     let mut renamed: HashMap<(OwnerKey, String), MeterId> = saved
         .iter()
         .filter(|(row, _)| row.file_hash.is_some() && !ids.contains(&row.id))
-        .map(|(row, _)| (same_place(&row.owner, &row.id, &row.reset_duration), row.id.clone()))
+        .map(|(row, _)| {
+            (
+                same_place(&row.owner, &row.id, &row.reset_duration),
+                row.id.clone(),
+            )
+        })
         .collect();
-    let mut saved: HashMap<MeterId, (MeterRow, bool)> =
-        saved.into_iter().map(|(row, changed)| (row.id.clone(), (row, changed))).collect();
+    let mut saved: HashMap<MeterId, (MeterRow, bool)> = saved
+        .into_iter()
+        .map(|(row, changed)| (row.id.clone(), (row, changed)))
+        .collect();
     for meter in declared {
         let hash = meter_hash(&meter);
         let before = saved.remove(&meter.id).or_else(|| {
-            let old = renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
+            let old =
+                renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
             merged.changes.push(Change::DeleteMeter(old.clone()));
             saved.remove(&old)
         });
         let (row, changed) = match before {
-            Some((row, charged)) if row.file_hash.as_ref() == Some(&hash) && !row.retired => (row, charged),
-            before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
+            Some((row, charged))
+                if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
+            {
+                (row, charged)
+            }
+            before => (
+                meter_row(meter, hash, before.map(|(row, _)| row), now),
+                true,
+            ),
         };
         if changed {
             merged.changes.push(Change::PutMeter(row.clone()));
         }
-        merged.meters.push(row);
+        if row.standing == Standing::Live {
+            merged.meters.push(row);
+        }
     }
     for (mut row, mut changed) in saved.into_values() {
-        let leaves = row.file_hash.is_some() && !row.retired;
-        row.retired |= leaves;
-        changed |= leaves;
+        if row.file_hash.is_some() && row.standing == Standing::Live {
+            row.standing = Standing::Left;
+            changed = true;
+        }
         if changed {
             merged.changes.push(Change::PutMeter(row.clone()));
         }
-        if !row.retired {
+        if row.standing == Standing::Live {
             merged.meters.push(row);
         }
     }
 }
 
-fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: Moment) -> MeterRow {
+fn meter_row(
+    meter: DeclaredMeter,
+    hash: String,
+    before: Option<MeterRow>,
+    now: Moment,
+) -> MeterRow {
     let (used, window_start) =
         before.map_or((Amount::ZERO, now), |row| (row.used, row.window_start));
     MeterRow {
@@ -203,21 +252,21 @@ fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: 
         used,
         window_start,
         file_hash: Some(hash),
-        retired: false,
+        standing: Standing::Live,
     }
 }
 
 /// The meters with every leftover hold counted as spent, and whether each changed.
 /// A window that begins in the future (the clock was set back) begins now.
-fn recovered(
-    meters: Vec<MeterRow>,
-    holds: &[super::rows::HoldRow],
-    now: Moment,
-) -> Vec<(MeterRow, bool)> {
+fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<(MeterRow, bool)> {
     let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
     for hold in holds {
         for id in hold.meters.iter() {
-            let amount = crate::ledger::Spent { cost: hold.cost, tokens: hold.tokens }.amount(id.measure());
+            let amount = crate::ledger::Spent {
+                cost: hold.cost,
+                tokens: hold.tokens,
+            }
+            .amount(id.measure());
             let sum = extra.entry(id).or_default();
             *sum = sum.plus(amount);
         }
@@ -239,7 +288,10 @@ fn recovered(
 /// Under which a budget whose id changed is found again: its owner, what it
 /// counts, and its window.
 fn same_place(owner: &OwnerKey, id: &MeterId, length: &ResetDuration) -> (OwnerKey, String) {
-    (owner.clone(), format!("{} {}", id.measure().word(), length.millis()))
+    (
+        owner.clone(),
+        format!("{} {}", id.measure().word(), length.millis()),
+    )
 }
 
 /// The grants as a store keeps them.
@@ -248,9 +300,18 @@ pub(crate) fn grants_json(grants: &[Grant]) -> String {
 }
 
 fn key_hash(key: &DeclaredKey) -> String {
-    let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
+    let value = key
+        .value
+        .as_deref()
+        .map_or_else(String::new, |value| KeyHash::of(value).to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
-    file_hash(&[&key.name, &key.description, active, &value, &grants_json(&key.grants)])
+    file_hash(&[
+        &key.name,
+        &key.description,
+        active,
+        &value,
+        &grants_json(&key.grants),
+    ])
 }
 
 fn meter_hash(meter: &DeclaredMeter) -> String {
@@ -302,7 +363,10 @@ mod tests {
     }
 
     fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
-        Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)] }
+        Declared {
+            keys: vec![key("agent", active)],
+            meters: vec![budget(budget_id, limit)],
+        }
     }
 
     /// What a store holds after the merge, with `used` spent since.
@@ -310,9 +374,16 @@ mod tests {
         let meters = merged
             .meters
             .into_iter()
-            .map(|row| MeterRow { used: Amount::from_raw(used), ..row })
+            .map(|row| MeterRow {
+                used: Amount::from_raw(used),
+                ..row
+            })
             .collect();
-        Saved { keys: merged.keys, meters, holds: Vec::new() }
+        Saved {
+            keys: merged.keys,
+            meters,
+            holds: Vec::new(),
+        }
     }
 
     fn first_start() -> Merged {
@@ -328,7 +399,12 @@ mod tests {
 
     #[test]
     fn a_budget_whose_id_changed_keeps_what_was_spent() {
-        let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
+        let merged = merge(
+            declared(true, "renamed", 100),
+            saved(first_start(), 70),
+            NOW,
+        )
+        .unwrap();
         assert_eq!(merged.meters.len(), 1);
         assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
     }

@@ -12,6 +12,33 @@ use crate::window::ResetDuration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HoldId(pub(crate) i64);
 
+/// Whether an entity counts. One of the file that does not is not forgotten: what
+/// was spent is kept for the day it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Live,
+    /// `config.json` no longer has it.
+    Left,
+    /// An administrator deleted it; it comes back if the file's entity changes.
+    Deleted,
+}
+
+impl Standing {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Standing::Live => "live",
+            Standing::Left => "left",
+            Standing::Deleted => "deleted",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Standing> {
+        [Standing::Live, Standing::Left, Standing::Deleted]
+            .into_iter()
+            .find(|standing| standing.word() == word)
+    }
+}
+
 /// A virtual key as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyRow {
@@ -28,7 +55,7 @@ pub(crate) struct KeyRow {
     pub(crate) file_hash: Option<String>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
-    pub(crate) retired: bool,
+    pub(crate) standing: Standing,
 }
 
 /// A meter as stored.
@@ -41,7 +68,7 @@ pub(crate) struct MeterRow {
     pub(crate) used: Amount,
     pub(crate) window_start: Moment,
     pub(crate) file_hash: Option<String>,
-    pub(crate) retired: bool,
+    pub(crate) standing: Standing,
 }
 
 /// The entity that a meter belongs to, by the ids that never change.

@@ -15,7 +15,7 @@ use crate::ledger::{Amount, MeterId};
 use crate::money::Usd;
 
 use super::Store;
-use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved};
+use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -44,7 +44,7 @@ pub(crate) enum Durability {
 
 /// What went wrong with the database, and which file it is.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// SQLite refused.
     #[error("the database {} cannot be used: {}", .0.display(), .1)]
     Sqlite(PathBuf, sqlx::Error),
@@ -71,11 +71,17 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the database, making it where there is none, and brings its schema up
     /// to date. A damaged file is an error and never a fresh start.
-    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<SqliteStore, StoreError> {
+    pub(crate) async fn open(
+        path: &Path,
+        durability: Durability,
+    ) -> Result<SqliteStore, StoreError> {
         let failed = |error| from_sqlx(path, error);
         match std::fs::metadata(path) {
             Ok(file) if file.len() == 0 => {
-                return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
+                return Err(StoreError::Damaged(
+                    path.to_owned(),
+                    "the file is empty".to_owned(),
+                ));
             }
             Ok(_) => {}
             Err(_) => create(path).await?,
@@ -88,7 +94,9 @@ impl SqliteStore {
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous);
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+        let mut connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(failed)?;
         let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
             .fetch_one(&mut connection)
             .await
@@ -97,7 +105,10 @@ impl SqliteStore {
             return Err(StoreError::Damaged(path.to_owned(), check));
         }
         migrate(path, &mut connection).await?;
-        Ok(SqliteStore { path: path.to_owned(), connection })
+        Ok(SqliteStore {
+            path: path.to_owned(),
+            connection,
+        })
     }
 
     async fn load_all(&mut self) -> Result<Saved, StoreError> {
@@ -105,17 +116,37 @@ impl SqliteStore {
         let damaged = |what: String| StoreError::Damaged(path.clone(), what);
         let failed = |error| from_sqlx(path, error);
         let mut saved = Saved::default();
-        for row in sqlx::query("SELECT * FROM virtual_keys").fetch_all(&mut self.connection).await.map_err(failed)? {
-            saved.keys.push(key_row(&row).map_err(failed)?);
+        for row in sqlx::query("SELECT * FROM virtual_keys")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed)?
+        {
+            let id: String = row.try_get("id").map_err(failed)?;
+            let key = key_row(&row).map_err(failed)?;
+            saved
+                .keys
+                .push(key.ok_or_else(|| damaged(format!("virtual key {id}")))?);
         }
-        for row in sqlx::query("SELECT * FROM meters").fetch_all(&mut self.connection).await.map_err(failed)? {
+        for row in sqlx::query("SELECT * FROM meters")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed)?
+        {
             let id: String = row.try_get("id").map_err(failed)?;
             let meter = meter_row(&row).map_err(failed)?;
-            saved.meters.push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
+            saved
+                .meters
+                .push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
         }
-        for row in sqlx::query("SELECT * FROM holds").fetch_all(&mut self.connection).await.map_err(failed)? {
+        for row in sqlx::query("SELECT * FROM holds")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed)?
+        {
             let hold = hold_row(&row).map_err(failed)?;
-            saved.holds.push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
+            saved
+                .holds
+                .push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
         }
         Ok(saved)
     }
@@ -139,7 +170,12 @@ impl SqliteStore {
         for change in &batch.changes {
             apply(&mut transaction, change).await?;
         }
-        sqlx::query(USAGE).bind(holds).bind(states).bind(closed).execute(&mut *transaction).await?;
+        sqlx::query(USAGE)
+            .bind(holds)
+            .bind(states)
+            .bind(closed)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await
     }
 }
@@ -163,7 +199,10 @@ impl Store for SqliteStore {
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         async move {
             let path = self.path;
-            self.connection.close().await.map_err(|error| from_sqlx(&path, error))
+            self.connection
+                .close()
+                .await
+                .map_err(|error| from_sqlx(&path, error))
         }
         .boxed()
     }
@@ -183,18 +222,23 @@ async fn create(path: &Path) -> Result<(), StoreError> {
         .journal_mode(SqliteJournalMode::Memory)
         .synchronous(SqliteSynchronous::Off);
     let failed = |error| from_sqlx(path, error);
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(failed)?;
     migrate(path, &mut connection).await?;
     connection.close().await.map_err(failed)?;
     std::fs::rename(&unfinished, path).map_err(io)
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
-        MigrateError::Execute(error) => from_sqlx(path, error),
-        other => StoreError::Migrate(path.to_owned(), other),
-    })
+    MIGRATIONS
+        .run(connection)
+        .await
+        .map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
+            MigrateError::Execute(error) => from_sqlx(path, error),
+            other => StoreError::Migrate(path.to_owned(), other),
+        })
 }
 
 fn from_sqlx(path: &Path, error: sqlx::Error) -> StoreError {
@@ -217,13 +261,24 @@ fn usage_json(batch: &Batch) -> (String, String, String) {
         .map(|hold| {
             let meters: Vec<_> = hold.meters.iter().map(MeterId::as_str).collect();
             let tokens = Amount::of_count(hold.tokens).raw();
-            (hold.id.0, hold.cost.pico(), tokens, serde_json::json!(meters).to_string())
+            (
+                hold.id.0,
+                hold.cost.pico(),
+                tokens,
+                serde_json::json!(meters).to_string(),
+            )
         })
         .collect();
     let states: Vec<_> = batch
         .states
         .values()
-        .map(|state| (state.id.as_str(), state.used.raw(), state.window_start.millis()))
+        .map(|state| {
+            (
+                state.id.as_str(),
+                state.used.raw(),
+                state.window_start.millis(),
+            )
+        })
         .collect();
     let closed: Vec<_> = batch.closed.iter().map(|id| id.0).collect();
     let text = |value: serde_json::Value| value.to_string();
@@ -238,7 +293,7 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
     let query = match change {
         Change::PutKey(key) => sqlx::query(
             "INSERT OR REPLACE INTO virtual_keys
-             (id, name, description, is_active, value_hash, value_hint, grants, file_hash, created_at, updated_at, retired)
+             (id, name, description, is_active, value_hash, value_hint, grants, file_hash, created_at, updated_at, standing)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&key.id)
@@ -251,12 +306,12 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         .bind(&key.file_hash)
         .bind(key.created_at.millis())
         .bind(key.updated_at.millis())
-        .bind(key.retired),
+        .bind(key.standing.word()),
         Change::PutMeter(meter) => {
             let (level, owner) = meter.owner.parts();
             sqlx::query(
                 "INSERT OR REPLACE INTO meters
-                 (id, owner_level, owner_id, max_amount, reset_duration, used, window_start, file_hash, retired)
+                 (id, owner_level, owner_id, max_amount, reset_duration, used, window_start, file_hash, standing)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(meter.id.as_str())
@@ -267,7 +322,7 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
             .bind(meter.used.raw())
             .bind(meter.window_start.millis())
             .bind(&meter.file_hash)
-            .bind(meter.retired)
+            .bind(meter.standing.word())
         }
         Change::DeleteKey(id) => sqlx::query("DELETE FROM virtual_keys WHERE id = ?").bind(id),
         Change::DeleteMeter(id) => sqlx::query("DELETE FROM meters WHERE id = ?").bind(id.as_str()),
@@ -275,8 +330,11 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
     query.execute(connection).await.map(drop)
 }
 
-fn key_row(row: &SqliteRow) -> Result<KeyRow, sqlx::Error> {
-    Ok(KeyRow {
+fn key_row(row: &SqliteRow) -> Result<Option<KeyRow>, sqlx::Error> {
+    let Some(standing) = Standing::from_word(row.try_get("standing")?) else {
+        return Ok(None);
+    };
+    Ok(Some(KeyRow {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
@@ -287,15 +345,18 @@ fn key_row(row: &SqliteRow) -> Result<KeyRow, sqlx::Error> {
         file_hash: row.try_get("file_hash")?,
         created_at: Moment::from_millis(row.try_get("created_at")?),
         updated_at: Moment::from_millis(row.try_get("updated_at")?),
-        retired: row.try_get("retired")?,
-    })
+        standing,
+    }))
 }
 
 fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
     let id = MeterId::parse(row.try_get("id")?);
     let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
     let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse().ok();
-    let (Some(id), Some(owner), Some(reset_duration)) = (id, owner, reset_duration) else {
+    let standing = Standing::from_word(row.try_get("standing")?);
+    let (Some(id), Some(owner), Some(reset_duration), Some(standing)) =
+        (id, owner, reset_duration, standing)
+    else {
         return Ok(None);
     };
     Ok(Some(MeterRow {
@@ -306,7 +367,7 @@ fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
         used: Amount::from_raw(row.try_get("used")?),
         window_start: Moment::from_millis(row.try_get("window_start")?),
         file_hash: row.try_get("file_hash")?,
-        retired: row.try_get("retired")?,
+        standing,
     }))
 }
 

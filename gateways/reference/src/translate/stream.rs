@@ -16,7 +16,11 @@ pub(crate) struct MessagesStream {
 
 impl MessagesStream {
     pub(crate) fn new(model: &str) -> MessagesStream {
-        MessagesStream { model: model.to_owned(), has_begun: false, finish_reason: None }
+        MessagesStream {
+            model: model.to_owned(),
+            has_begun: false,
+            finish_reason: None,
+        }
     }
 
     /// The events for the `data` of one chunk, possibly none. The end marker becomes
@@ -28,7 +32,9 @@ impl MessagesStream {
             self.end(usage, &mut out);
             return out.into();
         }
-        let Ok(chunk) = serde_json::from_str::<Value>(data) else { return Bytes::new() };
+        let Ok(chunk) = serde_json::from_str::<Value>(data) else {
+            return Bytes::new();
+        };
         self.begin(&chunk, &mut out);
         let choice = chunk.pointer("/choices/0").unwrap_or(&Value::Null);
         if let Some(text) = choice.pointer("/delta/content").and_then(Value::as_str)
@@ -112,7 +118,11 @@ mod tests {
             r#"{"id":"c1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#,
             "[DONE]",
         ] {
-            let usage = Usage { input: 7, output: 3, ..Usage::default() };
+            let usage = Usage {
+                input: 7,
+                output: 3,
+                ..Usage::default()
+            };
             out.extend(stream.translate(data, Some(usage)));
         }
         insta::assert_snapshot!(String::from_utf8_lossy(&out));

@@ -1,0 +1,417 @@
+//! What a change of a virtual key comes to: the key as it will be, and the meters to
+//! put and to remove. Nothing is changed here.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use indexmap::IndexMap;
+use uuid::Uuid;
+
+use super::shapes::{BudgetBody, GrantBody, RateLimitBody};
+use crate::clock::Moment;
+use crate::config::{AllowList, Provider};
+use crate::errors::Problem;
+use crate::grant::Grant;
+use crate::ledger::{Amount, Ledger, Measure, Meter, MeterId, Owner};
+use crate::money::Usd;
+use crate::policy::{GrantPolicy, OwnedMeter, VirtualKey};
+use crate::store::{Change, MeterRow, OwnerKey, Standing};
+use crate::window::{ResetDuration, Window};
+
+/// A meter as it will be.
+struct Planned {
+    owned: OwnedMeter,
+    owner_key: OwnerKey,
+    owner: Owner,
+    limit: Amount,
+    length: ResetDuration,
+}
+
+/// The meters that a change puts and removes.
+#[derive(Default)]
+pub(super) struct MeterEdits {
+    put: Vec<Planned>,
+    remove: Vec<(OwnedMeter, OwnerKey)>,
+}
+
+/// Whose meters are edited: the id that stays and the name that is shown.
+struct Place<'a> {
+    key: OwnerKey,
+    owner: Owner,
+    meters: &'a mut Vec<OwnedMeter>,
+}
+
+impl MeterEdits {
+    /// What to write, with the usage as it is now.
+    pub(super) fn changes(&self, ledger: &Ledger, now: Moment) -> Vec<Change> {
+        let put = self.put.iter().map(|planned| {
+            let present = ledger.get(&planned.owned.id);
+            Change::PutMeter(MeterRow {
+                id: planned.owned.id.clone(),
+                owner: planned.owner_key.clone(),
+                limit: planned.limit,
+                reset_duration: planned.length.clone(),
+                used: present.map_or(Amount::ZERO, |meter| meter.used),
+                window_start: present.map_or(now, |meter| meter.window.start),
+                file_hash: planned.owned.file_hash.clone(),
+                standing: Standing::Live,
+            })
+        });
+        let removed = self.remove.iter().map(|(meter, owner)| {
+            let present = ledger.get(&meter.id).filter(|_| meter.file_hash.is_some());
+            match present {
+                // Of the file: its next start must not bring it back.
+                Some(present) => Change::PutMeter(MeterRow {
+                    id: meter.id.clone(),
+                    owner: owner.clone(),
+                    limit: present.limit,
+                    reset_duration: present.window.length.clone(),
+                    used: present.used,
+                    window_start: present.window.start,
+                    file_hash: meter.file_hash.clone(),
+                    standing: Standing::Deleted,
+                }),
+                None => Change::DeleteMeter(meter.id.clone()),
+            }
+        });
+        put.chain(removed).collect()
+    }
+
+    /// Applies what was written.
+    pub(super) fn apply(self, ledger: &mut Ledger, now: Moment) {
+        for (meter, _) in self.remove {
+            ledger.remove(&meter.id);
+        }
+        for planned in self.put {
+            let meter = Meter {
+                measure: planned.owned.id.measure(),
+                owner: planned.owner,
+                limit: planned.limit,
+                window: Window {
+                    start: now,
+                    length: planned.length,
+                },
+                used: Amount::ZERO,
+                held: Amount::ZERO,
+            };
+            ledger.put(planned.owned.id, meter);
+        }
+    }
+
+    /// Removes every meter of a key.
+    pub(super) fn remove_all(key: &VirtualKey) -> MeterEdits {
+        let mut edits = MeterEdits::default();
+        let owner = OwnerKey::VirtualKey(key.row.id.clone());
+        edits.remove.extend(
+            key.meters
+                .iter()
+                .map(|meter| (meter.clone(), owner.clone())),
+        );
+        for policy in &key.grants {
+            edits.remove_grant(policy);
+        }
+        edits
+    }
+
+    fn remove_grant(&mut self, policy: &GrantPolicy) {
+        let owner = OwnerKey::Grant(policy.grant.id.clone());
+        self.remove.extend(
+            policy
+                .meters
+                .iter()
+                .map(|meter| (meter.clone(), owner.clone())),
+        );
+    }
+
+    /// Replaces the budgets at a place. One with the same id or window is the same.
+    fn budgets(
+        &mut self,
+        place: &mut Place<'_>,
+        bodies: Vec<BudgetBody>,
+        lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
+    ) -> Result<(), Problem> {
+        let is_budget = |meter: &OwnedMeter| meter.id.measure() == Measure::Usd;
+        let mut before: Vec<OwnedMeter> = place
+            .meters
+            .iter()
+            .filter(|meter| is_budget(meter))
+            .cloned()
+            .collect();
+        place.meters.retain(|meter| !is_budget(meter));
+        let mut seen = Vec::new();
+        for body in bodies {
+            let length = body.reset_duration;
+            if body.max_limit <= Usd::ZERO {
+                return Err(invalid(format!(
+                    "Budget max_limit must be above 0: {}",
+                    body.max_limit
+                )));
+            }
+            if seen.contains(&length.millis()) {
+                return Err(invalid(format!(
+                    "Duplicate reset_duration in budgets: {length}"
+                )));
+            }
+            seen.push(length.millis());
+            let same = before.iter().position(|meter| match &body.id {
+                Some(id) => meter.id.id() == id,
+                None => lengths(&meter.id).is_some_and(|known| known.millis() == length.millis()),
+            });
+            let owned = match (same, &body.id) {
+                (Some(at), _) => before.remove(at),
+                (None, Some(id)) => return Err(invalid(format!("there is no budget `{id}` here"))),
+                (None, None) => new_meter(Measure::Usd),
+            };
+            place.meters.push(owned.clone());
+            self.put.push(planned(
+                place,
+                owned,
+                Amount::of_money(body.max_limit),
+                length,
+            ));
+        }
+        self.remove
+            .extend(before.into_iter().map(|meter| (meter, place.key.clone())));
+        Ok(())
+    }
+
+    /// Changes the limits at a place: a metric that the body does not name stays,
+    /// and a body that names none removes all.
+    fn rate_limit(&mut self, place: &mut Place<'_>, body: RateLimitBody) -> Result<(), Problem> {
+        let metrics = [
+            (
+                Measure::Requests,
+                "request",
+                body.request_max_limit,
+                body.request_reset_duration,
+            ),
+            (
+                Measure::Tokens,
+                "token",
+                body.token_max_limit,
+                body.token_reset_duration,
+            ),
+        ];
+        if metrics
+            .iter()
+            .all(|(_, _, limit, length)| limit.is_none() && length.is_none())
+        {
+            let (limits, budgets) = std::mem::take(place.meters)
+                .into_iter()
+                .partition(|meter| meter.id.measure() != Measure::Usd);
+            *place.meters = budgets;
+            let limits: Vec<OwnedMeter> = limits;
+            self.remove
+                .extend(limits.into_iter().map(|meter| (meter, place.key.clone())));
+            return Ok(());
+        }
+        let of_limit = |meter: &&OwnedMeter| meter.id.measure() != Measure::Usd;
+        let id = place
+            .meters
+            .iter()
+            .find(of_limit)
+            .map_or_else(new_id, |meter| meter.id.id().to_owned());
+        for (measure, word, limit, length) in metrics {
+            let (limit, length) = match (limit, length) {
+                (None, None) => continue,
+                (Some(0), _) => {
+                    return Err(invalid(format!(
+                        "Invalid rate limit: {word}_max_limit must be above 0"
+                    )));
+                }
+                (Some(limit), Some(length)) => (limit, length),
+                _ => {
+                    let problem = format!(
+                        "Invalid rate limit: {word}_max_limit and {word}_reset_duration belong together"
+                    );
+                    return Err(invalid(problem));
+                }
+            };
+            let known = place
+                .meters
+                .iter()
+                .find(|meter| meter.id.measure() == measure)
+                .cloned();
+            let owned = known.unwrap_or_else(|| {
+                let new = OwnedMeter {
+                    id: MeterId::new(measure, &id),
+                    file_hash: None,
+                };
+                place.meters.push(new.clone());
+                new
+            });
+            self.put
+                .push(planned(place, owned, Amount::of_count(limit), length));
+        }
+        Ok(())
+    }
+
+    /// Sets a key's own budgets and limits, as far as they are given.
+    pub(super) fn key_meters(
+        &mut self,
+        key: &mut VirtualKey,
+        budgets: Option<Vec<BudgetBody>>,
+        rate_limit: Option<RateLimitBody>,
+        lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
+    ) -> Result<(), Problem> {
+        let mut place = Place {
+            key: OwnerKey::VirtualKey(key.row.id.clone()),
+            owner: key.owner(None),
+            meters: &mut key.meters,
+        };
+        if let Some(budgets) = budgets {
+            self.budgets(&mut place, budgets, lengths)?;
+        }
+        rate_limit.map_or(Ok(()), |body| self.rate_limit(&mut place, body))
+    }
+
+    /// Replaces a key's grants. A provider that stays keeps its id, and its budgets
+    /// and limits unless the body says otherwise.
+    pub(super) fn grants(
+        &mut self,
+        key: &mut VirtualKey,
+        bodies: Vec<GrantBody>,
+        providers: &IndexMap<Arc<str>, Arc<Provider>>,
+        lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
+    ) -> Result<(), Problem> {
+        let mut before = std::mem::take(&mut key.grants);
+        for body in bodies {
+            check_grant(&body, providers)?;
+            if key
+                .grants
+                .iter()
+                .any(|policy| policy.grant.provider == body.provider)
+            {
+                return Err(invalid(format!(
+                    "Duplicate provider in provider_configs: {}",
+                    body.provider
+                )));
+            }
+            let same = before
+                .iter()
+                .position(|policy| policy.grant.provider == body.provider);
+            let (id, mut meters) = match same {
+                Some(at) => {
+                    let policy = before.remove(at);
+                    (policy.grant.id, policy.meters)
+                }
+                None => (format!("{}/{}", key.row.id, body.provider), Vec::new()),
+            };
+            if body.id.as_ref().is_some_and(|given| *given != id) {
+                return Err(invalid(format!(
+                    "the provider configuration of '{}' has another id",
+                    body.provider
+                )));
+            }
+            let mut place = Place {
+                key: OwnerKey::Grant(id.clone()),
+                owner: key.owner(Some(&body.provider)),
+                meters: &mut meters,
+            };
+            if let Some(budgets) = body.budgets {
+                self.budgets(&mut place, budgets, &lengths)?;
+            }
+            if let Some(rate_limit) = body.rate_limit {
+                self.rate_limit(&mut place, rate_limit)?;
+            }
+            let grant = Grant {
+                id,
+                provider: body.provider,
+                weight: body.weight,
+                allowed_models: body.allowed_models.unwrap_or(AllowList::NONE),
+                blacklisted_models: body.blacklisted_models,
+                key_ids: body.key_ids.unwrap_or(AllowList::All),
+            };
+            key.grants.push(GrantPolicy { grant, meters });
+        }
+        for policy in before {
+            self.remove_grant(&policy);
+        }
+        Ok(())
+    }
+
+    /// Renames the owner that refusals show, at every meter of the key.
+    pub(super) fn rename(&mut self, key: &VirtualKey, ledger: &[(MeterId, Meter)]) {
+        let places = std::iter::once((
+            OwnerKey::VirtualKey(key.row.id.clone()),
+            key.owner(None),
+            &key.meters,
+        ))
+        .chain(key.grants.iter().map(|policy| {
+            let owner = key.owner(Some(&policy.grant.provider));
+            (
+                OwnerKey::Grant(policy.grant.id.clone()),
+                owner,
+                &policy.meters,
+            )
+        }));
+        for (owner_key, owner, meters) in places {
+            for owned in meters {
+                if self.put.iter().any(|planned| planned.owned.id == owned.id) {
+                    continue;
+                }
+                if let Some((_, meter)) = ledger.iter().find(|(id, _)| *id == owned.id) {
+                    self.put.push(Planned {
+                        owned: owned.clone(),
+                        owner_key: owner_key.clone(),
+                        owner: owner.clone(),
+                        limit: meter.limit,
+                        length: meter.window.length.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn check_grant(
+    body: &GrantBody,
+    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+) -> Result<(), Problem> {
+    let provider = providers
+        .get(body.provider.as_str())
+        .ok_or_else(|| invalid(format!("there is no provider '{}'", body.provider)))?;
+    let known = |name: &String| {
+        provider
+            .keys
+            .iter()
+            .any(|key| key.id == *name || key.name == *name)
+    };
+    let names = body
+        .key_ids
+        .as_ref()
+        .and_then(AllowList::names)
+        .unwrap_or_default();
+    match names.iter().find(|name| !known(name)) {
+        Some(unknown) => Err(invalid(format!(
+            "the provider '{}' has no key '{unknown}'",
+            body.provider
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn planned(place: &Place<'_>, owned: OwnedMeter, limit: Amount, length: ResetDuration) -> Planned {
+    Planned {
+        owned,
+        owner_key: place.key.clone(),
+        owner: place.owner.clone(),
+        limit,
+        length,
+    }
+}
+
+fn new_meter(measure: Measure) -> OwnedMeter {
+    OwnedMeter {
+        id: MeterId::new(measure, &new_id()),
+        file_hash: None,
+    }
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn invalid(message: String) -> Problem {
+    Problem::failure(StatusCode::BAD_REQUEST, "invalid_request", message)
+}

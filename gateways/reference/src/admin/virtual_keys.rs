@@ -1,0 +1,343 @@
+//! `/api/governance/virtual-keys`: create, read with usage, edit, delete.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::auth::Authorized;
+use super::edit::MeterEdits;
+use super::shapes::{CreateKey, KeyView, UpdateKey, view};
+use crate::errors::{About, Problem, Wording};
+use crate::gateway::Gateway;
+use crate::grant::Grant;
+use crate::identity::{self, KeyHash};
+use crate::ledger::{Ledger, MeterId};
+use crate::policy::VirtualKey;
+use crate::store::{Change, KeyRow, NotWritten, Standing, grants_json};
+use crate::window::ResetDuration;
+
+#[derive(Serialize)]
+struct Listed {
+    virtual_keys: Vec<KeyView>,
+    count: usize,
+    total_count: usize,
+    limit: usize,
+    offset: usize,
+}
+
+#[derive(Serialize)]
+struct One {
+    virtual_key: KeyView,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    message: &'static str,
+    virtual_key: KeyView,
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    limit: Option<usize>,
+    offset: Option<usize>,
+    search: Option<String>,
+}
+
+pub(super) async fn list(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let filter: Filter = match filter(query.as_deref()) {
+        Ok(filter) => filter,
+        Err(problem) => return refuse(&problem),
+    };
+    let search = filter.search.unwrap_or_default().to_lowercase();
+    let keys: Vec<Arc<VirtualKey>> = {
+        let ring = gateway.keys();
+        ring.all()
+            .filter(|key| key.row.name.to_lowercase().contains(&search))
+            .cloned()
+            .collect()
+    };
+    let offset = filter.offset.unwrap_or(0);
+    let limit = filter.limit.unwrap_or(keys.len());
+    let page = keys.iter().skip(offset).take(limit);
+    let virtual_keys: Vec<KeyView> = page.map(|key| view(&gateway, key, None)).collect();
+    let count = virtual_keys.len();
+    respond(&Listed {
+        virtual_keys,
+        count,
+        total_count: keys.len(),
+        limit,
+        offset,
+    })
+}
+
+fn filter(query: Option<&str>) -> Result<Filter, Problem> {
+    let uri = format!("/?{}", query.unwrap_or_default());
+    let uri = uri.parse().map_err(|_| invalid("Invalid query"))?;
+    axum::extract::Query::try_from_uri(&uri)
+        .map(|query| query.0)
+        .map_err(|error| invalid(error.body_text()))
+}
+
+pub(super) async fn read(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Response {
+    match find(&gateway, &id) {
+        Ok(key) => respond(&One {
+            virtual_key: view(&gateway, &key, None),
+        }),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+pub(super) async fn create(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    body: Bytes,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let body: CreateKey = parse(&body)?;
+        check_name(&gateway, &body.name, None)?;
+        let value = identity::generate();
+        let now = gateway.books.now();
+        let hash = KeyHash::of(&value);
+        let row = KeyRow {
+            id: Uuid::new_v4().to_string(),
+            name: body.name,
+            description: body.description.unwrap_or_default(),
+            is_active: body.is_active.unwrap_or(true),
+            value_hash: hash.to_hex(),
+            value_hint: identity::hint(&value),
+            grants: String::new(),
+            file_hash: None,
+            created_at: now,
+            updated_at: now,
+            standing: Standing::Live,
+        };
+        let mut key = VirtualKey {
+            row,
+            hash,
+            grants: Vec::new(),
+            meters: Vec::new(),
+        };
+        let mut edits = MeterEdits::default();
+        edits.key_meters(&mut key, Some(body.budgets), body.rate_limit, |_| None)?;
+        edits.grants(&mut key, body.provider_configs, &gateway.providers, |_| {
+            None
+        })?;
+        let key = save(&gateway, key, edits).await?;
+        let virtual_key = view(&gateway, &key, Some(value));
+        Ok(respond(&Changed {
+            message: "Virtual key created successfully",
+            virtual_key,
+        }))
+    })
+    .await
+}
+
+pub(super) async fn update(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut key = VirtualKey::clone(&*find(&gateway, &id)?);
+        let body: UpdateKey = parse(&body)?;
+        let lengths = |id: &MeterId| -> Option<ResetDuration> {
+            gateway
+                .books
+                .meters([id])
+                .pop()
+                .map(|(_, meter)| meter.window.length)
+        };
+        let mut edits = MeterEdits::default();
+        let is_renamed = body.name.as_ref().is_some_and(|name| *name != key.row.name);
+        if let Some(name) = body.name {
+            check_name(&gateway, &name, Some(&key.row.id))?;
+            key.row.name = name;
+        }
+        key.row.description = body.description.unwrap_or(key.row.description);
+        key.row.is_active = body.is_active.unwrap_or(key.row.is_active);
+        edits.key_meters(&mut key, body.budgets, body.rate_limit, lengths)?;
+        if let Some(grants) = body.provider_configs {
+            edits.grants(&mut key, grants, &gateway.providers, lengths)?;
+        }
+        if is_renamed {
+            let ids = key
+                .grants
+                .iter()
+                .flat_map(|policy| &policy.meters)
+                .chain(&key.meters);
+            let meters = gateway.books.meters(ids.map(|meter| &meter.id));
+            edits.rename(&key, &meters);
+        }
+        key.row.updated_at = gateway.books.now();
+        let key = save(&gateway, key, edits).await?;
+        let virtual_key = view(&gateway, &key, None);
+        Ok(respond(&Changed {
+            message: "Virtual key updated successfully",
+            virtual_key,
+        }))
+    })
+    .await
+}
+
+pub(super) async fn delete(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let key = find(&gateway, &id)?;
+        let edits = MeterEdits::remove_all(&key);
+        let now = gateway.books.now();
+        let row = match key.row.file_hash {
+            // Of the file: its next start must not bring it back.
+            Some(_) => Change::PutKey(KeyRow {
+                standing: Standing::Deleted,
+                ..key.row.clone()
+            }),
+            None => Change::DeleteKey(key.row.id.clone()),
+        };
+        let changes = |ledger: &Ledger| {
+            let mut changes = edits.changes(ledger, now);
+            changes.push(row);
+            changes
+        };
+        let written = gateway.books.write(changes).await;
+        written.map_err(not_written)?;
+        gateway.keys_mut().remove(&key.row.id);
+        gateway.books.apply(|ledger| edits.apply(ledger, now));
+        Ok(respond(&Message {
+            message: "Virtual key deleted successfully",
+        }))
+    })
+    .await
+}
+
+/// Writes the key and its meters, and only then lets requests see them.
+async fn save(
+    gateway: &Gateway,
+    mut key: VirtualKey,
+    edits: MeterEdits,
+) -> Result<Arc<VirtualKey>, Problem> {
+    let grants: Vec<Grant> = key
+        .grants
+        .iter()
+        .map(|policy| policy.grant.clone())
+        .collect();
+    key.row.grants = grants_json(&grants);
+    let now = gateway.books.now();
+    let row = key.row.clone();
+    let changes = |ledger: &Ledger| {
+        let mut changes = edits.changes(ledger, now);
+        changes.push(Change::PutKey(row));
+        changes
+    };
+    gateway.books.write(changes).await.map_err(not_written)?;
+    // New meters first: no request may find the key without them.
+    gateway.books.apply(|ledger| edits.apply(ledger, now));
+    let id = key.row.id.clone();
+    gateway.keys_mut().put(key);
+    find(gateway, &id)
+}
+
+/// Runs a change in a task of its own: a caller that leaves does not stop it half-way.
+async fn to_the_end(
+    change: impl Future<Output = Result<Response, Problem>> + Send + 'static,
+) -> Response {
+    match tokio::spawn(change).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => refuse(&problem),
+        Err(error) => {
+            tracing::error!(%error, "a change ended abnormally");
+            refuse(&Problem::failure(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "internal server error",
+            ))
+        }
+    }
+}
+
+fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(), Problem> {
+    if name.trim().is_empty() {
+        return Err(invalid("Virtual key name is required"));
+    }
+    let ring = gateway.keys();
+    if ring
+        .all()
+        .any(|key| key.row.name == name && Some(key.row.id.as_str()) != own_id)
+    {
+        return Err(Problem::failure(
+            StatusCode::CONFLICT,
+            "conflict",
+            "A virtual key with this name already exists",
+        ));
+    }
+    Ok(())
+}
+
+fn find(gateway: &Gateway, id: &str) -> Result<Arc<VirtualKey>, Problem> {
+    let missing = || Problem::failure(StatusCode::NOT_FOUND, "not_found", "Virtual key not found");
+    gateway.keys().get(id).ok_or_else(missing)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let inner = error.inner();
+        if inner.is_data() {
+            invalid(format!("{}: {inner}", error.path()))
+        } else {
+            invalid("Invalid JSON")
+        }
+    })?;
+    json.end().map_err(|_| invalid("Invalid JSON"))?;
+    Ok(parsed)
+}
+
+fn invalid(message: impl Into<String>) -> Problem {
+    Problem::failure(StatusCode::BAD_REQUEST, "invalid_request", message)
+}
+
+fn not_written(error: NotWritten) -> Problem {
+    let message = format!("{error}; nothing was changed");
+    Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "not_recorded", message)
+}
+
+fn refuse(problem: &Problem) -> Response {
+    problem.render(Wording::Native, &About::default())
+}
+
+/// As text from the serializer: a detour through values would round money.
+fn respond(body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
