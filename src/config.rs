@@ -92,13 +92,10 @@ impl Config {
         let document = Document::load(path)?;
         let document = document.map_strings(|text| interpolate(text, &environment).map(serde_json::Value::String))?;
         let mut runner: RunnerConfig = document.decode()?;
-        let cap = Usd::from_plain(&runner.eval.max_budget)
-            .ok()
-            .filter(|cap| *cap > Usd::ZERO)
-            .ok_or_else(|| {
-                let message = format!("\"{}\" is not an amount above 0; write it as 0.50", runner.eval.max_budget);
-                document.error(&["eval".into(), "max_budget".into()], &message, None)
-            })?;
+        let cap = Usd::from_plain(&runner.eval.max_budget).ok().filter(|cap| *cap > Usd::ZERO).ok_or_else(|| {
+            let message = format!("\"{}\" is not an amount above 0; write it as 0.50", runner.eval.max_budget);
+            document.error(&["eval".into(), "max_budget".into()], &message, None)
+        })?;
         if runner.jobs == 0 {
             return Err(document.error(&["jobs".into()], "at least one case must run at a time", None));
         }

@@ -100,12 +100,7 @@ impl Document {
     /// # Errors
     /// As [`Document::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, Box<DocumentError>> {
-        let empty = Self {
-            path: path.to_owned(),
-            text: text.into(),
-            value: Value::Null,
-            positions: Arc::default(),
-        };
+        let empty = Self { path: path.to_owned(), text: text.into(), value: Value::Null, positions: Arc::default() };
         let nodes = MarkedYaml::load_from_str(text).map_err(|error| {
             let at = byte_offset(text, error.marker().index());
             empty.error_at((at, at), error.info(), None)

@@ -80,11 +80,7 @@ impl FromStr for Usd {
 
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_sign_negative() {
-            write!(f, "-${}", -self.0)
-        } else {
-            write!(f, "${}", self.0)
-        }
+        if self.0.is_sign_negative() { write!(f, "-${}", -self.0) } else { write!(f, "${}", self.0) }
     }
 }
 

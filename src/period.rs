@@ -37,7 +37,9 @@ const UNITS: [(&str, Unit, u64); 8] = [
 
 /// Why a text is not a period.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("\"{0}\" is not a length of time; write a whole number above 0 and one of ms, s, m, h, d, w, M, Y, as in \"30s\"")]
+#[error(
+    "\"{0}\" is not a length of time; write a whole number above 0 and one of ms, s, m, h, d, w, M, Y, as in \"30s\""
+)]
 pub struct PeriodError(String);
 
 impl Period {

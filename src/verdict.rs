@@ -28,15 +28,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// All of them, from best to worst.
-    pub const ALL: [Self; 7] = [
-        Self::Unsupported,
-        Self::Pass,
-        Self::Waived,
-        Self::Deviates,
-        Self::Unknown,
-        Self::NotReached,
-        Self::Fail,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Unsupported, Self::Pass, Self::Waived, Self::Deviates, Self::Unknown, Self::NotReached, Self::Fail];
 
     /// The word for it in reports.
     #[must_use]

@@ -1,11 +1,6 @@
 //! The catalogue in `scenarios/`: whatever it says can be loaded, is complete, and means one thing.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,10 +13,7 @@ use probity::{
     document::{Document, DocumentError},
     money::Usd,
     period::Period,
-    scenario::{
-        Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand,
-        expect::Reason,
-    },
+    scenario::{Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand, expect::Reason},
 };
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -54,29 +46,16 @@ fn complaint(file: &str, word: &str, replacement: &str) -> String {
 
 #[test]
 fn every_file_is_loaded() {
-    let areas = std::fs::read_dir("scenarios")
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let files = areas
-        .filter(|path| path.is_dir())
-        .flat_map(|area| std::fs::read_dir(area).unwrap())
-        .count();
+    let areas = std::fs::read_dir("scenarios").unwrap().map(|entry| entry.unwrap().path());
+    let files = areas.filter(|path| path.is_dir()).flat_map(|area| std::fs::read_dir(area).unwrap()).count();
     assert_eq!(CATALOGUE.entries.len(), files);
 }
 
 #[test]
 fn each_requirement_is_proven_by_a_scenario() {
-    let proven: HashSet<_> = CATALOGUE
-        .entries
-        .iter()
-        .map(|entry| &entry.requirement.id)
-        .collect();
+    let proven: HashSet<_> = CATALOGUE.entries.iter().map(|entry| &entry.requirement.id).collect();
     for requirement in &CATALOGUE.requirements {
-        assert!(
-            proven.contains(&requirement.id),
-            "{} has no scenario",
-            requirement.id
-        );
+        assert!(proven.contains(&requirement.id), "{} has no scenario", requirement.id);
     }
 }
 
@@ -84,11 +63,7 @@ fn each_requirement_is_proven_by_a_scenario() {
 fn requirements_and_checks_have_an_identity_of_their_own() {
     let mut requirements = HashSet::new();
     for requirement in &CATALOGUE.requirements {
-        assert!(
-            requirements.insert(&requirement.id),
-            "{} stands twice",
-            requirement.id
-        );
+        assert!(requirements.insert(&requirement.id), "{} stands twice", requirement.id);
     }
     let mut checks = HashSet::new();
     for check in cases().flat_map(Case::checks) {
@@ -100,16 +75,8 @@ fn requirements_and_checks_have_an_identity_of_their_own() {
 fn a_requirement_speaks_at_its_level_and_names_its_source() {
     for requirement in &CATALOGUE.requirements {
         let word = requirement.level.word().to_uppercase();
-        assert!(
-            requirement.text.split(' ').any(|found| found == word),
-            "{} does not say {word}",
-            requirement.id
-        );
-        assert!(
-            !requirement.source.is_empty(),
-            "{} has no source",
-            requirement.id
-        );
+        assert!(requirement.text.split(' ').any(|found| found == word), "{} does not say {word}", requirement.id);
+        assert!(!requirement.source.is_empty(), "{} has no source", requirement.id);
     }
 }
 
@@ -118,12 +85,7 @@ fn the_scenarios_of_an_area_prove_requirements_of_that_area() {
     let mut areas: HashMap<&str, &str> = HashMap::new();
     for entry in &CATALOGUE.entries {
         let prefix = entry.requirement.id.split_once('-').unwrap().0;
-        assert_eq!(
-            *areas.entry(prefix).or_insert(entry.area()),
-            entry.area(),
-            "{}",
-            entry.id
-        );
+        assert_eq!(*areas.entry(prefix).or_insert(entry.area()), entry.area(), "{}", entry.id);
     }
 }
 
@@ -132,11 +94,7 @@ fn each_case_checks_more_than_that_its_steps_could_be_done() {
     for case in cases() {
         let id = &case.scenario.id;
         let checks = case.checks();
-        assert!(
-            checks.iter().any(|check| check.kind != CheckKind::Done),
-            "{id}[{}] checks nothing",
-            case.name
-        );
+        assert!(checks.iter().any(|check| check.kind != CheckKind::Done), "{id}[{}] checks nothing", case.name);
         assert!(case.scenario.why.is_some(), "{id} does not say why");
     }
 }
@@ -151,18 +109,8 @@ fn a_refusal_that_is_the_gateways_own_is_expected_to_cost_nothing() {
             if refused.0 == [Reason::UpstreamFailed] {
                 continue;
             }
-            let calls = step
-                .expect
-                .upstream
-                .as_ref()
-                .and_then(|upstream| upstream.calls);
-            assert_eq!(
-                calls.and_then(|calls| calls.at_most),
-                Some(0),
-                "{} step {}",
-                case.scenario.id,
-                index + 1
-            );
+            let calls = step.expect.upstream.as_ref().and_then(|upstream| upstream.calls);
+            assert_eq!(calls.and_then(|calls| calls.at_most), Some(0), "{} step {}", case.scenario.id, index + 1);
         }
     }
 }
@@ -172,14 +120,9 @@ fn a_refusal_that_is_the_gateways_own_is_expected_to_cost_nothing() {
 fn each_call_asks_for_a_model_that_its_upstream_has() {
     let usual = mock_upstream::Script::usual();
     for case in cases() {
-        for call in case
-            .scenario
-            .steps
-            .iter()
-            .filter_map(|step| step.action.call())
-        {
-            let known = case.scenario.upstream.models.contains_key(&call.model)
-                || usual.models.contains_key(&call.model);
+        for call in case.scenario.steps.iter().filter_map(|step| step.action.call()) {
+            let known =
+                case.scenario.upstream.models.contains_key(&call.model) || usual.models.contains_key(&call.model);
             assert!(known, "{} calls `{}`", case.scenario.id, call.model);
         }
     }
@@ -188,28 +131,15 @@ fn each_call_asks_for_a_model_that_its_upstream_has() {
 #[test]
 fn each_script_of_an_upstream_can_be_played() {
     for case in cases() {
-        let changed = case
-            .scenario
-            .steps
-            .iter()
-            .filter_map(|step| match &step.action {
-                Action::Upstream(script) => Some(script),
-                _ => None,
-            });
+        let changed = case.scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Upstream(script) => Some(script),
+            _ => None,
+        });
         for script in changed.chain([&case.scenario.upstream]) {
             let id = &case.scenario.id;
             assert_eq!(script.validate(), Ok(()), "{id}");
-            let policy: HashSet<_> = case
-                .scenario
-                .policy
-                .providers
-                .iter()
-                .map(|provider| &provider.name)
-                .collect();
-            assert!(
-                script.providers.keys().all(|name| policy.contains(name)),
-                "{id}: a fault that nobody meets"
-            );
+            let policy: HashSet<_> = case.scenario.policy.providers.iter().map(|provider| &provider.name).collect();
+            assert!(script.providers.keys().all(|name| policy.contains(name)), "{id}: a fault that nobody meets");
         }
     }
 }
@@ -219,13 +149,7 @@ fn a_cases_scenario_is_written_and_read_back() {
     for case in cases() {
         let written = serde_json::to_value(&case.scenario).unwrap();
         let read: Scenario = serde_json::from_value(written.clone()).unwrap();
-        assert_eq!(
-            serde_json::to_value(&read).unwrap(),
-            written,
-            "{}[{}]",
-            case.scenario.id,
-            case.name
-        );
+        assert_eq!(serde_json::to_value(&read).unwrap(), written, "{}[{}]", case.scenario.id, case.name);
     }
 }
 
@@ -234,21 +158,9 @@ fn what_a_file_says_is_what_is_written() {
     for entry in &CATALOGUE.entries {
         let file = entry.document.value();
         let written = serde_json::to_value(&entry.cases[0].scenario).unwrap();
-        for field in [
-            "id",
-            "requirement",
-            "title",
-            "why",
-            "needs",
-            "matrix",
-            "except",
-        ] {
+        for field in ["id", "requirement", "title", "why", "needs", "matrix", "except"] {
             let stated = file.get(field).filter(|value| !value.is_null());
-            assert!(
-                stated.is_none_or(|stated| Some(stated) == written.get(field)),
-                "{}: {field}",
-                entry.id
-            );
+            assert!(stated.is_none_or(|stated| Some(stated) == written.get(field)), "{}: {field}", entry.id);
         }
         let steps = |value: &Value| value.get("steps").and_then(Value::as_array).map(Vec::len);
         assert_eq!(steps(file), steps(&written), "{}", entry.id);
@@ -277,38 +189,20 @@ fn everything_that_is_wrong_in_a_folder_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let budgets = folder.path().join("budgets");
     std::fs::create_dir(&budgets).unwrap();
-    std::fs::copy(
-        "scenarios/requirements.yaml",
-        folder.path().join("requirements.yaml"),
-    )
-    .unwrap();
+    std::fs::copy("scenarios/requirements.yaml", folder.path().join("requirements.yaml")).unwrap();
     for (name, word, replacement) in [
         ("virtual-key-trips", "BUD-1", "BDU-1"),
         ("second-key-unaffected", "as: bystander", "as: bystender"),
-        (
-            "window-ends",
-            "id: budgets/window-ends",
-            "id: budgets/window-end",
-        ),
-        (
-            "messages-route",
-            "- call: { as: agent, route: chat }",
-            "- call: { as: agent, key: x }",
-        ),
+        ("window-ends", "id: budgets/window-ends", "id: budgets/window-end"),
+        ("messages-route", "- call: { as: agent, route: chat }", "- call: { as: agent, key: x }"),
     ] {
         let text = std::fs::read_to_string(format!("scenarios/budgets/{name}.yaml")).unwrap();
         assert!(text.contains(word), "{name} does not hold `{word}`");
-        std::fs::write(
-            budgets.join(name).with_extension("yaml"),
-            text.replacen(word, replacement, 1),
-        )
-        .unwrap();
+        std::fs::write(budgets.join(name).with_extension("yaml"), text.replacen(word, replacement, 1)).unwrap();
     }
     let error = Catalogue::load(folder.path(), &CaseContext::default()).unwrap_err();
     let told: Vec<_> = error.errors.iter().map(explained).collect();
-    let told = told
-        .join("\n")
-        .replace(&folder.path().display().to_string(), "scenarios");
+    let told = told.join("\n").replace(&folder.path().display().to_string(), "scenarios");
     insta::assert_snapshot!(told, @"
     scenarios/budgets/messages-route.yaml:18: steps[2].call.key: a call has one credential: `as` (a key of the policy) or `key` (a literal value)
     scenarios/budgets/second-key-unaffected.yaml:20: steps[2].call.as: there is no virtual key `bystender` in this scenario

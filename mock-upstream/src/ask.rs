@@ -66,9 +66,7 @@ impl Ask {
         let mut ask = match target.route {
             Route::Models | Route::PriceSheet | Route::Other => Ask::default(),
             Route::Embeddings => parsed::<Embeddings>(body)?.into(),
-            Route::EmbedContent if target.batch => {
-                Ask::embedding(&parsed::<BatchEmbedContents>(body)?.requests)
-            }
+            Route::EmbedContent if target.batch => Ask::embedding(&parsed::<BatchEmbedContents>(body)?.requests),
             Route::EmbedContent => Ask::embedding(&[parsed::<EmbedContent>(body)?]),
             Route::GenerateContent | Route::StreamGenerateContent => {
                 parsed::<IgnoredAny>(body)?;
@@ -94,9 +92,7 @@ impl Ask {
 
     fn embedding(requests: &[EmbedContent]) -> Ask {
         Ask {
-            dimensions: requests
-                .first()
-                .and_then(|first| first.output_dimensionality),
+            dimensions: requests.first().and_then(|first| first.output_dimensionality),
             inputs: requests.iter().map(|one| one.content.to_string()).collect(),
             ..Ask::default()
         }
@@ -108,10 +104,7 @@ impl From<Common> for Ask {
         Ask {
             model: fields.model,
             stream: fields.stream.unwrap_or(false),
-            include_usage: fields
-                .stream_options
-                .and_then(|options| options.include_usage)
-                .unwrap_or(false),
+            include_usage: fields.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             ..Ask::default()
         }
     }
@@ -162,12 +155,7 @@ mod tests {
 
     #[test]
     fn one_text_or_one_list_of_tokens_is_one_input() {
-        for (input, count) in [
-            (r#""a""#, 1),
-            (r#"["a", "b"]"#, 2),
-            ("[1, 2, 3]", 1),
-            ("[[1, 2], [3]]", 2),
-        ] {
+        for (input, count) in [(r#""a""#, 1), (r#"["a", "b"]"#, 2), ("[1, 2, 3]", 1), ("[[1, 2], [3]]", 2)] {
             let body = format!(r#"{{"model": "m", "input": {input}}}"#);
             assert_eq!(ask("/p/embeddings", &body).inputs.len(), count, "{input}");
         }
@@ -176,8 +164,7 @@ mod tests {
     #[test]
     fn gemini_streams_by_path_and_embeds_in_batches() {
         assert!(ask("/p/v1beta/models/m:streamGenerateContent", "{}").stream);
-        let batch =
-            r#"{"requests": [{"content": {}, "outputDimensionality": 3}, {"content": {}}]}"#;
+        let batch = r#"{"requests": [{"content": {}, "outputDimensionality": 3}, {"content": {}}]}"#;
         let ask = ask("/p/v1beta/models/m:batchEmbedContents", batch);
         assert_eq!((ask.inputs.len(), ask.dimensions), (2, Some(3)));
     }

@@ -29,11 +29,7 @@ pub(crate) struct Broken {
 
 /// Applies a fault. `error` makes the event that tells a stream's reader of an error, from the
 /// number of frames before it.
-pub(crate) fn broken(
-    mut answer: Answer,
-    fault: &Fault,
-    error: impl FnOnce(usize) -> Frame,
-) -> Broken {
+pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(usize) -> Frame) -> Broken {
     let mut ending = Ending::Proper;
     let mut faulted = true;
     match fault {
@@ -68,11 +64,7 @@ pub(crate) fn broken(
         | Fault::SlowDrip { .. }
         | Fault::Split { .. } => faulted = false,
     }
-    Broken {
-        answer,
-        ending,
-        faulted,
-    }
+    Broken { answer, ending, faulted }
 }
 
 impl Body {
@@ -105,10 +97,9 @@ impl Body {
     fn malform(&mut self) {
         let bytes = match self {
             Body::Whole(bytes) => Some(bytes),
-            Body::Frames(frames) => frames
-                .iter_mut()
-                .find(|frame| matches!(frame.part, Part::Delta { .. }))
-                .map(|frame| &mut frame.bytes),
+            Body::Frames(frames) => {
+                frames.iter_mut().find(|frame| matches!(frame.part, Part::Delta { .. })).map(|frame| &mut frame.bytes)
+            }
         };
         if let Some(bytes) = bytes
             && let Some(at) = bytes.iter().rposition(|byte| *byte == b'}')
@@ -144,31 +135,15 @@ mod tests {
         for (fault, text, ending) in [
             (Fault::Ok, "o{1}\n{2}\nce", Ending::Proper),
             (Fault::Cut { after_chunks: 1 }, "o{1}\n", Ending::Proper),
-            (
-                Fault::Cut { after_chunks: 9 },
-                "o{1}\n{2}\n",
-                Ending::Proper,
-            ),
+            (Fault::Cut { after_chunks: 9 }, "o{1}\n{2}\n", Ending::Proper),
             (Fault::Truncate { after_chunks: 0 }, "o", Ending::Closed),
-            (
-                Fault::ResetInBody { after_chunks: 2 },
-                "o{1}\n{2}\n",
-                Ending::Reset,
-            ),
-            (
-                Fault::ErrorEvent { after_chunks: 1 },
-                "o{1}\nx",
-                Ending::Proper,
-            ),
+            (Fault::ResetInBody { after_chunks: 2 }, "o{1}\n{2}\n", Ending::Reset),
+            (Fault::ErrorEvent { after_chunks: 1 }, "o{1}\nx", Ending::Proper),
             (Fault::NoEndMarker, "o{1}\n{2}\nc", Ending::Proper),
             (Fault::NoEndMarkerOpen, "o{1}\n{2}\nc", Ending::LeftOpen),
             (Fault::MalformedJson, "o{1\n{2}\nce", Ending::Proper),
         ] {
-            assert_eq!(
-                sent(stream(), &fault),
-                (text.to_owned(), ending),
-                "{fault:?}"
-            );
+            assert_eq!(sent(stream(), &fault), (text.to_owned(), ending), "{fault:?}");
         }
     }
 
@@ -177,19 +152,11 @@ mod tests {
         let whole = || Answer::whole("{12345}\n".into());
         for (fault, text, ending) in [
             (Fault::Cut { after_chunks: 1 }, "{123", Ending::Proper),
-            (
-                Fault::ResetInBody { after_chunks: 1 },
-                "{123",
-                Ending::Reset,
-            ),
+            (Fault::ResetInBody { after_chunks: 1 }, "{123", Ending::Reset),
             (Fault::NoEndMarkerOpen, "{12345}\n", Ending::Proper),
             (Fault::MalformedJson, "{12345\n", Ending::Proper),
         ] {
-            assert_eq!(
-                sent(whole(), &fault),
-                (text.to_owned(), ending),
-                "{fault:?}"
-            );
+            assert_eq!(sent(whole(), &fault), (text.to_owned(), ending), "{fault:?}");
         }
     }
 }

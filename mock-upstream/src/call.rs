@@ -46,36 +46,16 @@ pub(crate) async fn handle(
     };
     let ask = match whole {
         true => Ask::read(&target, &body).map_err(Refusal::bad_request),
-        false => Err(Refusal::bad_request(
-            "the body is too long, or did not arrive whole",
-        )),
+        false => Err(Refusal::bad_request("the body is too long, or did not arrive whole")),
     };
-    let arrival = Arrival {
-        method: head.method.to_string(),
-        path: head.uri.to_string(),
-        headers: headers(&head.headers),
-        body,
-    };
-    let request = Request {
-        target: &target,
-        key: key.as_deref(),
-        ask: &ask,
-    };
+    let arrival =
+        Arrival { method: head.method.to_string(), path: head.uri.to_string(), headers: headers(&head.headers), body };
+    let request = Request { target: &target, key: key.as_deref(), ask: &ask };
     let (open, script, decision) = world.arrive(arrival, request);
     match (decision, ask) {
         (Decision::Refuse(refusal), _) => refuse(open, &target, &refusal),
         (_, Err(refusal)) => refuse(open, &target, &refusal),
-        (Decision::Answer(fault), Ok(ask)) => {
-            Call {
-                open,
-                line,
-                script: &script,
-                target,
-                ask,
-            }
-            .answer(fault)
-            .await
-        }
+        (Decision::Answer(fault), Ok(ask)) => Call { open, line, script: &script, target, ask }.answer(fault).await,
     }
 }
 
@@ -103,18 +83,12 @@ impl Call<'_> {
                 self.line.reset();
                 self.hang().await
             }
-            Fault::Status {
-                code,
-                retry_after,
-                message,
-            } => {
+            Fault::Status { code, retry_after, message } => {
                 let refusal = Refusal::scripted(code, retry_after, message.as_deref());
                 self.fail(&refusal).await
             }
             // Without a stream there is no event that could carry it.
-            Fault::ErrorEvent { .. } if !stream => {
-                self.fail(&Refusal::scripted(500, None, None)).await
-            }
+            Fault::ErrorEvent { .. } if !stream => self.fail(&Refusal::scripted(500, None, None)).await,
             fault => self.play(&fault).await,
         }
     }
@@ -142,23 +116,11 @@ impl Call<'_> {
             Body::Whole(bytes) => Some(bytes.len()),
             Body::Frames(_) => None,
         };
-        let Broken {
-            answer,
-            ending,
-            faulted,
-        } = broken(answer, fault, |before| {
-            answer::error_event(&self.target, self.open.seq, before)
-        });
+        let Broken { answer, ending, faulted } =
+            broken(answer, fault, |before| answer::error_event(&self.target, self.open.seq, before));
         wait(latency.first_byte.duration()).await;
-        let outcome = if faulted {
-            Outcome::Faulted
-        } else {
-            Outcome::Answered
-        };
-        let faults_on_writes = matches!(
-            fault,
-            Fault::Split { .. } | Fault::SlowDrip { .. } | Fault::Cut { .. }
-        );
+        let outcome = if faulted { Outcome::Faulted } else { Outcome::Answered };
+        let faults_on_writes = matches!(fault, Fault::Split { .. } | Fault::SlowDrip { .. } | Fault::Cut { .. });
         if matches!(answer.body, Body::Whole(_)) && ending == Ending::Proper && !faults_on_writes {
             self.open.settle(outcome, Some(answer.status));
             return whole_response(answer);
@@ -218,11 +180,7 @@ impl Call<'_> {
         if !self.target.route.is_inference() {
             return Latency::default();
         }
-        let model = self
-            .ask
-            .model
-            .as_deref()
-            .and_then(|name| self.script.models.get(name));
+        let model = self.ask.model.as_deref().and_then(|name| self.script.models.get(name));
         model.map(|model| model.latency).unwrap_or_default()
     }
 }
@@ -230,11 +188,7 @@ impl Call<'_> {
 /// What a call of this route uses: embeddings produce nothing, and counting is free.
 fn owed(route: Route, usage: Usage) -> Usage {
     match route {
-        Route::Embeddings | Route::EmbedContent => Usage {
-            output: 0,
-            reasoning: 0,
-            ..usage
-        },
+        Route::Embeddings | Route::EmbedContent => Usage { output: 0, reasoning: 0, ..usage },
         Route::CountTokens => Usage::default(),
         _ => usage,
     }
@@ -258,10 +212,7 @@ fn upstream_key(headers: &HeaderMap, query: &str) -> Option<String> {
 
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect()
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 type Head = (u16, &'static str, Vec<(HeaderName, HeaderValue)>);
@@ -272,15 +223,10 @@ fn whole_response(answer: Answer) -> Response {
 }
 
 /// A response; without a length of its own it has the body's, if that is known.
-fn response(
-    (status, content_type, headers): Head,
-    length: Option<usize>,
-    body: HttpBody,
-) -> Response {
+fn response((status, content_type, headers): Head, length: Option<usize>, body: HttpBody) -> Response {
     let mut response = Response::new(body);
     // Scripts are checked for statuses that HTTP does not have.
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let to = response.headers_mut();
     to.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     to.extend(headers);

@@ -70,9 +70,7 @@ impl ServeError {
 /// Serves as the arguments say, and reports what goes wrong in one line on stderr.
 pub fn run(args: &ServeArgs) -> ExitCode {
     let served = script(args.config.as_deref()).and_then(|script| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve_forever(SocketAddr::new(args.host, args.port), script))
     });
     match served {
@@ -89,15 +87,9 @@ fn script(path: Option<&Path>) -> Result<Script, ServeError> {
     let Some(path) = path else {
         return Ok(Script::usual());
     };
-    let failed = |source| ServeError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| ServeError::Read { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|source| ServeError::Parse {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_str(&text).map_err(|source| ServeError::Parse { path: path.to_owned(), source })
 }
 
 /// Listens on `addr`, prints one line with the address and the paths to stdout, and serves until
@@ -121,11 +113,7 @@ pub async fn serve_forever(addr: SocketAddr, script: Script) -> Result<(), Serve
 }
 
 fn ready_line(addr: SocketAddr, script: &Script) -> String {
-    let providers: Vec<String> = script
-        .providers
-        .keys()
-        .map(|name| format!("/{name}/v1"))
-        .collect();
+    let providers: Vec<String> = script.providers.keys().map(|name| format!("/{name}/v1")).collect();
     let sheets: Vec<&str> = Sheet::ALL.into_iter().map(Sheet::path).collect();
     format!(
         "mock-upstream listens on http://{addr} providers {} ledger {} script {} sheets {}",
@@ -146,10 +134,7 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Signals { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) {

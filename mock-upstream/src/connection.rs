@@ -61,11 +61,7 @@ impl Line {
     pub(crate) async fn flushed_since(&self, mark: u64) {
         poll_fn(|context| {
             self.0.flushed.register(context.waker());
-            if self.flushes() == mark {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
+            if self.flushes() == mark { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }
@@ -113,11 +109,7 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -215,15 +207,7 @@ impl Listener for Door {
                     let _ = stream.set_nodelay(true);
                     let (id, line) = self.register.add();
                     let register = Arc::clone(&self.register);
-                    return (
-                        Connection {
-                            stream,
-                            line,
-                            id,
-                            register,
-                        },
-                        client,
-                    );
+                    return (Connection { stream, line, id, register }, client);
                 }
                 // Out of file descriptors, most likely: nothing tells when one is free again.
                 Err(error) => {

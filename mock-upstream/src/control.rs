@@ -50,10 +50,7 @@ impl Filter {
     }
 }
 
-async fn read_ledger(
-    State(world): State<Arc<World>>,
-    Query(filter): Query<Filter>,
-) -> Json<Ledger> {
+async fn read_ledger(State(world): State<Arc<World>>, Query(filter): Query<Filter>) -> Json<Ledger> {
     Json(filter.apply(world.ledger()))
 }
 
@@ -76,9 +73,7 @@ struct Wait {
 }
 
 async fn await_ledger(State(world): State<Arc<World>>, Query(wait): Query<Wait>) -> Response {
-    let come = |ledger: &Ledger| {
-        ledger.inference().count() >= wait.calls && (!wait.settled || ledger.open() == 0)
-    };
+    let come = |ledger: &Ledger| ledger.inference().count() >= wait.calls && (!wait.settled || ledger.open() == 0);
     let timeout = wait.timeout.map_or(USUAL_TIMEOUT, Millis::duration);
     if world.wait_until(come, timeout).await {
         let filter = Filter { kind: wait.kind };
@@ -100,12 +95,7 @@ async fn read_script(State(world): State<Arc<World>>) -> Json<Script> {
 async fn change_script(State(world): State<Arc<World>>, body: String) -> Response {
     let script = serde_json::from_str::<Script>(&body)
         .map_err(|error| error.to_string())
-        .and_then(|script| {
-            script
-                .validate()
-                .map(|()| script)
-                .map_err(|error| error.to_string())
-        });
+        .and_then(|script| script.validate().map(|()| script).map_err(|error| error.to_string()));
     match script {
         Ok(script) => {
             world.set_script(script);

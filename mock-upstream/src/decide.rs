@@ -37,23 +37,15 @@ pub(crate) fn decide(script: &Script, counts: &mut FaultCounts, request: Request
             if rules.is_empty() {
                 return Decision::Answer(Fault::Ok);
             }
-            let counts = counts
-                .entry(name.to_owned())
-                .or_insert_with(|| vec![0; rules.len()]);
-            let caller = Caller {
-                key: request.key,
-                route: request.target.route,
-            };
+            let counts = counts.entry(name.to_owned()).or_insert_with(|| vec![0; rules.len()]);
+            let caller = Caller { key: request.key, route: request.target.route };
             Decision::Answer(pick(rules, counts, caller))
         }
     }
 }
 
 /// The provider whose faults apply, if the request is one for a provider.
-fn refusal<'a>(
-    script: &'a Script,
-    request: Request<'a>,
-) -> Result<Option<(&'a str, &'a Provider)>, Refusal> {
+fn refusal<'a>(script: &'a Script, request: Request<'a>) -> Result<Option<(&'a str, &'a Provider)>, Refusal> {
     let target = request.target;
     match target.route {
         Route::PriceSheet => return Ok(None),
@@ -62,9 +54,7 @@ fn refusal<'a>(
     }
     let name = target.provider.as_deref().unwrap_or_default();
     let Some(provider) = script.providers.get(name) else {
-        return Err(Refusal::not_found(format!(
-            "There is no provider `{name}`."
-        )));
+        return Err(Refusal::not_found(format!("There is no provider `{name}`.")));
     };
     if request.key.is_none() {
         return Err(Refusal::missing_key());

@@ -122,9 +122,7 @@ impl FaultRule {
         let key = self.key.is_none() || self.key.as_deref() == caller.key;
         // A gateway lists models when it pleases: such calls must not use up the faults that
         // were meant for inference.
-        key && self
-            .route
-            .map_or(caller.route.is_inference(), |route| route == caller.route)
+        key && self.route.map_or(caller.route.is_inference(), |route| route == caller.route)
     }
 
     fn fault_at(&self, index: u32) -> Option<&Fault> {
@@ -145,17 +143,11 @@ mod tests {
     fn play(rules: &str, callers: &[Caller<'_>]) -> Vec<Fault> {
         let rules: Vec<FaultRule> = serde_json::from_str(rules).unwrap();
         let mut counts = vec![0; rules.len()];
-        callers
-            .iter()
-            .map(|caller| pick(&rules, &mut counts, *caller))
-            .collect()
+        callers.iter().map(|caller| pick(&rules, &mut counts, *caller)).collect()
     }
 
     fn chat(key: &str) -> Caller<'_> {
-        Caller {
-            key: Some(key),
-            route: Route::ChatCompletions,
-        }
+        Caller { key: Some(key), route: Route::ChatCompletions }
     }
 
     #[test]
@@ -166,20 +158,8 @@ mod tests {
 
     #[test]
     fn a_sequence_is_played_once() {
-        let faults = play(
-            r#"[{"sequence": ["hang", "ok", "reset_before"]}]"#,
-            &[chat("k"); 5],
-        );
-        assert_eq!(
-            faults,
-            [
-                Fault::Hang,
-                Fault::Ok,
-                Fault::ResetBefore,
-                Fault::Ok,
-                Fault::Ok
-            ]
-        );
+        let faults = play(r#"[{"sequence": ["hang", "ok", "reset_before"]}]"#, &[chat("k"); 5]);
+        assert_eq!(faults, [Fault::Hang, Fault::Ok, Fault::ResetBefore, Fault::Ok, Fault::Ok]);
     }
 
     #[test]
@@ -199,16 +179,10 @@ mod tests {
 
     #[test]
     fn a_model_list_uses_up_a_fault_only_if_the_rule_names_it() {
-        let list = Caller {
-            key: Some("k"),
-            route: Route::Models,
-        };
+        let list = Caller { key: Some("k"), route: Route::Models };
         let faults = play(r#"[{"first": 1, "fault": "hang"}]"#, &[list, chat("k")]);
         assert_eq!(faults, [Fault::Ok, Fault::Hang]);
-        let faults = play(
-            r#"[{"route": "models", "fault": "hang"}]"#,
-            &[list, chat("k")],
-        );
+        let faults = play(r#"[{"route": "models", "fault": "hang"}]"#, &[list, chat("k")]);
         assert_eq!(faults, [Fault::Hang, Fault::Ok]);
     }
 }

@@ -79,9 +79,7 @@ pub struct Ledger {
 impl Ledger {
     /// The requests that are no housekeeping.
     pub fn inference(&self) -> impl Iterator<Item = &Entry> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.kind == Kind::Inference)
+        self.entries.iter().filter(|entry| entry.kind == Kind::Inference)
     }
 
     /// The sum of all charges.
@@ -91,9 +89,6 @@ impl Ledger {
 
     /// How many requests are still being answered.
     pub fn open(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.outcome == Outcome::Open)
-            .count()
+        self.entries.iter().filter(|entry| entry.outcome == Outcome::Open).count()
     }
 }

@@ -52,9 +52,7 @@ impl FromStr for Millis {
             .then(|| digits.parse::<u64>().ok()?.checked_mul(unit))
             .flatten()
             .map(Millis)
-            .ok_or_else(|| ParseMillisError {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| ParseMillisError { found: text.to_owned() })
     }
 }
 
@@ -66,9 +64,7 @@ impl Serialize for Millis {
 
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
-        Cow::<str>::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -96,22 +92,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "5",
-            "ms",
-            "s",
-            "+5ms",
-            "-1s",
-            "1.5s",
-            "5 ms",
-            "99999999999999999999s",
-        ] {
+        for text in ["", "5", "ms", "s", "+5ms", "-1s", "1.5s", "5 ms", "99999999999999999999s"] {
             let error = text.parse::<Millis>().unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("`{text}` is not a duration: one is written as \"50ms\" or \"2s\"")
-            );
+            assert_eq!(error, format!("`{text}` is not a duration: one is written as \"50ms\" or \"2s\""));
         }
     }
 

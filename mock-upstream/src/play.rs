@@ -26,24 +26,11 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn new(
-        writes: VecDeque<Write>,
-        ending: Ending,
-        outcome: Outcome,
-        mut open: Open,
-        line: Line,
-    ) -> Player {
+    pub(crate) fn new(writes: VecDeque<Write>, ending: Ending, outcome: Outcome, mut open: Open, line: Line) -> Player {
         if writes.is_empty() {
             open.settle(outcome, None);
         }
-        Player {
-            writes,
-            ending,
-            outcome,
-            open,
-            line,
-            mark: None,
-        }
+        Player { writes, ending, outcome, open, line, mark: None }
     }
 
     /// The body, a write at a time.

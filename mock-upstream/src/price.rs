@@ -10,10 +10,7 @@ pub(crate) fn charge(price: Option<&Price>, tokens: &Usage) -> Usd {
     let Some(price) = price else {
         return Usd::ZERO;
     };
-    let plain_input = tokens
-        .input
-        .saturating_sub(tokens.cached)
-        .saturating_sub(tokens.cache_write);
+    let plain_input = tokens.input.saturating_sub(tokens.cached).saturating_sub(tokens.cache_write);
     let plain_output = tokens.output.saturating_sub(tokens.reasoning);
     [
         (plain_input, price.input),
@@ -23,29 +20,20 @@ pub(crate) fn charge(price: Option<&Price>, tokens: &Usage) -> Usd {
         (tokens.reasoning, price.reasoning.unwrap_or(price.output)),
     ]
     .into_iter()
-    .map(|(tokens, per_million)| {
-        Usd::from_decimal(per_token(per_million).saturating_mul(tokens.into()))
-    })
+    .map(|(tokens, per_million)| Usd::from_decimal(per_token(per_million).saturating_mul(tokens.into())))
     .sum()
 }
 
 /// A price per million tokens as the price of one. The point moves, no digit is lost:
 /// `Script::validate` bounds the digits.
 pub(crate) fn per_token(per_million: Usd) -> Decimal {
-    per_million
-        .decimal()
-        .saturating_mul(Decimal::new(1, 6))
-        .normalize()
+    per_million.decimal().saturating_mul(Decimal::new(1, 6)).normalize()
 }
 
 /// The tokens of an answer that broke off after `output` tokens: all input is spent, and
 /// thinking comes before speaking.
 pub(crate) fn produced(whole: &Usage, output: u64) -> Usage {
-    Usage {
-        output,
-        reasoning: whole.reasoning.min(output),
-        ..*whole
-    }
+    Usage { output, reasoning: whole.reasoning.min(output), ..*whole }
 }
 
 #[cfg(test)]
@@ -59,51 +47,25 @@ mod tests {
     }
 
     fn price(input: &str, output: &str) -> Price {
-        Price {
-            input: usd(input),
-            output: usd(output),
-            cached: None,
-            cache_write: None,
-            reasoning: None,
-        }
+        Price { input: usd(input), output: usd(output), cached: None, cache_write: None, reasoning: None }
     }
 
     #[test]
     fn the_usual_call_costs_an_eighth_of_a_cent() {
-        let tokens = Usage {
-            input: 100,
-            output: 100,
-            ..Usage::default()
-        };
-        assert_eq!(
-            charge(Some(&price("$2.50", "$10.00")), &tokens),
-            usd("$0.00125")
-        );
+        let tokens = Usage { input: 100, output: 100, ..Usage::default() };
+        assert_eq!(charge(Some(&price("$2.50", "$10.00")), &tokens), usd("$0.00125"));
     }
 
     #[test]
     fn seven_thousand_in_and_three_thousand_out_show_a_wrong_unit() {
-        let tokens = Usage {
-            input: 7000,
-            output: 3000,
-            ..Usage::default()
-        };
+        let tokens = Usage { input: 7000, output: 3000, ..Usage::default() };
         // 7000 × 2.5 + 3000 × 10 = 47,500 millionths
-        assert_eq!(
-            charge(Some(&price("$2.50", "$10.00")), &tokens),
-            usd("$0.0475")
-        );
+        assert_eq!(charge(Some(&price("$2.50", "$10.00")), &tokens), usd("$0.0475"));
     }
 
     #[test]
     fn each_part_has_its_own_price() {
-        let tokens = Usage {
-            input: 7000,
-            output: 3000,
-            cached: 4000,
-            cache_write: 1000,
-            reasoning: 500,
-        };
+        let tokens = Usage { input: 7000, output: 3000, cached: 4000, cache_write: 1000, reasoning: 500 };
         let price = Price {
             cached: Some(usd("$0.25")),
             cache_write: Some(usd("$3.125")),
@@ -116,67 +78,29 @@ mod tests {
 
     #[test]
     fn a_part_without_a_price_costs_what_its_whole_costs() {
-        let plain = Usage {
-            input: 7000,
-            output: 3000,
-            ..Usage::default()
-        };
-        let parted = Usage {
-            cached: 4000,
-            cache_write: 1000,
-            reasoning: 500,
-            ..plain
-        };
+        let plain = Usage { input: 7000, output: 3000, ..Usage::default() };
+        let parted = Usage { cached: 4000, cache_write: 1000, reasoning: 500, ..plain };
         let price = price("$2.50", "$10.00");
         assert_eq!(charge(Some(&price), &parted), charge(Some(&price), &plain));
     }
 
     #[test]
     fn a_model_without_a_price_is_charged_nothing() {
-        let tokens = Usage {
-            input: 7000,
-            output: 3000,
-            ..Usage::default()
-        };
+        let tokens = Usage { input: 7000, output: 3000, ..Usage::default() };
         assert_eq!(charge(None, &tokens), Usd::ZERO);
     }
 
     #[test]
     fn the_smallest_price_of_one_token_is_exact() {
-        let tokens = Usage {
-            input: 1,
-            ..Usage::default()
-        };
-        assert_eq!(
-            charge(Some(&price("$0.000000001", "$0")), &tokens),
-            usd("$0.000000000000001")
-        );
+        let tokens = Usage { input: 1, ..Usage::default() };
+        assert_eq!(charge(Some(&price("$0.000000001", "$0")), &tokens), usd("$0.000000000000001"));
     }
 
     #[test]
     fn what_breaks_off_has_spent_its_input_and_thought_first() {
-        let whole = Usage {
-            input: 7000,
-            output: 3000,
-            cached: 4000,
-            cache_write: 0,
-            reasoning: 500,
-        };
-        assert_eq!(
-            produced(&whole, 0),
-            Usage {
-                output: 0,
-                reasoning: 0,
-                ..whole
-            }
-        );
-        assert_eq!(
-            produced(&whole, 750),
-            Usage {
-                output: 750,
-                ..whole
-            }
-        );
+        let whole = Usage { input: 7000, output: 3000, cached: 4000, cache_write: 0, reasoning: 500 };
+        assert_eq!(produced(&whole, 0), Usage { output: 0, reasoning: 0, ..whole });
+        assert_eq!(produced(&whole, 750), Usage { output: 750, ..whole });
         assert_eq!(produced(&whole, 3000), whole);
     }
 }

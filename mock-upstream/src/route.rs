@@ -4,9 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One route of the providers' APIs.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// OpenAI `POST chat/completions`.
@@ -69,11 +67,7 @@ pub(crate) enum Sheet {
 }
 
 impl Sheet {
-    pub(crate) const ALL: [Sheet; 3] = [
-        Sheet::BifrostPrices,
-        Sheet::LitellmPrices,
-        Sheet::BifrostModelParameters,
-    ];
+    pub(crate) const ALL: [Sheet; 3] = [Sheet::BifrostPrices, Sheet::LitellmPrices, Sheet::BifrostModelParameters];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -102,9 +96,7 @@ impl Target {
             model: None,
             sse: query_value(query, "alt").is_some_and(|alt| alt == "sse"),
             batch: false,
-            sheet: Sheet::ALL
-                .into_iter()
-                .find(|sheet| get && sheet.path() == path),
+            sheet: Sheet::ALL.into_iter().find(|sheet| get && sheet.path() == path),
         };
         if target.sheet.is_some() {
             target.route = Route::PriceSheet;
@@ -145,9 +137,7 @@ impl Target {
     }
 
     fn read_gemini(&mut self, rest: &str) -> Route {
-        let named = rest
-            .strip_prefix("models/")
-            .and_then(|rest| rest.rsplit_once(':'));
+        let named = rest.strip_prefix("models/").and_then(|rest| rest.rsplit_once(':'));
         let Some((model, action)) = named else {
             return Route::Other;
         };
@@ -209,9 +199,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -247,10 +235,7 @@ mod tests {
     #[test]
     fn anthropic_routes_are_told_by_path_and_its_model_list_by_header() {
         assert_eq!(post("/p/v1/messages").route, Route::Messages);
-        assert_eq!(
-            post("/p/v1/messages/count_tokens").route,
-            Route::CountTokens
-        );
+        assert_eq!(post("/p/v1/messages/count_tokens").route, Route::CountTokens);
         let list = Target::read(true, false, "/p/v1/models", "", true);
         assert_eq!((list.route, list.api), (Route::Models, Api::Anthropic));
     }

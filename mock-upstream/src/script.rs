@@ -156,11 +156,7 @@ impl Script {
     pub fn usual() -> Script {
         let per_million = |dollars, scale| Usd::from_decimal(Decimal::new(dollars, scale));
         let model = Model {
-            usage: Usage {
-                input: 100,
-                output: 100,
-                ..Usage::default()
-            },
+            usage: Usage { input: 100, output: 100, ..Usage::default() },
             price: Some(Price {
                 input: per_million(25, 1),
                 output: per_million(10, 0),
@@ -178,18 +174,12 @@ impl Script {
 
     /// The model of this name, if this provider serves it.
     pub(crate) fn model_of(&self, provider: &Provider, name: &str) -> Option<&Model> {
-        let served = provider
-            .models
-            .as_ref()
-            .is_none_or(|models| models.iter().any(|model| model == name));
+        let served = provider.models.as_ref().is_none_or(|models| models.iter().any(|model| model == name));
         served.then(|| self.models.get(name)).flatten()
     }
 
     /// The names of the models that this provider serves, in the script's order.
-    pub(crate) fn models_of<'a>(
-        &'a self,
-        provider: &'a Provider,
-    ) -> impl Iterator<Item = (&'a str, &'a Model)> {
+    pub(crate) fn models_of<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = (&'a str, &'a Model)> {
         self.models
             .iter()
             .map(|(name, model)| (name.as_str(), model))

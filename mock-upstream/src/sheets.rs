@@ -54,11 +54,7 @@ pub fn price_sheet_litellm(script: &Script) -> Value {
 /// Bifrost's model parameters: one object for each model, priced or not.
 pub fn model_parameters_bifrost(script: &Script) -> Value {
     let row = |(name, model): (&String, &Model)| {
-        let served = |provider: &&str| {
-            script
-                .model_of(&script.providers[*provider], name)
-                .is_some()
-        };
+        let served = |provider: &&str| script.model_of(&script.providers[*provider], name).is_some();
         let mut row = Map::new();
         if let Some(provider) = script.providers.keys().map(String::as_str).find(served) {
             row.insert("provider".into(), json!(provider));
@@ -73,19 +69,18 @@ pub fn model_parameters_bifrost(script: &Script) -> Value {
 
 fn priced(script: &Script) -> impl Iterator<Item = (&str, &str, &Model, &Price)> {
     script.providers.iter().flat_map(|(provider, served)| {
-        script.models_of(served).filter_map(move |(name, model)| {
-            Some((provider.as_str(), name, model, model.price.as_ref()?))
-        })
+        script
+            .models_of(served)
+            .filter_map(move |(name, model)| Some((provider.as_str(), name, model, model.price.as_ref()?)))
     })
 }
 
 fn insert_prices(row: &mut Map<String, Value>, price: &Price) {
     row.insert("input_cost_per_token".into(), number(price.input));
     row.insert("output_cost_per_token".into(), number(price.output));
-    for (name, part) in [
-        ("cache_read_input_token_cost", price.cached),
-        ("cache_creation_input_token_cost", price.cache_write),
-    ] {
+    for (name, part) in
+        [("cache_read_input_token_cost", price.cached), ("cache_creation_input_token_cost", price.cache_write)]
+    {
         // Absent, it would cost a gateway nothing, or the whole's price, as each sees fit.
         row.insert(name.into(), number(part.unwrap_or(price.input)));
     }
@@ -100,10 +95,7 @@ fn insert_limits(row: &mut Map<String, Value>, model: &Model) {
 /// The price of one token as a JSON number: these formats have no other way to say it. The
 /// digits are handed over as text, so that nothing is computed in floating point.
 fn number(per_million: Usd) -> Value {
-    per_token(per_million)
-        .to_string()
-        .parse::<Number>()
-        .map_or(Value::Null, Value::Number)
+    per_token(per_million).to_string().parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
 #[cfg(test)]
@@ -130,9 +122,7 @@ mod tests {
             ("$1000000", "1"),
             ("$0.123456789", "0.000000123456789"),
         ] {
-            let Ok(price) = per_million.parse() else {
-                panic!("{per_million} is money")
-            };
+            let Ok(price) = per_million.parse() else { panic!("{per_million} is money") };
             let shown = number(price).as_f64();
             assert_eq!(shown, per_token.parse().ok(), "{per_million}");
         }
@@ -141,9 +131,7 @@ mod tests {
     #[test]
     fn the_sheets_of_a_script_with_two_providers() {
         let mut script = Script::usual();
-        script
-            .providers
-            .insert("secondary".into(), crate::Provider::default());
+        script.providers.insert("secondary".into(), crate::Provider::default());
         if let Some(model) = script.models.get_mut("mock-1") {
             model.max_output_tokens = Some(16_384);
         }

@@ -68,24 +68,14 @@ impl Upstream {
             .fallback(call::handle)
             .with_state(Arc::clone(&world))
             .into_make_service_with_connect_info::<Line>();
-        let door = Door {
-            listener,
-            register: Arc::clone(&register),
-        };
+        let door = Door { listener, register: Arc::clone(&register) };
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(door, service).await {
                 tracing::error!("the upstream stopped serving: {error}");
             }
         });
         let server = Mutex::new(Some(server));
-        Ok(Upstream {
-            inner: Arc::new(Inner {
-                addr,
-                world,
-                register,
-                server,
-            }),
-        })
+        Ok(Upstream { inner: Arc::new(Inner { addr, world, register, server }) })
     }
 
     /// Where it listens.
@@ -122,11 +112,7 @@ impl Upstream {
     /// Waits until the ledger fulfils a condition, for so long at most, and says whether it did.
     /// The condition is asked now and after each change of the ledger, and must be quick: the
     /// ledger is locked meanwhile.
-    pub async fn wait_until<F: FnMut(&Ledger) -> bool>(
-        &self,
-        condition: F,
-        deadline: Duration,
-    ) -> bool {
+    pub async fn wait_until<F: FnMut(&Ledger) -> bool>(&self, condition: F, deadline: Duration) -> bool {
         self.inner.world.wait_until(condition, deadline).await
     }
 
@@ -140,10 +126,7 @@ impl Upstream {
             let _ = server.await;
         }
         self.inner.register.close();
-        if tokio::time::timeout(GOODBYE, self.inner.register.empty())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(GOODBYE, self.inner.register.empty()).await.is_err() {
             tracing::warn!("connections of the upstream outlive it");
         }
     }
@@ -151,10 +134,7 @@ impl Upstream {
 
 impl Inner {
     fn take_server(&self) -> Option<JoinHandle<()>> {
-        self.server
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

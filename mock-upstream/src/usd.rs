@@ -54,16 +54,12 @@ impl FromStr for Usd {
     fn from_str(text: &str) -> Result<Usd, ParseUsdError> {
         let plain = text.strip_prefix('$').filter(|rest| {
             let (whole, fraction) = rest.split_once('.').unwrap_or((rest, "0"));
-            [whole, fraction]
-                .iter()
-                .all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+            [whole, fraction].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
         });
         plain
             .and_then(|digits| Decimal::from_str_exact(digits).ok())
             .map(Usd::from_decimal)
-            .ok_or_else(|| ParseUsdError {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| ParseUsdError { found: text.to_owned() })
     }
 }
 
@@ -150,27 +146,18 @@ mod tests {
 
     #[test]
     fn an_amount_prints_without_padding() {
-        for (written, printed) in [
-            ("$2.50", "$2.5"),
-            ("$0.00125", "$0.00125"),
-            ("$0.000", "$0"),
-            ("$10", "$10"),
-            ("$100.00", "$100"),
-        ] {
+        for (written, printed) in
+            [("$2.50", "$2.5"), ("$0.00125", "$0.00125"), ("$0.000", "$0"), ("$10", "$10"), ("$100.00", "$100")]
+        {
             assert_eq!(written.parse::<Usd>().unwrap().to_string(), printed);
         }
     }
 
     #[test]
     fn what_is_not_written_as_money_is_refused() {
-        for text in [
-            "2.50", "$", "$-1", "$+1", "$1.", "$.5", "$1e3", "$1_0", "€1", " $1",
-        ] {
+        for text in ["2.50", "$", "$-1", "$+1", "$1.", "$.5", "$1e3", "$1_0", "€1", " $1"] {
             let error = text.parse::<Usd>().unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("`{text}` is not an amount: money is written as \"$0.005\"")
-            );
+            assert_eq!(error, format!("`{text}` is not an amount: money is written as \"$0.005\""));
         }
     }
 
@@ -178,10 +165,7 @@ mod tests {
     fn a_bare_number_is_refused_with_the_way_to_write_it() {
         for json in ["2.5", "2", "-2"] {
             let error = serde_json::from_str::<Usd>(json).unwrap_err().to_string();
-            assert!(
-                error.contains("is a bare number: money is written as \"$0.005\""),
-                "{error}"
-            );
+            assert!(error.contains("is a bare number: money is written as \"$0.005\""), "{error}");
         }
     }
 

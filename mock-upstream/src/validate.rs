@@ -57,33 +57,19 @@ impl Script {
     /// The first thing that makes no sense, with its place.
     pub fn validate(&self) -> Result<(), ScriptError> {
         for (name, model) in &self.models {
-            model.problem().map_or(Ok(()), |problem| {
-                Err(ScriptError::Model {
-                    model: name.clone(),
-                    problem,
-                })
-            })?;
+            model.problem().map_or(Ok(()), |problem| Err(ScriptError::Model { model: name.clone(), problem }))?;
         }
         for (name, provider) in &self.providers {
             if name.is_empty() || name == "_mock" || name.contains(['/', '?', '#', '%']) {
-                return Err(ScriptError::ProviderName {
-                    provider: name.clone(),
-                });
+                return Err(ScriptError::ProviderName { provider: name.clone() });
             }
             let listed = provider.models.iter().flatten();
             if let Some(unknown) = listed.into_iter().find(|m| !self.models.contains_key(*m)) {
-                return Err(ScriptError::UnknownModel {
-                    provider: name.clone(),
-                    model: unknown.clone(),
-                });
+                return Err(ScriptError::UnknownModel { provider: name.clone(), model: unknown.clone() });
             }
             for (index, rule) in provider.faults.iter().enumerate() {
                 rule.problem().map_or(Ok(()), |problem| {
-                    Err(ScriptError::Rule {
-                        provider: name.clone(),
-                        number: index + 1,
-                        problem,
-                    })
+                    Err(ScriptError::Rule { provider: name.clone(), number: index + 1, problem })
                 })?;
             }
         }
@@ -104,16 +90,10 @@ impl Model {
             ));
         }
         if usage.reasoning > usage.output {
-            return Some(format!(
-                "`reasoning` {} is a part of `output`, which is {}",
-                usage.reasoning, usage.output
-            ));
+            return Some(format!("`reasoning` {} is a part of `output`, which is {}", usage.reasoning, usage.output));
         }
         if !(1..=MOST_CHUNKS).contains(&self.chunks) {
-            return Some(format!(
-                "`chunks` is {}, and can be 1 to {MOST_CHUNKS}",
-                self.chunks
-            ));
+            return Some(format!("`chunks` is {}, and can be 1 to {MOST_CHUNKS}", self.chunks));
         }
         let price = self.price.as_ref()?;
         [Some(price.input), Some(price.output), price.cached, price.cache_write, price.reasoning]
@@ -160,9 +140,7 @@ impl Fault {
             Fault::Split { sizes } if sizes.is_empty() || sizes.contains(&0) => {
                 Some("`split` needs sizes, each at least 1".into())
             }
-            Fault::SlowDrip { bytes: 0, .. } => {
-                Some("`slow_drip` needs `bytes` of at least 1".into())
-            }
+            Fault::SlowDrip { bytes: 0, .. } => Some("`slow_drip` needs `bytes` of at least 1".into()),
             _ => None,
         }
     }
@@ -175,17 +153,11 @@ mod tests {
     use super::*;
 
     fn problem(json: &str) -> String {
-        serde_json::from_str::<Script>(json)
-            .unwrap()
-            .validate()
-            .unwrap_err()
-            .to_string()
+        serde_json::from_str::<Script>(json).unwrap().validate().unwrap_err().to_string()
     }
 
     fn rule(rule: &str) -> String {
-        problem(&format!(
-            r#"{{"providers": {{"primary": {{"faults": [{{"fault": "ok"}}, {rule}]}}}}}}"#
-        ))
+        problem(&format!(r#"{{"providers": {{"primary": {{"faults": [{{"fault": "ok"}}, {rule}]}}}}}}"#))
     }
 
     fn model(model: &str) -> String {
@@ -197,31 +169,13 @@ mod tests {
         let at = "provider `primary`, fault rule 2: ";
         for (json, says) in [
             ("{}", "has neither `fault` nor `sequence`"),
-            (
-                r#"{"fault": "hang", "sequence": ["ok"]}"#,
-                "has both `fault` and `sequence`",
-            ),
-            (
-                r#"{"first": 2, "sequence": ["ok"]}"#,
-                "`first` goes with `fault`, not with `sequence`",
-            ),
+            (r#"{"fault": "hang", "sequence": ["ok"]}"#, "has both `fault` and `sequence`"),
+            (r#"{"first": 2, "sequence": ["ok"]}"#, "`first` goes with `fault`, not with `sequence`"),
             (r#"{"sequence": []}"#, "`sequence` is empty"),
-            (
-                r#"{"first": 0, "fault": "hang"}"#,
-                "`first: 0` matches no call",
-            ),
-            (
-                r#"{"fault": {"status": {"code": 200}}}"#,
-                "`status` 200 is no error: it can be 400 to 599",
-            ),
-            (
-                r#"{"sequence": ["ok", {"split": {"sizes": [1, 0]}}]}"#,
-                "`split` needs sizes, each at least 1",
-            ),
-            (
-                r#"{"fault": {"slow_drip": {"bytes": 0, "every": "1ms"}}}"#,
-                "`slow_drip` needs `bytes` of at least 1",
-            ),
+            (r#"{"first": 0, "fault": "hang"}"#, "`first: 0` matches no call"),
+            (r#"{"fault": {"status": {"code": 200}}}"#, "`status` 200 is no error: it can be 400 to 599"),
+            (r#"{"sequence": ["ok", {"split": {"sizes": [1, 0]}}]}"#, "`split` needs sizes, each at least 1"),
+            (r#"{"fault": {"slow_drip": {"bytes": 0, "every": "1ms"}}}"#, "`slow_drip` needs `bytes` of at least 1"),
         ] {
             assert_eq!(rule(json), format!("{at}{says}"));
         }
@@ -234,14 +188,8 @@ mod tests {
                 r#"{"usage": {"input": 10, "cached": 8, "cache_write": 3}}"#,
                 "`cached` 8 and `cache_write` 3 are parts of `input`, which is 10",
             ),
-            (
-                r#"{"usage": {"output": 1, "reasoning": 2}}"#,
-                "`reasoning` 2 is a part of `output`, which is 1",
-            ),
-            (
-                r#"{"usage": {"input": 1000000001}}"#,
-                "more than 1000000000 tokens a call",
-            ),
+            (r#"{"usage": {"output": 1, "reasoning": 2}}"#, "`reasoning` 2 is a part of `output`, which is 1"),
+            (r#"{"usage": {"input": 1000000001}}"#, "more than 1000000000 tokens a call"),
             (r#"{"chunks": 0}"#, "`chunks` is 0, and can be 1 to 100000"),
             (
                 r#"{"price": {"input": "$0.0000000001", "output": "$1"}}"#,

@@ -75,11 +75,7 @@ impl World {
     }
 
     /// Looks at the ledger now, and after each change, until the condition holds.
-    pub(crate) async fn wait_until(
-        &self,
-        mut condition: impl FnMut(&Ledger) -> bool,
-        deadline: Duration,
-    ) -> bool {
+    pub(crate) async fn wait_until(&self, mut condition: impl FnMut(&Ledger) -> bool, deadline: Duration) -> bool {
         let waiting = async {
             loop {
                 let mut changed = std::pin::pin!(self.changed.notified());
@@ -94,11 +90,7 @@ impl World {
     }
 
     /// Writes a request into the ledger and decides what happens to it.
-    pub(crate) fn arrive(
-        self: &Arc<World>,
-        arrival: Arrival,
-        request: Request<'_>,
-    ) -> (Open, Arc<Script>, Decision) {
+    pub(crate) fn arrive(self: &Arc<World>, arrival: Arrival, request: Request<'_>) -> (Open, Arc<Script>, Decision) {
         let route = request.target.route;
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -110,14 +102,8 @@ impl World {
             seq: state.arrivals,
             at_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             arrived: jiff::Timestamp::now(),
-            kind: if route.is_inference() {
-                Kind::Inference
-            } else {
-                Kind::Housekeeping
-            },
-            provider: provider
-                .filter(|name| state.script.providers.contains_key(*name))
-                .cloned(),
+            kind: if route.is_inference() { Kind::Inference } else { Kind::Housekeeping },
+            provider: provider.filter(|name| state.script.providers.contains_key(*name)).cloned(),
             upstream_key: request.key.map(str::to_owned),
             route,
             method: arrival.method,
@@ -148,14 +134,8 @@ impl World {
     fn update(&self, seq: u64, change: impl FnOnce(&mut Entry)) {
         let mut state = self.lock();
         // Entries are in order without gaps; one that was cleared away is no longer there.
-        let first = state
-            .ledger
-            .entries
-            .first()
-            .map_or(u64::MAX, |entry| entry.seq);
-        let index = seq
-            .checked_sub(first)
-            .and_then(|index| usize::try_from(index).ok());
+        let first = state.ledger.entries.first().map_or(u64::MAX, |entry| entry.seq);
+        let index = seq.checked_sub(first).and_then(|index| usize::try_from(index).ok());
         if let Some(entry) = index.and_then(|index| state.ledger.entries.get_mut(index)) {
             change(entry);
         }
@@ -195,8 +175,7 @@ impl Open {
 
     /// The answer begins with this status.
     pub(crate) fn begin(&self, status: u16) {
-        self.world
-            .update(self.seq, |entry| entry.status = Some(status));
+        self.world.update(self.seq, |entry| entry.status = Some(status));
     }
 
     /// Ends the answer in the ledger and charges what is owed. Only the first time counts.

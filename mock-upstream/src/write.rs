@@ -21,11 +21,7 @@ pub(crate) struct Write {
 /// The writes of a body. `between` is the wait before each content delta but the first.
 pub(crate) fn writes(body: Body, between: Duration, fault: &Fault) -> VecDeque<Write> {
     let writes = match body {
-        Body::Whole(bytes) => vec![Write {
-            wait: Duration::ZERO,
-            bytes,
-            tokens: 0,
-        }],
+        Body::Whole(bytes) => vec![Write { wait: Duration::ZERO, bytes, tokens: 0 }],
         Body::Frames(frames) => paced(frames, between),
     };
     match fault {
@@ -48,11 +44,7 @@ fn paced(frames: Vec<Frame>, between: Duration) -> Vec<Write> {
                 Part::Delta { tokens } => (between, tokens),
                 Part::Opening | Part::Closing | Part::EndMarker => (Duration::ZERO, 0),
             };
-            Write {
-                wait,
-                bytes: frame.bytes,
-                tokens,
-            }
+            Write { wait, bytes: frame.bytes, tokens }
         })
         .collect()
 }
@@ -79,21 +71,13 @@ fn split(writes: &[Write], sizes: &[usize], every: Duration) -> VecDeque<Write> 
             left -= now.len();
             rest = later;
             if left == 0 {
-                pieces.push_back(Write {
-                    wait,
-                    bytes: piece.split().freeze(),
-                    tokens,
-                });
+                pieces.push_back(Write { wait, bytes: piece.split().freeze(), tokens });
                 (wait, tokens) = (every, 0);
             }
         }
     }
     if !piece.is_empty() {
-        pieces.push_back(Write {
-            wait,
-            bytes: piece.freeze(),
-            tokens,
-        });
+        pieces.push_back(Write { wait, bytes: piece.freeze(), tokens });
     }
     pieces
 }
@@ -116,10 +100,7 @@ mod tests {
 
     fn sums(writes: &VecDeque<Write>) -> (Vec<u8>, u64, Duration) {
         (
-            writes
-                .iter()
-                .flat_map(|write| write.bytes.to_vec())
-                .collect(),
+            writes.iter().flat_map(|write| write.bytes.to_vec()).collect(),
             writes.iter().map(|write| write.tokens).sum(),
             writes.iter().map(|write| write.wait).sum(),
         )

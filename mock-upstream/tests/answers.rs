@@ -16,13 +16,7 @@ const GEMINI: &str = "/primary/v1beta/models/mock-1";
 fn parted() -> Script {
     let mut script = Script::usual();
     *model(&mut script) = Model {
-        usage: Usage {
-            input: 7000,
-            output: 3001,
-            cached: 4000,
-            cache_write: 1000,
-            reasoning: 500,
-        },
+        usage: Usage { input: 7000, output: 3001, cached: 4000, cache_write: 1000, reasoning: 500 },
         chunks: 2,
         ..model(&mut script).clone()
     };
@@ -34,13 +28,7 @@ async fn shown(script: &Script, path: &str, body: &Value) -> String {
     let upstream = start(script.clone()).await;
     let seen = post(&upstream, path, body).await;
     let mut shown = format!("{}\n", seen.status());
-    for name in [
-        "content-type",
-        "x-request-id",
-        "request-id",
-        "retry-after",
-        "transfer-encoding",
-    ] {
+    for name in ["content-type", "x-request-id", "request-id", "retry-after", "transfer-encoding"] {
         if let Some(value) = seen.header(name) {
             shown.push_str(&format!("{name}: {value}\n"));
         }
@@ -61,49 +49,32 @@ async fn a_chat_completion_is_framed_as_openai_does() {
     assert_shown("chat", &shown(&parted(), CHAT, &plain).await);
     let stream = json!({"model": "mock-1", "stream": true});
     assert_shown("chat_stream", &shown(&parted(), CHAT, &stream).await);
-    let usage =
-        json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
+    let usage = json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
     assert_shown("chat_stream_usage", &shown(&parted(), CHAT, &usage).await);
 }
 
 #[tokio::test]
 async fn a_completion_is_framed_as_openai_does() {
     let path = "/primary/v1/completions";
-    assert_shown(
-        "completion",
-        &shown(&parted(), path, &json!({"model": "mock-1"})).await,
-    );
-    let usage =
-        json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
+    assert_shown("completion", &shown(&parted(), path, &json!({"model": "mock-1"})).await);
+    let usage = json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
     assert_shown("completion_stream", &shown(&parted(), path, &usage).await);
 }
 
 #[tokio::test]
 async fn a_response_is_framed_as_openai_does() {
-    assert_shown(
-        "response",
-        &shown(&parted(), RESPONSES, &json!({"model": "mock-1"})).await,
-    );
+    assert_shown("response", &shown(&parted(), RESPONSES, &json!({"model": "mock-1"})).await);
     let stream = json!({"model": "mock-1", "stream": true});
-    assert_shown(
-        "response_stream",
-        &shown(&parted(), RESPONSES, &stream).await,
-    );
+    assert_shown("response_stream", &shown(&parted(), RESPONSES, &stream).await);
 }
 
 #[tokio::test]
 async fn a_message_is_framed_as_anthropic_does() {
-    assert_shown(
-        "message",
-        &shown(&parted(), MESSAGES, &json!({"model": "mock-1"})).await,
-    );
+    assert_shown("message", &shown(&parted(), MESSAGES, &json!({"model": "mock-1"})).await);
     let stream = json!({"model": "mock-1", "stream": true});
     assert_shown("message_stream", &shown(&parted(), MESSAGES, &stream).await);
     let path = format!("{MESSAGES}/count_tokens");
-    assert_shown(
-        "message_count",
-        &shown(&parted(), &path, &json!({"model": "mock-1"})).await,
-    );
+    assert_shown("message_count", &shown(&parted(), &path, &json!({"model": "mock-1"})).await);
 }
 
 #[tokio::test]
@@ -124,20 +95,13 @@ async fn embeddings_are_framed_as_each_api_does() {
     let path = "/primary/v1/embeddings";
     let body = json!({"model": "mock-1", "input": ["a", "b"], "dimensions": 3});
     assert_shown("embeddings", &shown(&parted(), path, &body).await);
-    let body =
-        json!({"model": "mock-1", "input": "a", "dimensions": 3, "encoding_format": "base64"});
+    let body = json!({"model": "mock-1", "input": "a", "dimensions": 3, "encoding_format": "base64"});
     assert_shown("embeddings_base64", &shown(&parted(), path, &body).await);
     let one = json!({"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 3});
-    assert_shown(
-        "gemini_embed",
-        &shown(&parted(), &format!("{GEMINI}:embedContent"), &one).await,
-    );
+    assert_shown("gemini_embed", &shown(&parted(), &format!("{GEMINI}:embedContent"), &one).await);
     let several = json!({"requests": [one, one]});
     let path = format!("{GEMINI}:batchEmbedContents");
-    assert_shown(
-        "gemini_embed_batch",
-        &shown(&parted(), &path, &several).await,
-    );
+    assert_shown("gemini_embed_batch", &shown(&parted(), &path, &several).await);
 }
 
 #[tokio::test]
@@ -153,9 +117,7 @@ async fn each_api_has_its_own_error_event() {
         &format!("{GEMINI}:streamGenerateContent"),
     ] {
         let text = shown(&script, path, &stream).await;
-        let start = ["event: error", ",␍", "data: "]
-            .iter()
-            .find_map(|start| text.rfind(start));
+        let start = ["event: error", ",␍", "data: "].iter().find_map(|start| text.rfind(start));
         events.push_str(&format!("{path}\n{}\n", &text[start.unwrap()..]));
     }
     assert_shown("error_events", &events);
@@ -165,37 +127,14 @@ async fn each_api_has_its_own_error_event() {
 async fn each_api_has_its_own_error_body() {
     let mut bodies = String::new();
     for code in [400, 401, 402, 403, 404, 429, 500, 503, 529] {
-        let script = with_fault(
-            parted(),
-            Fault::Status {
-                code,
-                retry_after: (code == 429).then_some(7),
-                message: None,
-            },
-        );
+        let script =
+            with_fault(parted(), Fault::Status { code, retry_after: (code == 429).then_some(7), message: None });
         for path in [CHAT, MESSAGES, &format!("{GEMINI}:generateContent")] {
-            bodies.push_str(&format!(
-                "{}\n",
-                shown(&script, path, &json!({"model": "mock-1"})).await
-            ));
+            bodies.push_str(&format!("{}\n", shown(&script, path, &json!({"model": "mock-1"})).await));
         }
     }
-    let script = with_fault(
-        parted(),
-        Fault::Status {
-            code: 503,
-            retry_after: None,
-            message: None,
-        },
-    );
-    bodies.push_str(
-        &shown(
-            &script,
-            &format!("{GEMINI}:streamGenerateContent"),
-            &json!({}),
-        )
-        .await,
-    );
+    let script = with_fault(parted(), Fault::Status { code: 503, retry_after: None, message: None });
+    bodies.push_str(&shown(&script, &format!("{GEMINI}:streamGenerateContent"), &json!({})).await);
     assert_shown("error_bodies", &bodies);
 }
 
@@ -203,12 +142,7 @@ async fn each_api_has_its_own_error_body() {
 async fn a_gemini_array_that_starts_with_an_error_still_parses() {
     let script = with_fault(parted(), Fault::ErrorEvent { after_chunks: 0 });
     let upstream = start(script).await;
-    let seen = post(
-        &upstream,
-        &format!("{GEMINI}:streamGenerateContent"),
-        &json!({}),
-    )
-    .await;
+    let seen = post(&upstream, &format!("{GEMINI}:streamGenerateContent"), &json!({})).await;
     assert_eq!(seen.json()[0]["error"]["status"], "UNAVAILABLE");
 }
 
@@ -234,10 +168,7 @@ async fn the_usage_stands_in_a_stream_where_the_script_says() {
         (UsageAt::OwnChunk, vec![None; 4]),
         (UsageAt::FinishChunk, vec![None, None, None, Some(3001)]),
         (UsageAt::FirstChunk, vec![Some(3001), None, None, None]),
-        (
-            UsageAt::EveryChunk,
-            vec![Some(0), Some(1500), Some(3001), Some(3001)],
-        ),
+        (UsageAt::EveryChunk, vec![Some(0), Some(1500), Some(3001), Some(3001)]),
         (UsageAt::Never, vec![None; 4]),
     ] {
         assert_eq!(usage_in_chunks(at, false).await, expected, "{at:?}");
@@ -262,9 +193,7 @@ async fn usage_that_is_nowhere_is_nowhere_on_any_route() {
             &format!("{GEMINI}:generateContent"),
             &format!("{GEMINI}:streamGenerateContent"),
         ] {
-            let text = shown(&script, path, &body)
-                .await
-                .replace(r#""usage":null"#, "");
+            let text = shown(&script, path, &body).await.replace(r#""usage":null"#, "");
             assert!(!text.to_lowercase().contains("usage"), "{path}: {text}");
         }
     }
@@ -280,10 +209,7 @@ async fn models_are_listed_in_the_words_of_each_api() {
     for (path, headers) in [
         ("/primary/v1/models", vec![key]),
         ("/primary/v1/models/mock-2", vec![key]),
-        (
-            "/primary/v1/models",
-            vec!["x-api-key: k", "anthropic-version: 2023-06-01"],
-        ),
+        ("/primary/v1/models", vec!["x-api-key: k", "anthropic-version: 2023-06-01"]),
         ("/primary/v1beta/models?key=k", vec![]),
         ("/primary/v1beta/models/mock-2?key=k", vec![]),
         ("/primary/v1/models/mock-3", vec![key]),
@@ -304,28 +230,17 @@ async fn a_provider_serves_its_own_models_and_faults_on_its_lists_must_be_asked_
     provider.faults = vec![FaultRule {
         route: Some(mock_upstream::Route::Models),
         first: Some(1),
-        fault: Some(Fault::Status {
-            code: 500,
-            retry_after: None,
-            message: None,
-        }),
+        fault: Some(Fault::Status { code: 500, retry_after: None, message: None }),
         ..FaultRule::default()
     }];
     let upstream = start(script).await;
     let statuses = [("mock-1", 404), ("mock-2", 200)];
     for (name, status) in statuses {
-        assert_eq!(
-            post(&upstream, CHAT, &json!({"model": name}))
-                .await
-                .status(),
-            status
-        );
+        assert_eq!(post(&upstream, CHAT, &json!({"model": name})).await.status(), status);
     }
     let mut client = Client::to(&upstream).await;
     for status in [500, 200] {
-        client
-            .send("GET", "/primary/v1/models", &["x-api-key: k"], "")
-            .await;
+        client.send("GET", "/primary/v1/models", &["x-api-key: k"], "").await;
         assert_eq!(client.answer().await.status(), status);
     }
 }

@@ -10,10 +10,7 @@ use mock_upstream::{Kind, Latency, Millis, Model, Outcome, Price, Route, Usage, 
 use serde_json::json;
 use support::{CHAT, Client, DEADLINE, chat, get, model, post, settled, start, telling, usd};
 
-const SLOW: Latency = Latency {
-    first_byte: Millis(600_000),
-    between_chunks: Millis(0),
-};
+const SLOW: Latency = Latency { first_byte: Millis(600_000), between_chunks: Millis(0) };
 
 #[tokio::test]
 async fn a_call_and_its_streaming_twin_are_charged_alike() {
@@ -23,10 +20,7 @@ async fn a_call_and_its_streaming_twin_are_charged_alike() {
     let ledger = settled(&upstream, 2).await;
     for entry in &ledger.entries {
         // 7000 × 2.5 + 3000 × 10 = 47,500 millionths
-        assert_eq!(
-            (entry.charged, entry.outcome),
-            (usd("$0.0475"), Outcome::Answered)
-        );
+        assert_eq!((entry.charged, entry.outcome), (usd("$0.0475"), Outcome::Answered));
         assert_eq!((entry.tokens.input, entry.tokens.output), (7000, 3000));
     }
     assert_eq!(ledger.charged(), usd("$0.095"));
@@ -36,13 +30,7 @@ async fn a_call_and_its_streaming_twin_are_charged_alike() {
 async fn each_part_of_the_usage_is_charged_at_its_price_whatever_the_route() {
     let mut script = telling();
     *model(&mut script) = Model {
-        usage: Usage {
-            input: 7000,
-            output: 3000,
-            cached: 4000,
-            cache_write: 1000,
-            reasoning: 500,
-        },
+        usage: Usage { input: 7000, output: 3000, cached: 4000, cache_write: 1000, reasoning: 500 },
         price: Some(Price {
             input: usd("$2.50"),
             output: usd("$10"),
@@ -76,18 +64,9 @@ async fn embeddings_cost_their_input_and_counting_costs_nothing() {
     let upstream = start(telling()).await;
     let body = json!({"model": "mock-1", "input": "hello", "content": {}});
     post(&upstream, "/primary/v1/embeddings", &body).await;
-    post(
-        &upstream,
-        "/primary/v1beta/models/mock-1:embedContent",
-        &body,
-    )
-    .await;
+    post(&upstream, "/primary/v1beta/models/mock-1:embedContent", &body).await;
     post(&upstream, "/primary/v1/messages/count_tokens", &body).await;
-    let charged: Vec<Usd> = settled(&upstream, 3)
-        .await
-        .inference()
-        .map(|e| e.charged)
-        .collect();
+    let charged: Vec<Usd> = settled(&upstream, 3).await.inference().map(|e| e.charged).collect();
     assert_eq!(charged, [usd("$0.0175"), usd("$0.0175"), Usd::ZERO]);
 }
 
@@ -107,12 +86,7 @@ async fn what_is_refused_is_charged_nothing() {
     let mut client = Client::to(&upstream).await;
     let key = "authorization: Bearer k";
     for (path, headers, body, status) in [
-        (
-            "/nobody/v1/chat/completions",
-            &[key][..],
-            r#"{"model": "mock-1"}"#,
-            404,
-        ),
+        ("/nobody/v1/chat/completions", &[key][..], r#"{"model": "mock-1"}"#, 404),
         (CHAT, &[], r#"{"model": "mock-1"}"#, 401),
         (CHAT, &[key], r#"{"model": "mock-2"}"#, 404),
         (CHAT, &[key], "{}", 400),
@@ -123,11 +97,7 @@ async fn what_is_refused_is_charged_nothing() {
     }
     let ledger = settled(&upstream, 5).await;
     assert_eq!(ledger.charged(), Usd::ZERO);
-    assert!(
-        ledger
-            .inference()
-            .all(|entry| entry.outcome == Outcome::Answered)
-    );
+    assert!(ledger.inference().all(|entry| entry.outcome == Outcome::Answered));
     assert_eq!(ledger.entries[0].provider, None);
     assert_eq!(ledger.entries[2].model.as_deref(), Some("mock-2"));
 }
@@ -142,10 +112,7 @@ async fn a_stream_that_its_client_leaves_owes_what_was_produced() {
     client.until(r#""delta":{"content":"#).await;
     drop(client);
     let entry = settled(&upstream, 1).await.entries.remove(0);
-    assert_eq!(
-        (entry.outcome, entry.status),
-        (Outcome::ClientLeft, Some(200))
-    );
+    assert_eq!((entry.outcome, entry.status), (Outcome::ClientLeft, Some(200)));
     // One delta of six: 7000 × 2.5 + 500 × 10 = 22,500 millionths
     assert_eq!((entry.tokens.output, entry.charged), (500, usd("$0.0225")));
 }
@@ -158,17 +125,9 @@ async fn an_answer_whose_client_left_before_it_is_charged_in_full() {
     for (stream, charged) in [(false, "$0.0475"), (true, "$0.0175")] {
         let mut client = Client::to(&upstream).await;
         client.chat(stream).await;
-        assert!(
-            upstream
-                .wait_until(|ledger| ledger.open() == 1, DEADLINE)
-                .await
-        );
+        assert!(upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
         drop(client);
-        assert!(
-            upstream
-                .wait_until(|ledger| ledger.open() == 0, DEADLINE)
-                .await
-        );
+        assert!(upstream.wait_until(|ledger| ledger.open() == 0, DEADLINE).await);
         let entry = upstream.ledger().entries.pop().unwrap();
         assert_eq!((entry.outcome, entry.status), (Outcome::ClientLeft, None));
         assert_eq!(entry.charged, usd(charged), "stream: {stream}");
@@ -178,10 +137,7 @@ async fn an_answer_whose_client_left_before_it_is_charged_in_full() {
 #[tokio::test]
 async fn latency_is_waited_for_and_no_longer() {
     let mut script = telling();
-    model(&mut script).latency = Latency {
-        first_byte: Millis(30),
-        between_chunks: Millis(10),
-    };
+    model(&mut script).latency = Latency { first_byte: Millis(30), between_chunks: Millis(10) };
     let upstream = start(script).await;
     for (stream, at_least) in [(false, 30), (true, 30 + 5 * 10)] {
         let started = std::time::Instant::now();
@@ -197,14 +153,7 @@ async fn the_ledger_holds_every_request_as_it_came() {
     let upstream = start(telling()).await;
     let mut client = Client::to(&upstream).await;
     let body = r#"{"model": "mock-1", "stream": true, "note": "Grüße"}"#;
-    client
-        .send(
-            "POST",
-            "/primary/chat/completions?a=1",
-            &["X-Api-Key: sk-up", "X-Trace: T"],
-            body,
-        )
-        .await;
+    client.send("POST", "/primary/chat/completions?a=1", &["X-Api-Key: sk-up", "X-Trace: T"], body).await;
     client.answer().await;
     get(&upstream, "/primary/v1/models", &["api-key: k2"]).await;
     get(&upstream, "/_mock/prices/bifrost.json", &[]).await;
@@ -212,27 +161,15 @@ async fn the_ledger_holds_every_request_as_it_came() {
     let ledger = settled(&upstream, 1).await;
 
     let first = &ledger.entries[0];
-    assert_eq!(
-        (first.seq, first.kind, first.route),
-        (1, Kind::Inference, Route::ChatCompletions)
-    );
+    assert_eq!((first.seq, first.kind, first.route), (1, Kind::Inference, Route::ChatCompletions));
     assert_eq!(first.provider.as_deref(), Some("primary"));
     assert_eq!(first.upstream_key.as_deref(), Some("sk-up"));
-    assert_eq!(
-        (first.method.as_str(), first.path.as_str()),
-        ("POST", "/primary/chat/completions?a=1")
-    );
-    assert_eq!(
-        (first.model.as_deref(), first.stream),
-        (Some("mock-1"), true)
-    );
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/primary/chat/completions?a=1"));
+    assert_eq!((first.model.as_deref(), first.stream), (Some("mock-1"), true));
     assert_eq!(first.body, body);
     assert!(first.headers.contains(&("x-trace".into(), "T".into())));
 
-    let rest: Vec<_> = ledger.entries[1..]
-        .iter()
-        .map(|e| (e.kind, e.route, e.status))
-        .collect();
+    let rest: Vec<_> = ledger.entries[1..].iter().map(|e| (e.kind, e.route, e.status)).collect();
     assert_eq!(
         rest,
         [
@@ -250,33 +187,14 @@ async fn the_ledger_holds_every_request_as_it_came() {
 async fn the_upstream_key_is_found_wherever_the_apis_let_it_stand() {
     let upstream = start(telling()).await;
     let mut client = Client::to(&upstream).await;
-    for header in [
-        "authorization: bearer k",
-        "x-api-key: k",
-        "x-goog-api-key: k",
-        "api-key: k",
-    ] {
-        client
-            .send("POST", CHAT, &[header], r#"{"model": "mock-1"}"#)
-            .await;
+    for header in ["authorization: bearer k", "x-api-key: k", "x-goog-api-key: k", "api-key: k"] {
+        client.send("POST", CHAT, &[header], r#"{"model": "mock-1"}"#).await;
         assert_eq!(client.answer().await.status(), 200, "{header}");
     }
-    client
-        .send(
-            "POST",
-            &format!("{CHAT}?key=k"),
-            &[],
-            r#"{"model": "mock-1"}"#,
-        )
-        .await;
+    client.send("POST", &format!("{CHAT}?key=k"), &[], r#"{"model": "mock-1"}"#).await;
     assert_eq!(client.answer().await.status(), 200);
     let ledger = settled(&upstream, 5).await;
-    assert!(
-        ledger
-            .entries
-            .iter()
-            .all(|entry| entry.upstream_key.as_deref() == Some("k"))
-    );
+    assert!(ledger.entries.iter().all(|entry| entry.upstream_key.as_deref() == Some("k")));
 }
 
 #[tokio::test]
@@ -301,11 +219,7 @@ async fn a_cleared_ledger_forgets_and_numbers_go_on() {
     let upstream = start(script).await;
     let mut left = Client::to(&upstream).await;
     left.chat(false).await;
-    assert!(
-        upstream
-            .wait_until(|ledger| ledger.open() == 1, DEADLINE)
-            .await
-    );
+    assert!(upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
     upstream.clear();
     assert!(upstream.ledger().entries.is_empty());
     upstream.set_script(telling()).unwrap();
@@ -314,10 +228,6 @@ async fn a_cleared_ledger_forgets_and_numbers_go_on() {
     drop(left);
     chat(&upstream, true).await;
     let ledger = settled(&upstream, 2).await;
-    let seen: Vec<_> = ledger
-        .entries
-        .iter()
-        .map(|entry| (entry.seq, entry.outcome))
-        .collect();
+    let seen: Vec<_> = ledger.entries.iter().map(|entry| (entry.seq, entry.outcome)).collect();
     assert_eq!(seen, [(2, Outcome::Answered), (3, Outcome::Answered)]);
 }

@@ -10,20 +10,12 @@ use std::time::{Duration, Instant};
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mock-upstream"));
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 fn failed(args: &[&str]) -> (Option<i32>, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command(args).output().unwrap();
+    let Output { status, stdout, stderr } = command(args).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&stdout), "");
     (status.code(), String::from_utf8(stderr).unwrap())
 }
@@ -38,9 +30,7 @@ impl Served {
     fn start(args: &[&str]) -> Served {
         let mut child = command(args).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Served { child, line }
     }
 
@@ -51,9 +41,7 @@ impl Served {
 
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.addr()).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -65,13 +53,7 @@ impl Served {
     fn signalled(&mut self, signal: &str) -> (Option<i32>, Duration) {
         let started = Instant::now();
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         (self.child.wait().unwrap().code(), started.elapsed())
     }
 }
@@ -109,26 +91,16 @@ fn it_plays_the_script_of_its_file() {
     let file = std::env::temp_dir().join(format!("mock-upstream-{}.json", std::process::id()));
     std::fs::write(&file, r#"{"providers": {"second": {}}}"#).unwrap();
     let served = Served::start(&["--config", file.to_str().unwrap()]);
-    assert!(
-        served.line.contains(" providers /second/v1 "),
-        "{}",
-        served.line
-    );
+    assert!(served.line.contains(" providers /second/v1 "), "{}", served.line);
 
     for (script, says) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
-        (
-            r#"{"provider": {}}"#,
-            "unknown field `provider`, expected `providers` or `models` at line 1 column 11",
-        ),
+        (r#"{"provider": {}}"#, "unknown field `provider`, expected `providers` or `models` at line 1 column 11"),
     ] {
         std::fs::write(&file, script).unwrap();
         let (code, message) = failed(&["--config", file.to_str().unwrap()]);
         assert_eq!(code, Some(2));
-        assert_eq!(
-            message,
-            format!("mock-upstream: {}: {says}\n", file.display())
-        );
+        assert_eq!(message, format!("mock-upstream: {}: {says}\n", file.display()));
     }
     std::fs::write(&file, r#"{"providers": {"a": {"models": ["m"]}}}"#).unwrap();
     let (code, message) = failed(&["--config", file.to_str().unwrap()]);
@@ -149,10 +121,6 @@ fn a_port_in_use_is_said_in_one_line() {
     let addr = taken.local_addr().unwrap();
     let (code, message) = failed(&["--port", &addr.port().to_string()]);
     assert_eq!(code, Some(3));
-    let says =
-        format!("mock-upstream: the upstream cannot listen on {addr}: Address already in use");
-    assert!(
-        message.starts_with(&says) && message.lines().count() == 1,
-        "{message}"
-    );
+    let says = format!("mock-upstream: the upstream cannot listen on {addr}: Address already in use");
+    assert!(message.starts_with(&says) && message.lines().count() == 1, "{message}");
 }

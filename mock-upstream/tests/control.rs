@@ -32,39 +32,19 @@ async fn the_ledger_is_read_filtered_and_cleared_over_http() {
     assert_eq!(all.entries.len(), 2);
     let inference = entries(&get(&upstream, "/_mock/ledger?kind=inference", &[]).await);
     assert_eq!(inference.entries, all.entries[..1]);
-    assert_eq!(
-        get(&upstream, "/_mock/ledger?kind=other", &[])
-            .await
-            .status(),
-        400
-    );
+    assert_eq!(get(&upstream, "/_mock/ledger?kind=other", &[]).await.status(), 400);
 
-    assert_eq!(
-        send(&upstream, "DELETE", "/_mock/ledger", "")
-            .await
-            .status(),
-        204
-    );
+    assert_eq!(send(&upstream, "DELETE", "/_mock/ledger", "").await.status(), 204);
     assert_eq!(upstream.ledger(), Ledger::default());
 }
 
 #[tokio::test]
 async fn the_ledger_is_awaited_until_calls_have_come_and_settled() {
     let mut script = telling();
-    model(&mut script).latency = Latency {
-        first_byte: Millis(50),
-        ..Latency::default()
-    };
+    model(&mut script).latency = Latency { first_byte: Millis(50), ..Latency::default() };
     let upstream = start(script).await;
     let mut waiting = Client::to(&upstream).await;
-    waiting
-        .send(
-            "GET",
-            "/_mock/ledger/await?calls=2&settled=true&timeout=9s",
-            &[],
-            "",
-        )
-        .await;
+    waiting.send("GET", "/_mock/ledger/await?calls=2&settled=true&timeout=9s", &[], "").await;
     chat(&upstream, false).await;
     chat(&upstream, true).await;
     let ledger = entries(&waiting.answer().await);
@@ -90,17 +70,11 @@ async fn a_wait_for_calls_that_do_not_come_ends_with_what_there_was() {
 #[tokio::test]
 async fn the_script_is_read_and_changed_over_http() {
     let upstream = start(telling()).await;
-    let read: Script =
-        serde_json::from_slice(&get(&upstream, "/_mock/script", &[]).await.bytes()).unwrap();
+    let read: Script = serde_json::from_slice(&get(&upstream, "/_mock/script", &[]).await.bytes()).unwrap();
     assert_eq!(read, telling());
 
     let usual = serde_json::to_string(&Script::usual()).unwrap();
-    assert_eq!(
-        send(&upstream, "PUT", "/_mock/script", &usual)
-            .await
-            .status(),
-        204
-    );
+    assert_eq!(send(&upstream, "PUT", "/_mock/script", &usual).await.status(), 204);
     assert_eq!(upstream.script(), Script::usual());
 
     for (script, reason) in [
@@ -129,21 +103,12 @@ async fn the_sheets_are_served_and_their_fetches_are_in_the_ledger() {
     let upstream = start(Script::usual()).await;
     let sheet = |path: &'static str| async { get(&upstream, path, &[]).await.json() };
     let bifrost = sheet("/_mock/prices/bifrost.json").await;
-    assert_eq!(
-        bifrost["primary/mock-1"]["input_cost_per_token"],
-        json!(0.0000025)
-    );
-    assert_eq!(
-        bifrost,
-        mock_upstream::price_sheet_bifrost(&upstream.script())
-    );
+    assert_eq!(bifrost["primary/mock-1"]["input_cost_per_token"], json!(0.0000025));
+    assert_eq!(bifrost, mock_upstream::price_sheet_bifrost(&upstream.script()));
     let litellm = sheet("/_mock/prices/litellm.json").await;
     assert_eq!(litellm["mock-1"]["output_cost_per_token"], json!(0.00001));
     let parameters: Value = sheet("/_mock/model-parameters.json").await;
-    assert_eq!(
-        parameters,
-        mock_upstream::model_parameters_bifrost(&upstream.script())
-    );
+    assert_eq!(parameters, mock_upstream::model_parameters_bifrost(&upstream.script()));
     assert_eq!(upstream.ledger().entries.len(), 3);
     assert_eq!(upstream.ledger().inference().count(), 0);
 }
@@ -157,14 +122,8 @@ async fn a_stop_closes_every_connection_at_once_and_frees_the_port() {
     let mut idle = Client::to(&upstream).await;
     let mut waiting = Client::to(&upstream).await;
     waiting.chat(true).await;
-    assert!(
-        upstream
-            .wait_until(|ledger| ledger.open() == 1, DEADLINE)
-            .await
-    );
-    timeout(Duration::from_secs(1), upstream.clone().stop())
-        .await
-        .unwrap();
+    assert!(upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+    timeout(Duration::from_secs(1), upstream.clone().stop()).await.unwrap();
     for client in [&mut idle, &mut waiting] {
         assert_ne!(client.answer().await.end, End::Complete);
     }
@@ -187,9 +146,7 @@ async fn an_upstream_without_handles_ends() {
 #[tokio::test]
 async fn a_port_in_use_and_a_script_without_sense_are_told_before_anything_is_served() {
     let upstream = start(Script::usual()).await;
-    let error = Upstream::start(upstream.addr(), Script::usual())
-        .await
-        .unwrap_err();
+    let error = Upstream::start(upstream.addr(), Script::usual()).await.unwrap_err();
     assert!(matches!(error, StartError::Listen { addr, .. } if addr == upstream.addr()));
 
     let mut script = Script::usual();
@@ -220,9 +177,5 @@ async fn a_wait_sees_every_change_and_respects_its_deadline() {
     let (come, ()) = tokio::join!(waiting, calls);
     assert!(come);
     assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&3)));
-    assert!(
-        !upstream
-            .wait_until(|_| false, Duration::from_millis(10))
-            .await
-    );
+    assert!(!upstream.wait_until(|_| false, Duration::from_millis(10)).await);
 }

@@ -13,43 +13,24 @@ async fn under(fault: Fault, stream: bool) -> (support::Seen, Outcome, Option<u1
     let upstream = start(with_fault(telling(), fault)).await;
     let seen = chat(&upstream, stream).await;
     let entry = settled(&upstream, 1).await.entries.remove(0);
-    (
-        seen,
-        entry.outcome,
-        entry.status,
-        entry.tokens.output,
-        entry.charged,
-    )
+    (seen, entry.outcome, entry.status, entry.tokens.output, entry.charged)
 }
 
 #[tokio::test]
 async fn without_a_fault_a_stream_is_whole_and_charged_in_full() {
     let (seen, outcome, status, output, charged) = under(Fault::Ok, true).await;
-    assert_eq!(
-        (seen.status(), seen.end, seen.deltas()),
-        (200, End::Complete, 6)
-    );
+    assert_eq!((seen.status(), seen.end, seen.deltas()), (200, End::Complete, 6));
     assert!(seen.text().ends_with("data: [DONE]\n\n"));
-    assert_eq!(
-        (outcome, status, output),
-        (Outcome::Answered, Some(200), 3000)
-    );
+    assert_eq!((outcome, status, output), (Outcome::Answered, Some(200), 3000));
     assert_eq!(charged, usd("$0.0475"));
 }
 
 #[tokio::test]
 async fn a_status_is_an_error_in_the_words_of_the_route() {
-    let fault = || Fault::Status {
-        code: 429,
-        retry_after: Some(7),
-        message: Some("slow".into()),
-    };
+    let fault = || Fault::Status { code: 429, retry_after: Some(7), message: Some("slow".into()) };
     for stream in [false, true] {
         let (seen, outcome, status, output, charged) = under(fault(), stream).await;
-        assert_eq!(
-            (seen.status(), seen.header("retry-after")),
-            (429, Some("7"))
-        );
+        assert_eq!((seen.status(), seen.header("retry-after")), (429, Some("7")));
         assert_eq!(
             seen.json(),
             json!({"error": {
@@ -60,20 +41,10 @@ async fn a_status_is_an_error_in_the_words_of_the_route() {
         assert_eq!(charged, Usd::ZERO);
     }
     let upstream = start(with_fault(telling(), fault())).await;
-    let seen = post(
-        &upstream,
-        "/primary/v1/messages",
-        &json!({"model": "mock-1"}),
-    )
-    .await;
+    let seen = post(&upstream, "/primary/v1/messages", &json!({"model": "mock-1"})).await;
     let error = json!({"type": "rate_limit_error", "message": "slow"});
     assert_eq!(seen.json()["error"], error);
-    let seen = post(
-        &upstream,
-        "/primary/v1beta/models/mock-1:generateContent",
-        &json!({}),
-    )
-    .await;
+    let seen = post(&upstream, "/primary/v1beta/models/mock-1:generateContent", &json!({})).await;
     let error = json!({"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"});
     assert_eq!(seen.json()["error"], error);
 }
@@ -83,11 +54,7 @@ async fn a_hang_lasts_until_the_client_leaves_and_costs_nothing() {
     let upstream = start(with_fault(telling(), Fault::Hang)).await;
     let mut client = Client::to(&upstream).await;
     client.chat(false).await;
-    assert!(
-        upstream
-            .wait_until(|ledger| ledger.open() == 1, support::DEADLINE)
-            .await
-    );
+    assert!(upstream.wait_until(|ledger| ledger.open() == 1, support::DEADLINE).await);
     assert!(client.stays_open().await);
     drop(client);
     let entry = settled(&upstream, 1).await.entries.remove(0);
@@ -100,10 +67,7 @@ async fn a_reset_before_sends_no_byte() {
     for stream in [false, true] {
         let (seen, outcome, status, _, charged) = under(Fault::ResetBefore, stream).await;
         assert_eq!((seen.head.as_str(), seen.end), ("", End::Reset));
-        assert_eq!(
-            (outcome, status, charged),
-            (Outcome::Faulted, None, Usd::ZERO)
-        );
+        assert_eq!((outcome, status, charged), (Outcome::Faulted, None, Usd::ZERO));
     }
 }
 
@@ -111,24 +75,15 @@ async fn a_reset_before_sends_no_byte() {
 async fn a_reset_in_the_body_comes_after_its_deltas() {
     let fault = || Fault::ResetInBody { after_chunks: 2 };
     let (seen, outcome, status, output, charged) = under(fault(), true).await;
-    assert_eq!(
-        (seen.status(), seen.end, seen.deltas()),
-        (200, End::Reset, 2)
-    );
-    assert_eq!(
-        (outcome, status, output),
-        (Outcome::Faulted, Some(200), 1000)
-    );
+    assert_eq!((seen.status(), seen.end, seen.deltas()), (200, End::Reset, 2));
+    assert_eq!((outcome, status, output), (Outcome::Faulted, Some(200), 1000));
     // 7000 × 2.5 + 1000 × 10 = 27,500 millionths
     assert_eq!(charged, usd("$0.0275"));
 
     let (seen, outcome, _, output, charged) = under(fault(), false).await;
     let promised: usize = seen.header("content-length").unwrap().parse().unwrap();
     assert_eq!((seen.bytes().len(), seen.end), (promised / 2, End::Reset));
-    assert_eq!(
-        (outcome, output, charged),
-        (Outcome::Faulted, 3000, usd("$0.0475"))
-    );
+    assert_eq!((outcome, output, charged), (Outcome::Faulted, 3000, usd("$0.0475")));
 }
 
 #[tokio::test]
@@ -138,10 +93,7 @@ async fn a_cut_stream_ends_properly_but_too_early() {
     for absent in ["[DONE]", r#""finish_reason":"stop""#, "prompt_tokens"] {
         assert!(!seen.text().contains(absent), "{absent}");
     }
-    assert_eq!(
-        (outcome, output, charged),
-        (Outcome::Faulted, 1000, usd("$0.0275"))
-    );
+    assert_eq!((outcome, output, charged), (Outcome::Faulted, 1000, usd("$0.0275")));
 
     let (seen, _, _, _, charged) = under(Fault::Cut { after_chunks: 2 }, false).await;
     assert_eq!((seen.status(), seen.end), (200, End::Complete));
@@ -159,10 +111,7 @@ async fn a_stream_cut_before_its_first_delta_owes_its_input() {
     let upstream = start(with_fault(telling(), Fault::Cut { after_chunks: 0 })).await;
     let body = json!({"model": "mock-1", "stream": true});
     let seen = post(&upstream, "/primary/v1/completions", &body).await;
-    assert_eq!(
-        (seen.status(), seen.bytes().len(), seen.end),
-        (200, 0, End::Complete)
-    );
+    assert_eq!((seen.status(), seen.bytes().len(), seen.end), (200, 0, End::Complete));
     let entry = settled(&upstream, 1).await.entries.remove(0);
     assert_eq!((entry.outcome, entry.status), (Outcome::Faulted, Some(200)));
     assert_eq!(entry.charged, usd("$0.0175"));
@@ -173,10 +122,7 @@ async fn a_truncated_stream_closes_without_its_final_chunk() {
     let fault = || Fault::Truncate { after_chunks: 2 };
     let (seen, outcome, _, output, charged) = under(fault(), true).await;
     assert_eq!((seen.end, seen.deltas()), (End::Closed, 2));
-    assert_eq!(
-        (outcome, output, charged),
-        (Outcome::Faulted, 1000, usd("$0.0275"))
-    );
+    assert_eq!((outcome, output, charged), (Outcome::Faulted, 1000, usd("$0.0275")));
 
     let (seen, _, _, _, _) = under(fault(), false).await;
     let promised: usize = seen.header("content-length").unwrap().parse().unwrap();
@@ -188,28 +134,16 @@ async fn an_error_event_ends_a_stream_and_is_a_status_without_one() {
     let fault = || Fault::ErrorEvent { after_chunks: 2 };
     let (seen, outcome, status, output, charged) = under(fault(), true).await;
     assert_eq!((seen.end, seen.deltas()), (End::Complete, 2));
-    let last = seen
-        .text()
-        .split("\n\n")
-        .filter(|event| !event.is_empty())
-        .last()
-        .unwrap()
-        .to_owned();
+    let last = seen.text().split("\n\n").filter(|event| !event.is_empty()).last().unwrap().to_owned();
     assert_eq!(
         last,
         r#"data: {"error":{"message":"The server had an error while processing your request.","type":"server_error","param":null,"code":null}}"#
     );
-    assert_eq!(
-        (outcome, status, output),
-        (Outcome::Faulted, Some(200), 1000)
-    );
+    assert_eq!((outcome, status, output), (Outcome::Faulted, Some(200), 1000));
     assert_eq!(charged, usd("$0.0275"));
 
     let (seen, outcome, status, _, charged) = under(fault(), false).await;
-    assert_eq!(
-        (seen.status(), status, outcome),
-        (500, Some(500), Outcome::Faulted)
-    );
+    assert_eq!((seen.status(), status, outcome), (500, Some(500), Outcome::Faulted));
     assert_eq!(charged, Usd::ZERO);
 }
 
@@ -219,10 +153,7 @@ async fn a_stream_without_its_end_marker_is_charged_in_full() {
     assert_eq!((seen.end, seen.deltas()), (End::Complete, 6));
     assert!(seen.text().contains(r#""finish_reason":"stop""#));
     assert!(!seen.text().contains("[DONE]"));
-    assert_eq!(
-        (outcome, output, charged),
-        (Outcome::Faulted, 3000, usd("$0.0475"))
-    );
+    assert_eq!((outcome, output, charged), (Outcome::Faulted, 3000, usd("$0.0475")));
 }
 
 #[tokio::test]
@@ -234,10 +165,7 @@ async fn a_stream_left_open_without_its_end_marker_is_charged_in_full_and_stays_
     let entry = settled(&upstream, 1).await.entries.remove(0);
     assert!(client.stays_open().await);
     assert!(!client.buffered().contains("[DONE]"));
-    assert_eq!(
-        (entry.outcome, entry.charged),
-        (Outcome::Faulted, usd("$0.0475"))
-    );
+    assert_eq!((entry.outcome, entry.charged), (Outcome::Faulted, usd("$0.0475")));
 }
 
 #[tokio::test]
@@ -249,11 +177,8 @@ async fn malformed_json_does_not_parse_and_is_charged() {
 
     let (seen, _, _, _, charged) = under(Fault::MalformedJson, true).await;
     let text = seen.text();
-    let bad = text
-        .split("\n\n")
-        .filter_map(|event| event.strip_prefix("data: {"));
-    let bad =
-        bad.filter(|rest| serde_json::from_str::<serde_json::Value>(&format!("{{{rest}")).is_err());
+    let bad = text.split("\n\n").filter_map(|event| event.strip_prefix("data: {"));
+    let bad = bad.filter(|rest| serde_json::from_str::<serde_json::Value>(&format!("{{{rest}")).is_err());
     assert_eq!((bad.count(), seen.end), (1, End::Complete));
     assert_eq!(charged, usd("$0.0475"));
 }
@@ -265,8 +190,7 @@ async fn missing_usage_is_charged_all_the_same() {
     assert_eq!((outcome, charged), (Outcome::Faulted, usd("$0.0475")));
 
     let upstream = start(with_fault(telling(), Fault::MissingUsage)).await;
-    let asks =
-        json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
+    let asks = json!({"model": "mock-1", "stream": true, "stream_options": {"include_usage": true}});
     let seen = post(&upstream, CHAT, &asks).await;
     assert!(!seen.text().contains("usage"), "{}", seen.text());
     let ledger = settled(&upstream, 1).await;
@@ -287,12 +211,7 @@ async fn a_split_cycles_through_its_sizes() {
     let (seen, ..) = under(Fault::Split { sizes: vec![3, 50] }, true).await;
     let sizes: Vec<usize> = seen.chunks.iter().map(Vec::len).collect();
     let but_last = sizes.len() - 1;
-    assert!(
-        sizes[..but_last]
-            .iter()
-            .zip([3, 50].iter().cycle())
-            .all(|(a, b)| a == b)
-    );
+    assert!(sizes[..but_last].iter().zip([3, 50].iter().cycle()).all(|(a, b)| a == b));
 
     // Also where the body is whole and promises its length.
     let (seen, ..) = under(Fault::Split { sizes: vec![3, 50] }, false).await;
@@ -302,28 +221,18 @@ async fn a_split_cycles_through_its_sizes() {
 #[tokio::test]
 async fn a_slow_drip_takes_its_time_and_arrives_whole() {
     let started = std::time::Instant::now();
-    let fault = Fault::SlowDrip {
-        bytes: 200,
-        every: Millis(10),
-    };
+    let fault = Fault::SlowDrip { bytes: 200, every: Millis(10) };
     let (seen, outcome, _, _, _) = under(fault, false).await;
     let pieces = seen.bytes().len().div_ceil(200);
     assert!(pieces > 2);
     assert!(started.elapsed().as_millis() >= u128::try_from((pieces - 1) * 10).unwrap());
-    assert_eq!(
-        (seen.json()["usage"]["total_tokens"].as_u64(), outcome),
-        (Some(10_000), Outcome::Answered)
-    );
+    assert_eq!((seen.json()["usage"]["total_tokens"].as_u64(), outcome), (Some(10_000), Outcome::Answered));
 }
 
 #[tokio::test]
 async fn a_key_of_its_own_can_fail_in_a_sequence() {
     let mut script = telling();
-    let status = |code| Fault::Status {
-        code,
-        retry_after: None,
-        message: None,
-    };
+    let status = |code| Fault::Status { code, retry_after: None, message: None };
     script.providers["primary"].faults = vec![FaultRule {
         key: Some("bad".into()),
         sequence: Some(vec![status(500), Fault::Ok, status(503)]),
@@ -333,23 +242,14 @@ async fn a_key_of_its_own_can_fail_in_a_sequence() {
     let mut client = Client::to(&upstream).await;
     let mut statuses = Vec::new();
     for key in ["bad", "good", "bad", "bad", "bad"] {
-        client
-            .send(
-                "POST",
-                CHAT,
-                &[&format!("x-api-key: {key}")],
-                r#"{"model": "mock-1"}"#,
-            )
-            .await;
+        client.send("POST", CHAT, &[&format!("x-api-key: {key}")], r#"{"model": "mock-1"}"#).await;
         statuses.push(client.answer().await.status());
     }
     assert_eq!(statuses, [500, 200, 200, 503, 200]);
 
     // A script that is set again counts anew.
     upstream.set_script(script).unwrap();
-    client
-        .send("POST", CHAT, &["x-api-key: bad"], r#"{"model": "mock-1"}"#)
-        .await;
+    client.send("POST", CHAT, &["x-api-key: bad"], r#"{"model": "mock-1"}"#).await;
     assert_eq!(client.answer().await.status(), 500);
 }
 

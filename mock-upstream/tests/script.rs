@@ -4,9 +4,7 @@
 
 mod support;
 
-use mock_upstream::{
-    Fault, FaultRule, Latency, Millis, Model, Price, Provider, Route, Script, Usage, UsageAt,
-};
+use mock_upstream::{Fault, FaultRule, Latency, Millis, Model, Price, Provider, Route, Script, Usage, UsageAt};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -48,21 +46,12 @@ fn a_script_reads_as_it_is_written() {
     let faults = &read.providers["primary"].faults;
     assert_eq!(
         faults[0],
-        FaultRule {
-            key: Some("sk-a".into()),
-            first: Some(2),
-            fault: Some(Fault::Hang),
-            ..FaultRule::default()
-        }
+        FaultRule { key: Some("sk-a".into()), first: Some(2), fault: Some(Fault::Hang), ..FaultRule::default() }
     );
     assert_eq!(faults[1].route, Some(Route::Messages));
     assert_eq!(
         faults[1].sequence.as_ref().unwrap()[1],
-        Fault::Status {
-            code: 500,
-            retry_after: Some(7),
-            message: None
-        }
+        Fault::Status { code: 500, retry_after: Some(7), message: None }
     );
     assert_eq!(read.providers["secondary"], Provider::default());
     let model = &read.models["mock-1"];
@@ -75,34 +64,13 @@ fn a_script_reads_as_it_is_written() {
 fn a_typo_is_refused_by_name() {
     for (json, says) in [
         (json!({"provider": {}}), "unknown field `provider`"),
-        (
-            json!({"providers": {"a": {"fault": []}}}),
-            "unknown field `fault`",
-        ),
-        (
-            json!({"models": {"m": {"prices": {}}}}),
-            "unknown field `prices`",
-        ),
-        (
-            json!({"models": {"m": {"usage": {"in": 1}}}}),
-            "unknown field `in`",
-        ),
-        (
-            json!({"models": {"m": {"latency": {"first_byte": 50}}}}),
-            "expected a string",
-        ),
-        (
-            json!({"models": {"m": {"usage_at": "end"}}}),
-            "unknown variant `end`",
-        ),
-        (
-            json!({"providers": {"a": {"faults": [{"fault": "hangs"}]}}}),
-            "unknown variant `hangs`",
-        ),
-        (
-            json!({"providers": {"a": {"faults": [{"fault": {"cut": {"after": 1}}}]}}}),
-            "unknown field `after`",
-        ),
+        (json!({"providers": {"a": {"fault": []}}}), "unknown field `fault`"),
+        (json!({"models": {"m": {"prices": {}}}}), "unknown field `prices`"),
+        (json!({"models": {"m": {"usage": {"in": 1}}}}), "unknown field `in`"),
+        (json!({"models": {"m": {"latency": {"first_byte": 50}}}}), "expected a string"),
+        (json!({"models": {"m": {"usage_at": "end"}}}), "unknown variant `end`"),
+        (json!({"providers": {"a": {"faults": [{"fault": "hangs"}]}}}), "unknown variant `hangs`"),
+        (json!({"providers": {"a": {"faults": [{"fault": {"cut": {"after": 1}}}]}}}), "unknown field `after`"),
     ] {
         let error = script(json).unwrap_err();
         assert!(error.contains(says), "{error}");
@@ -121,11 +89,7 @@ fn the_usual_script_is_a_call_of_an_eighth_of_a_cent() {
 
 #[test]
 fn the_usual_reply_has_characters_of_every_length() {
-    let lengths: std::collections::BTreeSet<usize> = Model::default()
-        .reply()
-        .chars()
-        .map(char::len_utf8)
-        .collect();
+    let lengths: std::collections::BTreeSet<usize> = Model::default().reply().chars().map(char::len_utf8).collect();
     assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
@@ -137,10 +101,7 @@ fn the_schema_knows_every_field() {
     assert_eq!(schema["$defs"]["Millis"]["type"], "string");
     let written = serde_json::to_value(&Script::usual().models["mock-1"]).unwrap();
     for field in written.as_object().unwrap().keys() {
-        assert!(
-            schema["$defs"]["Model"]["properties"].get(field).is_some(),
-            "{field}"
-        );
+        assert!(schema["$defs"]["Model"]["properties"].get(field).is_some(), "{field}");
     }
 }
 
@@ -150,31 +111,20 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         Just(Fault::Hang),
         Just(Fault::NoEndMarkerOpen),
         any::<u32>().prop_map(|after_chunks| Fault::Cut { after_chunks }),
-        (400u16..600, option::of(any::<u64>()), option::of(".*")).prop_map(
-            |(code, retry_after, message)| Fault::Status {
-                code,
-                retry_after,
-                message
-            }
-        ),
-        (1usize..99, any::<u32>()).prop_map(|(bytes, ms)| Fault::SlowDrip {
-            bytes,
-            every: Millis(ms.into())
-        }),
+        (400u16..600, option::of(any::<u64>()), option::of(".*"))
+            .prop_map(|(code, retry_after, message)| Fault::Status { code, retry_after, message }),
+        (1usize..99, any::<u32>()).prop_map(|(bytes, ms)| Fault::SlowDrip { bytes, every: Millis(ms.into()) }),
         prop::collection::vec(1usize..99, 1..4).prop_map(|sizes| Fault::Split { sizes }),
     ]
 }
 
 fn any_rule() -> impl Strategy<Value = FaultRule> {
-    let once =
-        (option::of(".*"), option::of(1u32..9), any_fault()).prop_map(|(key, first, fault)| {
-            FaultRule {
-                key,
-                first,
-                fault: Some(fault),
-                ..FaultRule::default()
-            }
-        });
+    let once = (option::of(".*"), option::of(1u32..9), any_fault()).prop_map(|(key, first, fault)| FaultRule {
+        key,
+        first,
+        fault: Some(fault),
+        ..FaultRule::default()
+    });
     let sequence = prop::collection::vec(any_fault(), 1..4).prop_map(|faults| FaultRule {
         route: Some(Route::Embeddings),
         sequence: Some(faults),
@@ -184,35 +134,23 @@ fn any_rule() -> impl Strategy<Value = FaultRule> {
 }
 
 fn any_model() -> impl Strategy<Value = Model> {
-    let cents =
-        || (0i64..1_000_000).prop_map(|units| usd(&format!("${}.{:02}", units / 100, units % 100)));
-    let price = option::of((cents(), cents(), option::of(cents())).prop_map(
-        |(input, output, cached)| Price {
-            input,
-            output,
-            cached,
-            cache_write: None,
-            reasoning: None,
-        },
-    ));
-    (price, 0u64..10_000, 1u32..9, option::of(".*"), 0u64..9_999).prop_map(
-        |(price, input, chunks, reply, ms)| Model {
-            usage: Usage {
-                input,
-                cached: input / 2,
-                ..Usage::default()
-            },
-            price,
-            latency: Latency {
-                first_byte: Millis(ms),
-                ..Latency::default()
-            },
-            chunks,
-            reply,
-            usage_at: UsageAt::EveryChunk,
-            max_output_tokens: (ms % 2 == 0).then_some(ms),
-        },
-    )
+    let cents = || (0i64..1_000_000).prop_map(|units| usd(&format!("${}.{:02}", units / 100, units % 100)));
+    let price = option::of((cents(), cents(), option::of(cents())).prop_map(|(input, output, cached)| Price {
+        input,
+        output,
+        cached,
+        cache_write: None,
+        reasoning: None,
+    }));
+    (price, 0u64..10_000, 1u32..9, option::of(".*"), 0u64..9_999).prop_map(|(price, input, chunks, reply, ms)| Model {
+        usage: Usage { input, cached: input / 2, ..Usage::default() },
+        price,
+        latency: Latency { first_byte: Millis(ms), ..Latency::default() },
+        chunks,
+        reply,
+        usage_at: UsageAt::EveryChunk,
+        max_output_tokens: (ms % 2 == 0).then_some(ms),
+    })
 }
 
 proptest! {

@@ -57,7 +57,10 @@ fn check_gateway(loaded: &loaded::Loaded, name: &str) -> Result<(), String> {
         runtime: Arc::new(runtime),
         why: String::new(),
         installed: String::new(),
+        probity: std::path::PathBuf::new(),
     };
     let entries: Vec<_> = loaded.catalogue.entries.iter().collect();
-    plan::plan(Arc::new(target), &entries, &loaded.config.eval, &|_| true).map(|_| ()).map_err(|error| error.to_string())
+    plan::plan(Arc::new(target), &entries, &loaded.config.eval, &|_| true)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }

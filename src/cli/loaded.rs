@@ -34,7 +34,9 @@ impl Loaded {
             None => id.contains(pattern.as_str()),
         };
         let entries = self.catalogue.entries.iter();
-        entries.filter(|entry| patterns.is_empty() || patterns.iter().any(|pattern| selects(pattern, &entry.id))).collect()
+        entries
+            .filter(|entry| patterns.is_empty() || patterns.iter().any(|pattern| selects(pattern, &entry.id)))
+            .collect()
     }
 
     /// What to say when no scenario is selected.

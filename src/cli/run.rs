@@ -73,7 +73,6 @@ async fn try_run(config: &Path, args: RunArgs) -> Result<Exit, Stopped> {
     })?;
     drop(progress);
     let report = Report::from_events(&outcome.events);
-    write_reports(&report, &out)?;
     let text = match args.format {
         out::Format::Text => report::terminal::render(&report, out::style()),
         out::Format::Json => report::json::render(&report),
@@ -82,7 +81,12 @@ async fn try_run(config: &Path, args: RunArgs) -> Result<Exit, Stopped> {
     if let Err(error) = &printed {
         say(&error.to_string());
     }
-    Ok(out::exit_after(&printed, report.exit()))
+    let exit = out::exit_after(&printed, report.exit());
+    // The verdict is on the screen already: a file that cannot be written does not take it back.
+    match write_reports(&report, &out) {
+        Err(Stopped { why, .. }) if exit != Exit::Ok => Ok(failed(exit, &why)),
+        written => written.map(|()| exit),
+    }
 }
 
 /// Reports of an earlier run would be mistaken for evidence of this one.
@@ -114,7 +118,8 @@ async fn target(name: &str, args: &RunArgs, loaded: &loaded::Loaded, out: &Path)
     let (runtime, why) = runtime(&gateway, args, runner.runtime, out).await.map_err(not_ready)?;
     let installed = install(&gateway, runtime.kind(), out, args.quiet).await.map_err(not_ready)?;
     let version = version.map_or_else(|| gateway.manifest.version.clone(), str::to_owned);
-    Ok(Target { gateway, version, runtime, why, installed })
+    let probity = std::env::current_exe().map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
+    Ok(Target { gateway, version, runtime, why, installed, probity })
 }
 
 fn not_ready(error: RuntimeError) -> Stopped {
@@ -167,7 +172,8 @@ async fn install(gateway: &Gateway, kind: Kind, out: &Path, quiet: bool) -> Resu
 /// What to say of a gateway that has no folder.
 pub(super) fn no_such_gateway(gateways: &Path, name: &str) -> String {
     let names = Gateway::names(gateways);
-    let meant = closest(name, names.iter().map(String::as_str)).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+    let meant = closest(name, names.iter().map(String::as_str))
+        .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     format!("there is no gateway `{name}` in {} ({}){meant}", gateways.display(), names.join(", "))
 }
 

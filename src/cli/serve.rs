@@ -14,8 +14,19 @@ pub(super) fn serve(command: ServeCommand) -> ExitCode {
         ServeCommand::Upstream(args) => upstream(&args),
         ServeCommand::Reference(args) => {
             let name = OsString::from("probity serve reference");
-            { drop((name, args)); ExitCode::FAILURE }
+            reference(std::iter::once(name).chain(args.options))
         }
+    }
+}
+
+fn reference(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let args = match probity_reference::args_from(words) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(probity_reference::serve(args)),
+        Err(error) => failed(Exit::Bug, &error.to_string()).into(),
     }
 }
 

@@ -4,7 +4,11 @@ use minijinja::{Value as TemplateValue, context, value::Serde};
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{answer::shortened, observation::Reading, world::CaseWorld};
+use super::{
+    answer::shortened,
+    observation::Reading,
+    world::{CaseWorld, complete_key},
+};
 use crate::{
     gateway::{
         Gateway,
@@ -31,6 +35,18 @@ impl AdminClient<'_> {
         let api = &self.gateway.manifest.admin;
         match operation {
             Admin::CreateKey(key) => {
+                let mut key = key.clone();
+                let providers: Vec<_> = world.policy.providers.iter().map(|provider| provider.name.clone()).collect();
+                let prefix = &self.gateway.manifest.keys.prefix;
+                complete_key(&mut key, &providers, |name| {
+                    format!(
+                        "{prefix}{}",
+                        uuid::Uuid::new_v5(
+                            &uuid::Uuid::NAMESPACE_OID,
+                            format!("{} created {name}", world.world.admin.password).as_bytes()
+                        )
+                    )
+                });
                 let answer = self.send(world, api.create_key.as_ref(), context! { key => Serde(key.clone()) }).await?;
                 let taken = |name| api.create_key.as_ref().and_then(|create| create.taken(name, &answer)?.as_str());
                 let value = taken("value").or(key.value.as_deref()).unwrap_or_default().to_owned();
@@ -43,10 +59,12 @@ impl AdminClient<'_> {
                 self.send(world, api.edit_budgets.as_ref(), values).await?;
             }
             Admin::DisableKey(key) => {
-                self.send(world, api.disable_key.as_ref(), context! { id => id(world, key), key => key.as_str() }).await?;
+                self.send(world, api.disable_key.as_ref(), context! { id => id(world, key), key => key.as_str() })
+                    .await?;
             }
             Admin::DeleteKey(key) => {
-                self.send(world, api.delete_key.as_ref(), context! { id => id(world, key), key => key.as_str() }).await?;
+                self.send(world, api.delete_key.as_ref(), context! { id => id(world, key), key => key.as_str() })
+                    .await?;
             }
         }
         Ok(())

@@ -103,7 +103,11 @@ impl Answer {
             End::HungUp => " (left by the caller)".to_owned(),
             End::NoAnswer(error) => format!(": {error}"),
         };
-        let body = if self.status.is_some() && !self.served() { format!(" {}", shortened(&self.body())) } else { String::new() };
+        let body = if self.status.is_some() && !self.served() {
+            format!(" {}", shortened(&self.body()))
+        } else {
+            String::new()
+        };
         format!("{status}{end}{body}")
     }
 }

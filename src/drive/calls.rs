@@ -9,7 +9,7 @@ use reqwest::Client;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{
-    answer::{Answer, Outgoing},
+    answer::{Answer, End, Outgoing},
     send::{body, send},
     world::CaseWorld,
 };
@@ -77,9 +77,10 @@ pub(super) async fn in_sequence(client: &Client, maker: &Maker) -> Vec<Answer> {
     let mut answers = Vec::new();
     for number in 1..=maker.call.times {
         let answer = send(client, &maker.outgoing(number)).await;
-        let refused = !answer.served();
+        // A call that hangs would hang again, and again.
+        let over = !answer.served() || answer.end == End::TimedOut;
         answers.push(answer);
-        if refused && maker.call.until_refused {
+        if over && maker.call.until_refused {
             break;
         }
     }

@@ -11,8 +11,8 @@ pub mod sse;
 mod steps;
 mod world;
 
-pub use secrets::Secrets;
 pub use answer::Outgoing;
+pub use secrets::Secrets;
 pub use send::{Size, body, client, send};
 pub use steps::{Driver, Patience};
 pub use world::{CaseWorld, Start, StartError, complete_key, completed_script};

@@ -87,7 +87,8 @@ impl Driver<'_> {
         let wrong = |what: String| Problem { what, blame: Blame::Scenario, fatal: true };
         let mut policy = serde_json::to_value(&self.world.policy).map_err(|error| wrong(error.to_string()))?;
         lay_over_by_name(&mut policy, over.clone());
-        let policy: Policy = serde_json::from_value(policy).map_err(|error| wrong(format!("the edited policy: {error}")))?;
+        let policy: Policy =
+            serde_json::from_value(policy).map_err(|error| wrong(format!("the edited policy: {error}")))?;
         let renderer = Renderer::new(self.start.gateway, &self.world.world);
         let files = renderer.files(&policy).map_err(|error| wrong(error.to_string()))?;
         self.world.policy = policy;
@@ -97,7 +98,8 @@ impl Driver<'_> {
 }
 
 fn answered(entries: &[mock_upstream::Entry]) -> u64 {
-    entries.iter().filter(|entry| super::steps::is_inference(entry) && entry.outcome == Outcome::Answered).count() as u64
+    entries.iter().filter(|entry| super::steps::is_inference(entry) && entry.outcome == Outcome::Answered).count()
+        as u64
 }
 
 fn tail(log: Option<&str>) -> String {

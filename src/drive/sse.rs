@@ -65,7 +65,8 @@ mod tests {
 
     use super::*;
 
-    const STREAM: &str = ": hello\r\n\r\nevent: delta\r\ndata: {\"text\":\"東京 🍵\"}\r\n\r\ndata: a\ndata: b\n\ndata: [DONE]\n\n";
+    const STREAM: &str =
+        ": hello\r\n\r\nevent: delta\r\ndata: {\"text\":\"東京 🍵\"}\r\n\r\ndata: a\ndata: b\n\ndata: [DONE]\n\n";
 
     fn read(chunks: &[&[u8]]) -> Vec<SseEvent> {
         let mut reader = SseReader::default();

@@ -161,8 +161,10 @@ impl Driver<'_> {
         };
         seen.reached = seen.ledger.iter().filter(of_step).cloned().collect();
         let in_entry = |entry: &Entry| {
-            let holds = |text: &str| self.world.keys.iter().find(|(_, value)| !value.is_empty() && text.contains(*value));
-            let header = entry.headers.iter().find_map(|(name, value)| holds(value).map(|(key, _)| (name.clone(), key)));
+            let holds =
+                |text: &str| self.world.keys.iter().find(|(_, value)| !value.is_empty() && text.contains(*value));
+            let header =
+                entry.headers.iter().find_map(|(name, value)| holds(value).map(|(key, _)| (name.clone(), key)));
             header.or_else(|| holds(&entry.body).map(|(key, _)| ("body".to_owned(), key)))
         };
         let leak = seen.reached.iter().find_map(in_entry);
@@ -176,7 +178,8 @@ impl Driver<'_> {
         if manifest.admin.usage.is_none() {
             return readings;
         }
-        let promised = manifest.promises.usage_within.map_or(Duration::from_millis(500), crate::period::Period::duration);
+        let promised =
+            manifest.promises.usage_within.map_or(Duration::from_millis(500), crate::period::Period::duration);
         let deadline = Instant::now() + promised;
         let ledger: Vec<_> = self.world.upstream.ledger().entries;
         let ledger: Vec<_> = ledger.into_iter().filter(|entry| entry.seq > self.began && is_inference(entry)).collect();

@@ -1,6 +1,6 @@
 //! The world of one case: an upstream, a gateway in front of it, and the credentials between them.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use indexmap::IndexMap;
 use mock_upstream::{Model, Script, Upstream};
@@ -27,6 +27,8 @@ pub struct Start<'a> {
     pub runtime: &'a dyn Runtime,
     /// The folder of tools that were installed for it.
     pub installed: &'a str,
+    /// The executable that carries the reference gateway.
+    pub probity: &'a Path,
     /// From which every random choice follows.
     pub seed: u64,
     /// What the case is called, for what is made from the seed.
@@ -183,7 +185,7 @@ fn world_of(
         upstream_keys,
         prices: script.models.iter().filter_map(|(name, model)| sheet_price(name, model)).collect(),
         models: script.models.keys().cloned().collect(),
-        probity: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+        probity: start.probity.display().to_string(),
         installed: start.installed.to_owned(),
         seed: start.seed,
         settings: start.gateway.settings.clone(),
@@ -243,10 +245,8 @@ fn command(
 ) -> Result<runtime::Start, StartError> {
     let manifest = &start.gateway.manifest;
     let beside = minijinja::context! { policy => minijinja::value::Serde(policy.clone()) };
-    let no_launch = || StartError::NoLaunch {
-        gateway: manifest.name.clone(),
-        runtime: start.runtime.kind().to_string(),
-    };
+    let no_launch =
+        || StartError::NoLaunch { gateway: manifest.name.clone(), runtime: start.runtime.kind().to_string() };
     let (words, variables, image) = match start.runtime.kind() {
         runtime::Kind::Process => {
             let launch = manifest.launch.process.as_ref().ok_or_else(no_launch)?;
@@ -262,7 +262,10 @@ fn command(
     let text = |text: &String| renderer.text("gateway.yaml launch", text, &beside);
     Ok(runtime::Start {
         command: words.iter().map(text).collect::<Result<_, _>>()?,
-        env: variables.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_, RenderError>>()?,
+        env: variables
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), text(value)?)))
+            .collect::<Result<_, RenderError>>()?,
         files,
         image,
         ready_path: manifest.ready.get.clone(),

@@ -1,6 +1,7 @@
 //! A gateway's own words for a refusal, mapped to neutral reasons.
 
 use regex::Regex;
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::manifest::{self, NameRule};
@@ -26,6 +27,25 @@ struct Name {
     pointer: String,
     regex: Option<Regex>,
     means: Option<String>,
+    decimals: Option<u32>,
+}
+
+/// A cap as a refusal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedLimit {
+    /// The figure.
+    pub figure: Usd,
+    /// To how many decimals it is rounded, if it is.
+    pub decimals: Option<u32>,
+}
+
+impl NamedLimit {
+    /// Whether the figure stands for this cap, as far as it was rounded.
+    #[must_use]
+    pub fn names(self, limit: Usd) -> bool {
+        let off = self.figure.distance(limit).dollars();
+        off <= self.decimals.map_or(Decimal::ZERO, |decimals| Decimal::new(5, decimals + 1))
+    }
 }
 
 impl Dialect {
@@ -38,7 +58,7 @@ impl Dialect {
             let compile = |(index, rule): (usize, &NameRule)| {
                 let at = |error| (vec!["dialect".into(), "names".into(), field.into(), index.into()], error);
                 let regex = rule.regex.as_deref().map(Regex::new).transpose().map_err(at)?;
-                Ok(Name { pointer: rule.pointer.clone(), regex, means: rule.means.clone() })
+                Ok(Name { pointer: rule.pointer.clone(), regex, means: rule.means.clone(), decimals: rule.decimals })
             };
             rules.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()
         };
@@ -60,7 +80,10 @@ impl Dialect {
     pub fn reason(&self, status: u16, body: &Value) -> Option<Reason> {
         let fits = |rule: &&Refusal| {
             rule.status.is_none_or(|wanted| wanted == status)
-                && rule.body.iter().all(|(pointer, regex)| text_at(body, pointer).is_some_and(|text| regex.is_match(&text)))
+                && rule
+                    .body
+                    .iter()
+                    .all(|(pointer, regex)| text_at(body, pointer).is_some_and(|text| regex.is_match(&text)))
         };
         self.refusals.iter().find(fits).map(|rule| rule.reason)
     }
@@ -73,8 +96,11 @@ impl Dialect {
 
     /// The cap that a refusal names.
     #[must_use]
-    pub fn limit(&self, body: &Value) -> Option<Usd> {
-        self.limit.iter().find_map(|rule| rule.find(body)).and_then(|text| Usd::from_plain(&text).ok())
+    pub fn limit(&self, body: &Value) -> Option<NamedLimit> {
+        self.limit.iter().find_map(|rule| {
+            let figure = Usd::from_plain(&rule.find(body)?).ok()?;
+            Some(NamedLimit { figure, decimals: rule.decimals })
+        })
     }
 }
 

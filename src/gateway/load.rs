@@ -62,7 +62,11 @@ impl Gateway {
         if let Some(unknown) = set.keys().find(|name| !manifest.settings.contains_key(*name)) {
             let help = closest(unknown, manifest.settings.keys().map(String::as_str));
             let message = format!("{name} has no setting `{unknown}`");
-            return Err(document.error(&["settings".into()], &message, help.map(|name| format!("did you mean `{name}`?"))));
+            return Err(document.error(
+                &["settings".into()],
+                &message,
+                help.map(|name| format!("did you mean `{name}`?")),
+            ));
         }
         let settings = settings(&manifest, set, environment)
             .map_err(|(name, message)| document.error(&["settings".into(), name.as_str().into()], &message, None))?;
@@ -121,7 +125,8 @@ fn templates(
     manifest: &Manifest,
     folders: &Folders,
 ) -> Result<HashMap<String, String>, Box<DocumentError>> {
-    let files = manifest.files.iter().map(|(file, template)| (vec![Key::from("files"), file.as_str().into()], template));
+    let files =
+        manifest.files.iter().map(|(file, template)| (vec![Key::from("files"), file.as_str().into()], template));
     let mut named: Vec<_> = files.collect();
     for (name, operation) in manifest.admin.operations() {
         let Some(template) = &operation.body_file else { continue };

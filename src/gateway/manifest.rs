@@ -200,6 +200,9 @@ pub struct NameRule {
     /// A regular expression whose first group (or whole) is the name; the whole text if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
+    /// To how many decimals a figure is rounded there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u32>,
     /// The neutral word for a match, if it is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub means: Option<String>,

@@ -154,9 +154,7 @@ impl<'a> Renderer<'a> {
     /// When the template fails.
     pub fn text(&self, place: &str, source: &str, beside: &Value) -> Result<String, RenderError> {
         let values = minijinja::context! { ..beside.clone(), ..self.world.clone() };
-        self.environment
-            .render_named_str(place, source, values)
-            .map_err(|error| self.template_error(place, &error))
+        self.environment.render_named_str(place, source, values).map_err(|error| self.template_error(place, &error))
     }
 
     /// A JSON value of the manifest; each string in it is a template, and one that is nothing but

@@ -47,7 +47,8 @@ fn witness(seen: &Observation) -> Option<String> {
             None => kinds.push((described, 1)),
         }
     }
-    let shown = kinds.iter().take(4).map(|(kind, count)| if *count == 1 { kind.clone() } else { format!("{count} × {kind}") });
+    let shown =
+        kinds.iter().take(4).map(|(kind, count)| if *count == 1 { kind.clone() } else { format!("{count} × {kind}") });
     (!kinds.is_empty()).then(|| shown.collect::<Vec<_>>().join("; "))
 }
 
@@ -56,11 +57,7 @@ fn with_witnesses(found: Finding, seen: &Observation) -> Finding {
 }
 
 /// The worst of what `judge` says of each answer; no answer at all decides nothing.
-fn each(
-    seen: &Observation,
-    expected: &str,
-    judge: impl Fn(&Answer) -> Result<(), (Verdict, String)>,
-) -> Finding {
+fn each(seen: &Observation, expected: &str, judge: impl Fn(&Answer) -> Result<(), (Verdict, String)>) -> Finding {
     let worst = seen.answers.iter().filter_map(|answer| judge(answer).err()).max_by_key(|(verdict, _)| *verdict);
     let found = match worst {
         _ if seen.answers.is_empty() => finding(Verdict::Unknown, expected.to_owned(), "no call was made".to_owned()),
@@ -76,10 +73,17 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
         Status::OneOf(statuses) => statuses.clone(),
         Status::Promised => {
             let reasons = expect.refused.iter().flat_map(|reasons| &reasons.0);
-            reasons.filter_map(|reason| judging.promises.status.get(reason).copied()).collect()
+            let mut promised: Vec<u16> =
+                reasons.filter_map(|reason| judging.promises.status.get(reason).copied()).collect();
+            promised.dedup();
+            promised
         }
     };
-    let words = wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let words = match wanted.as_slice() {
+        // Without a promise, every status that refuses will do.
+        [] => "4xx".to_owned(),
+        statuses => statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(" or "),
+    };
     let refusal_wanted = wanted.iter().all(|status| *status >= 400);
     each(seen, &format!("status {words}"), |answer| match answer.status {
         _ if answer.end == End::TimedOut => Err((Verdict::Fail, "the answer did not end".to_owned())),
@@ -88,6 +92,7 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
             let failed = status < 300 && !answer.served();
             if failed { Err((Verdict::Fail, format!("{status}, with an error as its body"))) } else { Ok(()) }
         }
+        Some(_) if wanted.is_empty() && is_refusal(answer) => Ok(()),
         Some(status) if refusal_wanted && is_refusal(answer) => Err((Verdict::Deviates, format!("status {status}"))),
         Some(status) => Err((Verdict::Fail, format!("status {status}"))),
     })
@@ -103,7 +108,9 @@ pub(super) fn refused(judging: Judging<'_>, wanted: &[Reason], seen: &Observatio
         match judging.dialect.reason(status, &answer.json()) {
             Some(reason) if wanted.contains(&reason) => Ok(()),
             Some(reason) => Err((Verdict::Deviates, format!("refused for another reason: {reason}"))),
-            None => Err((Verdict::Deviates, format!("refused, but its dialect does not say why: {}", answer.describe()))),
+            None => {
+                Err((Verdict::Deviates, format!("refused, but its dialect does not say why: {}", answer.describe())))
+            }
         }
     })
 }
@@ -118,11 +125,12 @@ pub(super) fn names(judging: Judging<'_>, wanted: &Names, seen: &Observation) ->
         let body = answer.json();
         let scope = judging.dialect.scope(&body);
         let found = judging.dialect.limit(&body);
-        if scope.as_ref() == Some(&wanted.scope) && (wanted.limit.is_none() || found == wanted.limit) {
+        let fits = wanted.limit.is_none_or(|limit| found.is_some_and(|found| found.names(limit)));
+        if scope.as_ref() == Some(&wanted.scope) && fits {
             return Ok(());
         }
         let scope = scope.unwrap_or_else(|| "nobody".to_owned());
-        let found = found.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        let found = found.map_or_else(|| "no limit".to_owned(), |limit| limit.figure.to_string());
         Err((Verdict::Deviates, format!("it names {scope} and {found}")))
     })
 }

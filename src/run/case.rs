@@ -48,6 +48,7 @@ impl Context {
             version: &self.target.version,
             runtime: &*self.target.runtime,
             installed: &self.target.installed,
+            probity: &self.target.probity,
             seed: self.seed,
             name,
         }
@@ -171,7 +172,8 @@ impl<'a> CaseRun<'a> {
 
     fn all_unknown(&mut self, why: &str) {
         for id in self.all_checks() {
-            let finding = plain(Verdict::Unknown, Blame::Scenario, "the scenario's premise holds".to_owned(), why.to_owned());
+            let finding =
+                plain(Verdict::Unknown, Blame::Scenario, "the scenario's premise holds".to_owned(), why.to_owned());
             self.found(id, finding);
         }
     }
@@ -255,7 +257,8 @@ fn plain(verdict: Verdict, blame: Blame, expected: String, found: String) -> Fin
 }
 
 fn redact(world: &CaseWorld, finding: &mut Finding) {
-    let texts = [Some(&mut finding.found), finding.caller.as_mut(), finding.upstream.as_mut(), finding.gateway.as_mut()];
+    let texts =
+        [Some(&mut finding.found), finding.caller.as_mut(), finding.upstream.as_mut(), finding.gateway.as_mut()];
     for text in texts.into_iter().flatten() {
         *text = world.secrets.redact(text);
     }

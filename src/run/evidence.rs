@@ -35,7 +35,8 @@ impl Evidence<'_> {
         let ledger = serde_json::to_value(self.world.upstream.ledger()).unwrap_or_default();
         write(Path::new("ledger.json"), &pretty(&ledger))?;
         write(Path::new("wire.har"), &pretty(&har(self.answers)))?;
-        let findings: Value = self.findings.iter().map(|(id, found)| json!({ "check": id.to_string(), "finding": found })).collect();
+        let findings: Value =
+            self.findings.iter().map(|(id, found)| json!({ "check": id.to_string(), "finding": found })).collect();
         write(Path::new("findings.json"), &pretty(&findings))?;
         write(Path::new("rerun.txt"), &format!("{}\n", self.rerun))
     }
@@ -47,7 +48,12 @@ fn pretty(value: &Value) -> String {
 
 /// The folder for a case, whose name holds nothing that a file system minds.
 pub(super) fn folder(root: &Path, target: &str, scenario: &str, case: &str) -> PathBuf {
-    let plain = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_=.,@".contains(c) { c } else { '-' }).take(150).collect::<String>();
+    let plain = |text: &str| {
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "-_=.,@".contains(c) { c } else { '-' })
+            .take(150)
+            .collect::<String>()
+    };
     let name = if case.is_empty() { scenario.to_owned() } else { format!("{scenario},{case}") };
     root.join(plain(target)).join(plain(&name))
 }

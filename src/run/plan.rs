@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    drive::complete_key,
     document::DocumentError,
+    drive::complete_key,
     gateway::{
         Gateway, RenderError, World,
         render::{AdminCredentials, Renderer},
@@ -27,6 +27,8 @@ pub struct Target {
     pub why: String,
     /// The folder of tools that were installed for it.
     pub installed: String,
+    /// The executable that carries the reference gateway.
+    pub probity: PathBuf,
 }
 
 impl Target {
@@ -101,7 +103,12 @@ pub type Selected<'a> = &'a dyn Fn(&Case) -> bool;
 ///
 /// # Errors
 /// When a scenario cannot be expanded, or a policy cannot be rendered.
-pub fn plan(target: Arc<Target>, entries: &[&Entry], eval: &Eval, selected: Selected<'_>) -> Result<Planned, PlanError> {
+pub fn plan(
+    target: Arc<Target>,
+    entries: &[&Entry],
+    eval: &Eval,
+    selected: Selected<'_>,
+) -> Result<Planned, PlanError> {
     let context = CaseContext { window: window(&target.gateway), eval: eval.clone() };
     let mut declared = Vec::new();
     let mut units = Vec::new();
@@ -178,8 +185,8 @@ fn can_render(target: &Target, case: &Case) -> Result<(), PlanError> {
         seed: 0,
         settings: target.gateway.settings.clone(),
     };
-    Renderer::new(&target.gateway, &world).files(&policy).map(|_| ()).map_err(|error| PlanError::Render {
-        scenario: case.scenario.id.clone(),
-        error,
-    })
+    Renderer::new(&target.gateway, &world)
+        .files(&policy)
+        .map(|_| ())
+        .map_err(|error| PlanError::Render { scenario: case.scenario.id.clone(), error })
 }

@@ -17,6 +17,7 @@ pub(super) async fn start(target: &Target, seed: u64) -> Result<Vec<Fact>, Start
         version: &target.version,
         runtime: &*target.runtime,
         installed: &target.installed,
+        probity: &target.probity,
         seed,
         name: "first start",
     };

@@ -192,9 +192,6 @@ mod tests {
     #[test]
     fn an_unknown_runtime_is_refused_with_those_there_are() {
         let error = "docker".parse::<Kind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"docker\" is not a runtime; write process, container or external"
-        );
+        assert_eq!(error.to_string(), "\"docker\" is not a runtime; write process, container or external");
     }
 }

@@ -21,10 +21,7 @@ pub struct Setup {
 /// # Errors
 ///
 /// If the runtime that is forced is not there. `external` cannot be chosen: it needs an address.
-pub async fn choose(
-    forced: Option<Kind>,
-    setup: &Setup,
-) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+pub async fn choose(forced: Option<Kind>, setup: &Setup) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
     let (kind, why) = match forced {
         Some(kind) => (kind, "as asked for".to_owned()),
         None => match docker::available().await {
@@ -42,10 +39,7 @@ pub async fn choose(
             }
         }
         Kind::External => {
-            return Err(RuntimeError::Unsupported {
-                kind,
-                what: "be used without a gateway's address",
-            });
+            return Err(RuntimeError::Unsupported { kind, what: "be used without a gateway's address" });
         }
     };
     Ok((runtime, format!("runtime: {kind} ({why})")))

@@ -108,12 +108,9 @@ impl ContainerInstance {
         let log = last_lines(&self.container.log().await, TAIL);
         match reason {
             NotReady::Ended(how) => RuntimeError::ExitedAtStart { how, log },
-            NotReady::Late(last) => RuntimeError::NeverReady {
-                url: self.ready_url(),
-                within: self.start.ready_within,
-                last,
-                log,
-            },
+            NotReady::Late(last) => {
+                RuntimeError::NeverReady { url: self.ready_url(), within: self.start.ready_within, last, log }
+            }
         }
     }
 
@@ -132,10 +129,7 @@ impl ContainerInstance {
         self.container.signal("SIGKILL").await?;
         match timeout(KILLED_WITHIN, self.container.end()).await {
             Ok(status) => Ok((status?, signal == Signal::Term)),
-            Err(late) => Err(RuntimeError::docker(
-                format!("kill container {}", self.container.id),
-                late,
-            )),
+            Err(late) => Err(RuntimeError::docker(format!("kill container {}", self.container.id), late)),
         }
     }
 }
@@ -152,12 +146,7 @@ impl Instance for ContainerInstance {
         self.running = false;
         let (status, forced) = self.end(signal).await?;
         let (code, signal) = meaning(status);
-        Ok(Stopped {
-            code,
-            signal,
-            millis: millis(since.elapsed()),
-            forced,
-        })
+        Ok(Stopped { code, signal, millis: millis(since.elapsed()), forced })
     }
 
     async fn start_again(&mut self, files: Vec<(String, String)>) -> Result<(), RuntimeError> {
@@ -203,9 +192,7 @@ impl Instance for ContainerInstance {
             let state = self.container.inspect().await.ok()?.state?;
             u32::try_from(state.pid?).ok().filter(|pid| *pid > 0)
         };
-        let now = pid
-            .await
-            .and_then(|pid| memory::peak_kib_in(&self.container.id, pid));
+        let now = pid.await.and_then(|pid| memory::peak_kib_in(&self.container.id, pid));
         now.max(self.peak)
     }
 

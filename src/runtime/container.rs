@@ -91,10 +91,7 @@ impl ContainerRuntime {
             let build = async || {
                 let running = std::env::current_exe();
                 let path = self.executable.clone().map_or(running, Ok);
-                let path = path.map_err(RuntimeError::io(
-                    "find the running executable of",
-                    "probity",
-                ))?;
+                let path = path.map_err(RuntimeError::io("find the running executable of", "probity"))?;
                 image::ensure(&self.docker, &path).await
             };
             return self.own_image.get_or_try_init(build).await.cloned();
@@ -108,20 +105,11 @@ impl ContainerRuntime {
         }
         match GenericImage::new(repository, tag).pull_image().await {
             Ok(_) => Ok(name),
-            Err(error) => Err(RuntimeError::ImageMissing {
-                image: name,
-                reason: chain(&error),
-            }),
+            Err(error) => Err(RuntimeError::ImageMissing { image: name, reason: chain(&error) }),
         }
     }
 
-    fn request(
-        &self,
-        image: &str,
-        label: &str,
-        site: &Site,
-        start: &Start,
-    ) -> ContainerRequest<GenericImage> {
+    fn request(&self, image: &str, label: &str, site: &Site, start: &Start) -> ContainerRequest<GenericImage> {
         let (repository, tag) = split(image);
         let published = format!("{}/tcp", site.port);
         let mut request = GenericImage::new(repository, tag)
@@ -133,13 +121,10 @@ impl ContainerRuntime {
             .with_cmd(&start.command)
             .with_host_config_modifier(move |config: &mut HostConfig| {
                 // On loopback alone, on any port that is free: the default is every address.
-                let binding = PortBinding {
-                    host_ip: Some(Ipv4Addr::LOCALHOST.to_string()),
-                    host_port: Some(String::new()),
-                };
+                let binding =
+                    PortBinding { host_ip: Some(Ipv4Addr::LOCALHOST.to_string()), host_port: Some(String::new()) };
                 config.publish_all_ports = Some(false);
-                config.port_bindings =
-                    Some(HashMap::from([(published.clone(), Some(vec![binding]))]));
+                config.port_bindings = Some(HashMap::from([(published.clone(), Some(vec![binding]))]));
             });
         for (name, value) in &start.env {
             request = request.with_env_var(name, value);
@@ -163,10 +148,7 @@ impl Runtime for ContainerRuntime {
 
     async fn site(&self, container: Option<&ContainerLaunch>) -> Result<Site, RuntimeError> {
         let what = "start a gateway whose manifest says nothing of a container";
-        let launch = container.ok_or(RuntimeError::Unsupported {
-            kind: Kind::Container,
-            what,
-        })?;
+        let launch = container.ok_or(RuntimeError::Unsupported { kind: Kind::Container, what })?;
         Ok(Site {
             host: Ipv4Addr::UNSPECIFIED.to_string(),
             port: launch.port,
@@ -178,24 +160,13 @@ impl Runtime for ContainerRuntime {
 
     async fn launch(&self, site: Site, start: Start) -> Result<Box<dyn Instance>, RuntimeError> {
         let what = "start a gateway without an image";
-        let name = start.image.as_deref().ok_or(RuntimeError::Unsupported {
-            kind: Kind::Container,
-            what,
-        })?;
+        let name = start.image.as_deref().ok_or(RuntimeError::Unsupported { kind: Kind::Container, what })?;
         let image = self.image(name).await?;
-        let label = format!(
-            "{}-{}-{}",
-            self.run,
-            process::id(),
-            STARTS.fetch_add(1, Ordering::Relaxed)
-        );
+        let label = format!("{}-{}-{}", self.run, process::id(), STARTS.fetch_add(1, Ordering::Relaxed));
         let request = self.request(&image, &label, &site, &start);
         let since = Instant::now();
         let (lease, id) = Lease::begin(&self.worker, &self.docker, label, request, &image).await?;
-        let container = Container {
-            docker: self.docker.clone(),
-            id,
-        };
+        let container = Container { docker: self.docker.clone(), id };
         let probe = self.probe.clone();
         let gateway = ContainerInstance::started(container, lease, probe, site, start, since);
         Ok(Box::new(gateway.await?))
@@ -218,18 +189,9 @@ mod tests {
 
     #[test]
     fn a_colon_can_belong_to_a_tag_or_to_a_port() {
-        assert_eq!(
-            split("maximhq/bifrost:v1.5.16"),
-            ("maximhq/bifrost", "v1.5.16")
-        );
-        assert_eq!(
-            split("registry:5000/gateway"),
-            ("registry:5000/gateway", "latest")
-        );
-        assert_eq!(
-            split("registry:5000/gateway:1"),
-            ("registry:5000/gateway", "1")
-        );
+        assert_eq!(split("maximhq/bifrost:v1.5.16"), ("maximhq/bifrost", "v1.5.16"));
+        assert_eq!(split("registry:5000/gateway"), ("registry:5000/gateway", "latest"));
+        assert_eq!(split("registry:5000/gateway:1"), ("registry:5000/gateway", "1"));
         assert_eq!(split("gateway@sha256:0ab"), ("gateway@sha256", "0ab"));
     }
 }

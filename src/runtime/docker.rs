@@ -54,15 +54,11 @@ pub async fn gc() -> Result<usize, RuntimeError> {
 
 /// A client that is known to reach a daemon: making one asks nothing of it.
 pub(super) async fn connect() -> Result<Docker, RuntimeError> {
-    client()
-        .await
-        .map_err(|reason| RuntimeError::NoDocker { reason })
+    client().await.map_err(|reason| RuntimeError::NoDocker { reason })
 }
 
 async fn client() -> Result<Docker, String> {
-    let docker = docker_client_instance()
-        .await
-        .map_err(|error| chain(&error))?;
+    let docker = docker_client_instance().await.map_err(|error| chain(&error))?;
     docker.ping().await.map_err(|error| chain(&error))?;
     Ok(docker)
 }
@@ -71,19 +67,11 @@ async fn client() -> Result<Docker, String> {
 /// `host.docker.internal`.
 pub(super) async fn bridge(docker: &Docker) -> Result<Ipv4Addr, RuntimeError> {
     let doing = "tell the address of its bridge";
-    let network = docker
-        .inspect_network("bridge", None::<InspectNetworkOptions>)
-        .await;
+    let network = docker.inspect_network("bridge", None::<InspectNetworkOptions>).await;
     let network = network.map_err(|error| RuntimeError::docker(doing, error))?;
-    let ipam = network
-        .ipam
-        .and_then(|ipam| ipam.config)
-        .and_then(|all| all.into_iter().next())
-        .unwrap_or_default();
-    address(ipam.gateway.as_deref(), ipam.subnet.as_deref()).ok_or_else(|| RuntimeError::Docker {
-        doing: doing.to_owned(),
-        source: "it has no IPv4 address".into(),
-    })
+    let ipam = network.ipam.and_then(|ipam| ipam.config).and_then(|all| all.into_iter().next()).unwrap_or_default();
+    address(ipam.gateway.as_deref(), ipam.subnet.as_deref())
+        .ok_or_else(|| RuntimeError::Docker { doing: doing.to_owned(), source: "it has no IPv4 address".into() })
 }
 
 /// The gateway, or the first address of the subnet: a daemon that has just made its bridge for the
@@ -97,11 +85,7 @@ fn address(gateway: Option<&str>, subnet: Option<&str>) -> Option<Ipv4Addr> {
 }
 
 /// Removes every container with this label, running or not; how many there were.
-pub(super) async fn remove_labelled(
-    docker: &Docker,
-    label: &str,
-    value: &str,
-) -> Result<usize, RuntimeError> {
+pub(super) async fn remove_labelled(docker: &Docker, label: &str, value: &str) -> Result<usize, RuntimeError> {
     let found = labelled(docker, format!("{label}={value}")).await?;
     for (id, _) in &found {
         remove(docker, id).await?;
@@ -124,24 +108,15 @@ type Labels = HashMap<String, String>;
 
 async fn labelled(docker: &Docker, label: String) -> Result<Vec<(String, Labels)>, RuntimeError> {
     let filters = HashMap::from([("label", vec![label])]);
-    let options = ListContainersOptionsBuilder::new()
-        .all(true)
-        .filters(&filters)
-        .build();
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let found = docker.list_containers(Some(options)).await;
     let found = found.map_err(|error| RuntimeError::docker("list containers", error))?;
-    Ok(found
-        .into_iter()
-        .filter_map(|it| Some((it.id?, it.labels.unwrap_or_default())))
-        .collect())
+    Ok(found.into_iter().filter_map(|it| Some((it.id?, it.labels.unwrap_or_default()))).collect())
 }
 
 /// Kills and removes a container with its volumes, and returns when it is gone, whoever was first.
 async fn remove(docker: &Docker, id: &str) -> Result<(), RuntimeError> {
-    let options = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     let Err(error) = docker.remove_container(id, Some(options)).await else {
         return Ok(());
     };
@@ -149,21 +124,12 @@ async fn remove(docker: &Docker, id: &str) -> Result<(), RuntimeError> {
         Some(404) => Ok(()),
         // Somebody else is removing it.
         Some(409) => {
-            let options = WaitContainerOptionsBuilder::new()
-                .condition("removed")
-                .build();
+            let options = WaitContainerOptionsBuilder::new().condition("removed").build();
             // Whatever the answer is, there is one when the container is gone.
-            let _ = timeout(
-                KILLED_WITHIN,
-                docker.wait_container(id, Some(options)).next(),
-            )
-            .await;
+            let _ = timeout(KILLED_WITHIN, docker.wait_container(id, Some(options)).next()).await;
             Ok(())
         }
-        _ => Err(RuntimeError::docker(
-            format!("remove container {id}"),
-            error,
-        )),
+        _ => Err(RuntimeError::docker(format!("remove container {id}"), error)),
     }
 }
 
@@ -186,8 +152,7 @@ pub(super) fn runner() -> String {
 /// here, and counts as running.
 fn is_gone(runner: &str) -> bool {
     let mut words = runner.split(' ');
-    let (Some(its_world), Some(pid), Some(its_start)) = (words.next(), words.next(), words.next())
-    else {
+    let (Some(its_world), Some(pid), Some(its_start)) = (words.next(), words.next(), words.next()) else {
         return false;
     };
     let (Ok(pid), Ok(its_start)) = (pid.parse::<u32>(), its_start.parse::<u64>()) else {
@@ -205,8 +170,7 @@ fn is_gone(runner: &str) -> bool {
 
 /// The namespace in which this process has its number.
 fn world() -> String {
-    fs::read_link("/proc/self/ns/pid")
-        .map_or_else(|_| "host".to_owned(), |link| link.display().to_string())
+    fs::read_link("/proc/self/ns/pid").map_or_else(|_| "host".to_owned(), |link| link.display().to_string())
 }
 
 /// When a process was started, in ticks since boot. Its name, which comes before, can hold anything
@@ -240,12 +204,7 @@ mod tests {
     #[test]
     fn a_runner_is_gone_when_its_process_is() {
         let mut child = process::Command::new("true").spawn().unwrap();
-        let words = format!(
-            "{} {} {}",
-            world(),
-            child.id(),
-            started(child.id()).unwrap_or(0)
-        );
+        let words = format!("{} {} {}", world(), child.id(), started(child.id()).unwrap_or(0));
         child.wait().unwrap();
         assert!(is_gone(&words));
     }

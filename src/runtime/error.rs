@@ -136,34 +136,19 @@ impl RuntimeError {
             Self::PortInUse { log, .. }
             | Self::ExitedAtStart { log, .. }
             | Self::NeverReady { log, .. }
-            | Self::Install { log, .. } => {
-                Some(log).filter(|log| !log.is_empty()).map(String::as_str)
-            }
+            | Self::Install { log, .. } => Some(log).filter(|log| !log.is_empty()).map(String::as_str),
             _ => None,
         }
     }
 
-    pub(super) fn docker(
-        doing: impl Into<String>,
-        source: impl Error + Send + Sync + 'static,
-    ) -> Self {
-        Self::Docker {
-            doing: doing.into(),
-            source: Box::new(source),
-        }
+    pub(super) fn docker(doing: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Docker { doing: doing.into(), source: Box::new(source) }
     }
 
     /// For `map_err`: what was being done to which path.
-    pub(super) fn io(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }
 
@@ -187,37 +172,20 @@ mod tests {
 
     #[test]
     fn an_error_with_a_log_shows_its_end() {
-        let error = RuntimeError::ExitedAtStart {
-            how: "exit code 3".into(),
-            log: "no such key".into(),
-        };
-        assert_eq!(
-            error.to_string(),
-            "the gateway ended while it was starting: exit code 3"
-        );
+        let error = RuntimeError::ExitedAtStart { how: "exit code 3".into(), log: "no such key".into() };
+        assert_eq!(error.to_string(), "the gateway ended while it was starting: exit code 3");
         assert_eq!(error.log_tail(), Some("no such key"));
     }
 
     #[test]
     fn an_empty_log_is_no_log() {
-        assert_eq!(
-            RuntimeError::PortInUse {
-                port: 1,
-                log: String::new()
-            }
-            .log_tail(),
-            None
-        );
+        assert_eq!(RuntimeError::PortInUse { port: 1, log: String::new() }.log_tail(), None);
     }
 
     #[test]
     fn a_cause_is_named_once() {
         let cause = io::Error::new(io::ErrorKind::NotFound, "nothing there");
-        let error = RuntimeError::Io {
-            doing: "open",
-            path: "/x".into(),
-            source: cause,
-        };
+        let error = RuntimeError::Io { doing: "open", path: "/x".into(), source: cause };
         assert_eq!(chain(&error), "could not open /x: nothing there");
     }
 }

@@ -30,18 +30,12 @@ impl ExternalRuntime {
     ///
     /// If that is no HTTP address, or there is no HTTP client to be had.
     pub fn new(url: &str) -> Result<Self, RuntimeError> {
-        let bad = || RuntimeError::BadUrl {
-            url: url.to_owned(),
-        };
+        let bad = || RuntimeError::BadUrl { url: url.to_owned() };
         let parsed = Url::parse(url).map_err(|_| bad())?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
             return Err(bad());
         }
-        let probe = if parsed.scheme() == "https" {
-            Probe::remote()?
-        } else {
-            Probe::local()?
-        };
+        let probe = if parsed.scheme() == "https" { Probe::remote()? } else { Probe::local()? };
         Ok(Self { url: parsed, probe })
     }
 
@@ -74,18 +68,13 @@ impl Runtime for ExternalRuntime {
         let url = format!("{}{}", self.base_url(), start.ready_path);
         let since = Instant::now();
         let outcome = self.probe.wait(&url, start.ready_within, pending()).await;
-        outcome.map_err(|(NotReady::Late(last) | NotReady::Ended(last))| {
-            RuntimeError::NeverReady {
-                url,
-                within: start.ready_within,
-                last,
-                log: String::new(),
-            }
+        outcome.map_err(|(NotReady::Late(last) | NotReady::Ended(last))| RuntimeError::NeverReady {
+            url,
+            within: start.ready_within,
+            last,
+            log: String::new(),
         })?;
-        Ok(Box::new(ExternalInstance {
-            base_url: self.base_url(),
-            ready: since.elapsed(),
-        }))
+        Ok(Box::new(ExternalInstance { base_url: self.base_url(), ready: since.elapsed() }))
     }
 }
 
@@ -102,17 +91,11 @@ impl Instance for ExternalInstance {
     }
 
     async fn stop(&mut self, _signal: Signal) -> Result<Stopped, RuntimeError> {
-        Err(RuntimeError::Unsupported {
-            kind: Kind::External,
-            what: "stop a gateway",
-        })
+        Err(RuntimeError::Unsupported { kind: Kind::External, what: "stop a gateway" })
     }
 
     async fn start_again(&mut self, _files: Vec<(String, String)>) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Unsupported {
-            kind: Kind::External,
-            what: "start a gateway again",
-        })
+        Err(RuntimeError::Unsupported { kind: Kind::External, what: "start a gateway again" })
     }
 
     async fn exited(&mut self) -> Option<String> {
@@ -142,28 +125,15 @@ mod tests {
 
     #[test]
     fn the_slash_at_the_end_of_an_address_does_not_matter() {
-        assert_eq!(
-            ExternalRuntime::new("http://127.0.0.1:8080/")
-                .unwrap()
-                .base_url(),
-            "http://127.0.0.1:8080"
-        );
-        assert_eq!(
-            ExternalRuntime::new("https://gateway/base")
-                .unwrap()
-                .base_url(),
-            "https://gateway/base"
-        );
+        assert_eq!(ExternalRuntime::new("http://127.0.0.1:8080/").unwrap().base_url(), "http://127.0.0.1:8080");
+        assert_eq!(ExternalRuntime::new("https://gateway/base").unwrap().base_url(), "https://gateway/base");
     }
 
     #[test]
     fn what_is_no_http_address_is_refused() {
         for url in ["127.0.0.1:8080", "ftp://gateway", "gateway", ""] {
             let error = ExternalRuntime::new(url).unwrap_err();
-            assert!(
-                matches!(error, RuntimeError::BadUrl { .. }),
-                "{url}: {error}"
-            );
+            assert!(matches!(error, RuntimeError::BadUrl { .. }), "{url}: {error}");
         }
     }
 }

@@ -28,8 +28,7 @@ impl Folder {
             .map_err(RuntimeError::io("create a folder in", out))?
             .keep();
         let folder = Self { path, port };
-        fs::create_dir(folder.data())
-            .map_err(RuntimeError::io("create the folder", folder.data()))?;
+        fs::create_dir(folder.data()).map_err(RuntimeError::io("create the folder", folder.data()))?;
         Ok(folder)
     }
 
@@ -45,23 +44,12 @@ impl Folder {
     pub(super) fn write(&self, files: &[(String, String)]) -> Result<(), RuntimeError> {
         for (name, content) in files {
             let path = self.data().join(name);
-            if !Path::new(name)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)))
-            {
-                let source = io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "it lies outside of the data folder",
-                );
-                return Err(RuntimeError::Io {
-                    doing: "write the file",
-                    path,
-                    source,
-                });
+            if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+                let source = io::Error::new(io::ErrorKind::InvalidInput, "it lies outside of the data folder");
+                return Err(RuntimeError::Io { doing: "write the file", path, source });
             }
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)
-                    .map_err(RuntimeError::io("create the folder", parent))?;
+                fs::create_dir_all(parent).map_err(RuntimeError::io("create the folder", parent))?;
             }
             fs::write(&path, content).map_err(RuntimeError::io("write the file", path))?;
         }
@@ -69,10 +57,7 @@ impl Folder {
     }
 
     pub(super) fn read_log(&self) -> String {
-        fs::read(self.log()).map_or_else(
-            |_| String::new(),
-            |log| String::from_utf8_lossy(&log).into_owned(),
-        )
+        fs::read(self.log()).map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
     }
 }
 
@@ -107,12 +92,7 @@ mod tests {
         for name in ["../escaped", "/tmp/escaped", "a/../../escaped"] {
             folder.write(&[(name.into(), "x".into())]).unwrap_err();
         }
-        folder
-            .write(&[("below/config.json".into(), "{}".into())])
-            .unwrap();
-        assert_eq!(
-            fs::read_to_string(folder.data().join("below/config.json")).unwrap(),
-            "{}"
-        );
+        folder.write(&[("below/config.json".into(), "{}".into())]).unwrap();
+        assert_eq!(fs::read_to_string(folder.data().join("below/config.json")).unwrap(), "{}");
     }
 }

@@ -31,17 +31,9 @@ impl Group {
     /// Starts the command as the first process of a group of its own.
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
-        let id = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
-        let id =
-            id.ok_or_else(|| io::Error::other("it ended before its process number was known"))?;
-        Ok(Self {
-            child,
-            id,
-            over: false,
-        })
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        let id = id.ok_or_else(|| io::Error::other("it ended before its process number was known"))?;
+        Ok(Self { child, id, over: false })
     }
 
     /// The number of the first process.

@@ -8,8 +8,8 @@ use testcontainers::bollard::{
     errors::Error as DockerError,
     models::ContainerInspectResponse,
     query_parameters::{
-        InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
-        StartContainerOptions, UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
+        InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions,
+        UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
 
@@ -24,27 +24,18 @@ pub(super) struct Container {
 
 impl Container {
     fn error(&self, doing: &str) -> impl FnOnce(DockerError) -> RuntimeError {
-        let doing = format!(
-            "{doing} container {}",
-            self.id.get(..12).unwrap_or(&self.id)
-        );
+        let doing = format!("{doing} container {}", self.id.get(..12).unwrap_or(&self.id));
         move |error| RuntimeError::docker(doing, error)
     }
 
     pub(super) async fn inspect(&self) -> Result<ContainerInspectResponse, RuntimeError> {
-        let found = self
-            .docker
-            .inspect_container(&self.id, None::<InspectContainerOptions>)
-            .await;
+        let found = self.docker.inspect_container(&self.id, None::<InspectContainerOptions>).await;
         found.map_err(self.error("inspect"))
     }
 
     /// Starts it again, with all files that it holds.
     pub(super) async fn start(&self) -> Result<(), RuntimeError> {
-        let started = self
-            .docker
-            .start_container(&self.id, None::<StartContainerOptions>)
-            .await;
+        let started = self.docker.start_container(&self.id, None::<StartContainerOptions>).await;
         started.map_err(self.error("start again"))
     }
 
@@ -59,37 +50,20 @@ impl Container {
 
     /// Waits until it does not run; its exit status.
     pub(super) async fn end(&self) -> Result<i64, RuntimeError> {
-        let options = WaitContainerOptionsBuilder::new()
-            .condition("not-running")
-            .build();
-        match self
-            .docker
-            .wait_container(&self.id, Some(options))
-            .next()
-            .await
-        {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        match self.docker.wait_container(&self.id, Some(options)).next().await {
             Some(Ok(answer)) => Ok(answer.status_code),
             Some(Err(DockerError::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(error)) => Err(self.error("wait for")(error)),
-            None => self
-                .inspect()
-                .await
-                .map(|found| found.state.and_then(|state| state.exit_code).unwrap_or(0)),
+            None => self.inspect().await.map(|found| found.state.and_then(|state| state.exit_code).unwrap_or(0)),
         }
     }
 
     /// Puts files into it, running or not.
-    pub(super) async fn write(
-        &self,
-        data: &str,
-        files: &[(String, String)],
-    ) -> Result<(), RuntimeError> {
+    pub(super) async fn write(&self, data: &str, files: &[(String, String)]) -> Result<(), RuntimeError> {
         let archive = archive(data, files).map_err(RuntimeError::io("pack files for", data))?;
         let options = UploadToContainerOptionsBuilder::new().path("/").build();
-        let sent = self
-            .docker
-            .upload_to_container(&self.id, Some(options), body_full(archive.into()))
-            .await;
+        let sent = self.docker.upload_to_container(&self.id, Some(options), body_full(archive.into())).await;
         sent.map_err(self.error("write files into"))
     }
 
@@ -101,9 +75,7 @@ impl Container {
         while let Some(frame) = frames.next().await {
             match frame {
                 Ok(frame) => log.extend_from_slice(&frame.into_bytes()),
-                Err(error) => log.extend_from_slice(
-                    format!("\n(the log ends here: {})\n", chain(&error)).as_bytes(),
-                ),
+                Err(error) => log.extend_from_slice(format!("\n(the log ends here: {})\n", chain(&error)).as_bytes()),
             }
         }
         String::from_utf8_lossy(&log).into_owned()
@@ -121,11 +93,7 @@ fn archive(data: &str, files: &[(String, String)]) -> io::Result<Vec<u8>> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
-        archive.append_data(
-            &mut header,
-            inside(data, name).trim_start_matches('/'),
-            content.as_bytes(),
-        )?;
+        archive.append_data(&mut header, inside(data, name).trim_start_matches('/'), content.as_bytes())?;
     }
     archive.into_inner()
 }
@@ -134,9 +102,7 @@ fn archive(data: &str, files: &[(String, String)]) -> io::Result<Vec<u8>> {
 pub(super) fn published(found: &ContainerInspectResponse, port: u16) -> Option<u16> {
     let ports = found.network_settings.as_ref()?.ports.as_ref()?;
     let bindings = ports.get(&format!("{port}/tcp"))?.as_ref()?;
-    bindings
-        .iter()
-        .find_map(|binding| binding.host_port.as_ref()?.parse().ok())
+    bindings.iter().find_map(|binding| binding.host_port.as_ref()?.parse().ok())
 }
 
 /// What an exit status says: a code, or the signal that it stands for.
@@ -173,9 +139,6 @@ mod tests {
         let archive = archive("/data", &[("below/config.json".into(), "{}".into())]).unwrap();
         let mut archive = tar::Archive::new(archive.as_slice());
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
-        assert_eq!(
-            entry.path().unwrap().to_str(),
-            Some("data/below/config.json")
-        );
+        assert_eq!(entry.path().unwrap().to_str(), Some("data/below/config.json"));
     }
 }

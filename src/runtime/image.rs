@@ -13,9 +13,7 @@ use futures_util::{TryStreamExt, stream};
 use tar::{Builder, EntryType, Header};
 use testcontainers::bollard::{
     Docker, body_try_stream,
-    query_parameters::{
-        CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
-    },
+    query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder},
 };
 use tokio::{
     process::Command,
@@ -45,10 +43,7 @@ static BUILDING: Mutex<()> = Mutex::const_new(());
 /// Sees to it that the image of this executable is there; its name with its tag.
 pub(super) async fn ensure(docker: &Docker, executable: &Path) -> Result<String, RuntimeError> {
     let _building = BUILDING.lock().await;
-    let failed = |reason: String| RuntimeError::ImageNotBuilt {
-        executable: executable.to_owned(),
-        reason,
-    };
+    let failed = |reason: String| RuntimeError::ImageNotBuilt { executable: executable.to_owned(), reason };
     let libraries = libraries(executable).await.map_err(failed)?;
     let tag = identity(executable, &libraries).map_err(|error| failed(error.to_string()))?;
     let image = format!("{NAME}:{tag}");
@@ -56,29 +51,19 @@ pub(super) async fn ensure(docker: &Docker, executable: &Path) -> Result<String,
         Ok(_) => return Ok(image),
         Err(error) if status(&error) == Some(404) => {}
         Err(error) => {
-            return Err(RuntimeError::docker(
-                format!("inspect image {image}"),
-                error,
-            ));
+            return Err(RuntimeError::docker(format!("inspect image {image}"), error));
         }
     }
-    import(docker, &tag, executable, libraries)
-        .await
-        .map_err(failed)?;
+    import(docker, &tag, executable, libraries).await.map_err(failed)?;
     remove_superseded(docker, &tag, executable).await?;
     Ok(image)
 }
 
 /// The shared libraries that an executable loads, with the loader itself.
 async fn libraries(executable: &Path) -> Result<BTreeSet<PathBuf>, String> {
-    let output = Command::new("ldd")
-        .arg(executable)
-        .kill_on_drop(true)
-        .output()
-        .await;
-    let output = output.map_err(|error| {
-        format!("`ldd`, which tells the libraries it loads, cannot be run: {error}")
-    })?;
+    let output = Command::new("ldd").arg(executable).kill_on_drop(true).output().await;
+    let output =
+        output.map_err(|error| format!("`ldd`, which tells the libraries it loads, cannot be run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if output.status.success() {
         return parse_ldd(&text);
@@ -111,10 +96,7 @@ fn parse_ldd(text: &str) -> Result<BTreeSet<PathBuf>, String> {
 /// of its last change: to read a hundred megabytes for each run would cost more than the run.
 fn identity(executable: &Path, libraries: &BTreeSet<PathBuf>) -> io::Result<String> {
     let mut hasher = DefaultHasher::new();
-    for path in [executable]
-        .into_iter()
-        .chain(libraries.iter().map(PathBuf::as_path))
-    {
+    for path in [executable].into_iter().chain(libraries.iter().map(PathBuf::as_path)) {
         let file = fs::metadata(path)?;
         (path, file.len(), file.modified()?).hash(&mut hasher);
     }
@@ -122,21 +104,13 @@ fn identity(executable: &Path, libraries: &BTreeSet<PathBuf>) -> io::Result<Stri
 }
 
 /// Hands the image to the daemon while it is being written.
-async fn import(
-    docker: &Docker,
-    tag: &str,
-    executable: &Path,
-    libraries: BTreeSet<PathBuf>,
-) -> Result<(), String> {
+async fn import(docker: &Docker, tag: &str, executable: &Path, libraries: BTreeSet<PathBuf>) -> Result<(), String> {
     let (pieces, queue) = mpsc::channel(PIECES);
     let written = {
         let executable = executable.to_owned();
         tokio::task::spawn_blocking(move || write_image(Pieces(pieces), &executable, &libraries))
     };
-    let label = format!(
-        "LABEL {EXECUTABLE}={}",
-        quoted(&executable.display().to_string())
-    );
+    let label = format!("LABEL {EXECUTABLE}={}", quoted(&executable.display().to_string()));
     let options = CreateImageOptionsBuilder::new()
         .from_src("-")
         .repo(NAME)
@@ -148,14 +122,8 @@ async fn import(
         Some((Ok(piece), queue))
     });
     let answer = docker.create_image(Some(options), Some(body_try_stream(body)), None);
-    answer
-        .try_for_each(async |_| Ok(()))
-        .await
-        .map_err(|error| chain(&error))?;
-    written
-        .await
-        .map_err(|error| chain(&error))?
-        .map_err(|error| chain(&error))
+    answer.try_for_each(async |_| Ok(())).await.map_err(|error| chain(&error))?;
+    written.await.map_err(|error| chain(&error))?.map_err(|error| chain(&error))
 }
 
 fn write_image(out: Pieces, executable: &Path, libraries: &BTreeSet<PathBuf>) -> io::Result<()> {
@@ -166,9 +134,7 @@ fn write_image(out: Pieces, executable: &Path, libraries: &BTreeSet<PathBuf>) ->
         header.set_entry_type(EntryType::Directory);
         image.append_data(&mut header, folder, io::empty())?;
     }
-    let places = libraries
-        .iter()
-        .map(|path| (path.as_path(), path.as_path()));
+    let places = libraries.iter().map(|path| (path.as_path(), path.as_path()));
     for (place, path) in places.chain([(Path::new(ENTRYPOINT), executable)]) {
         let file = fs::File::open(path)?;
         let mut header = header(0o755, file.metadata()?.len());
@@ -190,12 +156,7 @@ struct Pieces(mpsc::Sender<Bytes>);
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
-        sent.map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "Docker stopped reading the image",
-            )
-        })?;
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "Docker stopped reading the image"))?;
         Ok(bytes.len())
     }
 
@@ -219,22 +180,14 @@ fn quoted(value: &str) -> String {
 
 /// Removes images of earlier builds of this executable, and those of executables that are gone. One
 /// that a container uses stays.
-async fn remove_superseded(
-    docker: &Docker,
-    tag: &str,
-    executable: &Path,
-) -> Result<(), RuntimeError> {
+async fn remove_superseded(docker: &Docker, tag: &str, executable: &Path) -> Result<(), RuntimeError> {
     let filters = HashMap::from([("label", vec![EXECUTABLE])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();
     let images = docker.list_images(Some(options)).await;
     let images = images.map_err(|error| RuntimeError::docker("list images", error))?;
     let current = format!("{NAME}:{tag}");
     for image in images {
-        let path = image
-            .labels
-            .get(EXECUTABLE)
-            .map(PathBuf::from)
-            .unwrap_or_default();
+        let path = image.labels.get(EXECUTABLE).map(PathBuf::from).unwrap_or_default();
         if image.repo_tags.contains(&current) || (path != executable && path.exists()) {
             continue;
         }
@@ -257,15 +210,8 @@ mod tests {
         let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibgcc_s.so.1 => /lib/libgcc_s.so.1 (0x00007f1c)\n\
                     \tlibc.so.6 => /lib/x86 64/libc.so.6 (0x00007f1d)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f1e)\n";
         let found = parse_ldd(text).unwrap();
-        let expected = [
-            "/lib/libgcc_s.so.1",
-            "/lib/x86 64/libc.so.6",
-            "/lib64/ld-linux-x86-64.so.2",
-        ];
-        assert!(
-            found.iter().map(|path| path.to_str().unwrap()).eq(expected),
-            "{found:?}"
-        );
+        let expected = ["/lib/libgcc_s.so.1", "/lib/x86 64/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
+        assert!(found.iter().map(|path| path.to_str().unwrap()).eq(expected), "{found:?}");
     }
 
     #[test]
@@ -275,10 +221,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_missing_is_named() {
-        assert_eq!(
-            parse_ldd("\tlibx.so.1 => not found\n").unwrap_err(),
-            "`ldd` says: libx.so.1 => not found"
-        );
+        assert_eq!(parse_ldd("\tlibx.so.1 => not found\n").unwrap_err(), "`ldd` says: libx.so.1 => not found");
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use testcontainers::{
-    ContainerAsync, ContainerRequest, GenericImage, bollard::Docker, runners::AsyncRunner,
-};
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, bollard::Docker, runners::AsyncRunner};
 use tokio::sync::Mutex;
 
 use super::{
@@ -73,11 +71,7 @@ impl Lease {
     }
 
     fn removal(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (docker, label, slot) = (
-            self.docker.clone(),
-            self.label.clone(),
-            Arc::clone(&self.slot),
-        );
+        let (docker, label, slot) = (self.docker.clone(), self.label.clone(), Arc::clone(&self.slot));
         async move {
             if let Some(container) = slot.lock().await.take()
                 && container.rm().await.is_ok()

@@ -6,13 +6,8 @@ pub(super) const TAIL: usize = 15;
 /// The last `count` lines of a log that are not blank, without a line break at the end.
 #[must_use]
 pub fn last_lines(log: &str, count: usize) -> String {
-    let mut lines: Vec<&str> = log
-        .lines()
-        .rev()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .take(count)
-        .collect();
+    let mut lines: Vec<&str> =
+        log.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count).collect();
     lines.reverse();
     lines.join("\n")
 }

@@ -16,9 +16,7 @@ pub(super) fn peak_kib_in(container: &str, pid: u32) -> Option<u64> {
 }
 
 fn peak_in(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -28,10 +26,7 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_from_the_status_of_a_process() {
-        assert_eq!(
-            peak_in("Name:\tgateway\nVmPeak:\t  90000 kB\nVmHWM:\t   12345 kB\n"),
-            Some(12_345)
-        );
+        assert_eq!(peak_in("Name:\tgateway\nVmPeak:\t  90000 kB\nVmHWM:\t   12345 kB\n"), Some(12_345));
     }
 
     #[test]

@@ -27,10 +27,7 @@ struct Ports {
     next: Option<u16>,
 }
 
-static PORTS: Mutex<Ports> = Mutex::new(Ports {
-    reserved: BTreeSet::new(),
-    next: None,
-});
+static PORTS: Mutex<Ports> = Mutex::new(Ports { reserved: BTreeSet::new(), next: None });
 
 /// A port on 127.0.0.1 that nobody listens on, and that this process gives to no one else.
 #[derive(Debug)]
@@ -49,10 +46,7 @@ impl Reservation {
                 return Ok(Self(candidate));
             }
         }
-        Err(RuntimeError::NoPort {
-            first: FIRST,
-            last: LAST,
-        })
+        Err(RuntimeError::NoPort { first: FIRST, last: LAST })
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -62,11 +56,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        PORTS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .reserved
-            .remove(&self.0);
+        PORTS.lock().unwrap_or_else(PoisonError::into_inner).reserved.remove(&self.0);
     }
 }
 

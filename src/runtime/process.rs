@@ -40,10 +40,7 @@ impl ProcessRuntime {
     ///
     /// If there is no HTTP client to be had.
     pub fn new(out: impl Into<PathBuf>) -> Result<Self, RuntimeError> {
-        Ok(Self {
-            out: out.into(),
-            probe: Probe::local()?,
-        })
+        Ok(Self { out: out.into(), probe: Probe::local()? })
     }
 }
 
@@ -70,10 +67,7 @@ impl Runtime for ProcessRuntime {
 
     async fn launch(&self, site: Site, start: Start) -> Result<Box<dyn Instance>, RuntimeError> {
         let what = "start a gateway on another runtime's site";
-        let folder = site.folder.ok_or(RuntimeError::Unsupported {
-            kind: Kind::Process,
-            what,
-        })?;
+        let folder = site.folder.ok_or(RuntimeError::Unsupported { kind: Kind::Process, what })?;
         let program = executable(start.command.first().map_or("", String::as_str))?;
         folder.write(&start.files)?;
         let mut instance = ProcessInstance {
@@ -109,22 +103,14 @@ impl ProcessInstance {
     async fn begin(&mut self) -> Result<(), RuntimeError> {
         let port = self.folder.port.port();
         if !port::is_freed(port).await {
-            return Err(RuntimeError::PortInUse {
-                port,
-                log: String::new(),
-            });
+            return Err(RuntimeError::PortInUse { port, log: String::new() });
         }
         let url = format!("{}{}", self.base_url(), self.start.ready_path);
         let mut command = self.command()?;
         let since = Instant::now();
         let group = Group::spawn(&mut command).map_err(RuntimeError::io("start", &self.program))?;
         let group = self.group.insert(group);
-        let end = async {
-            group
-                .wait()
-                .await
-                .map_or_else(|error| error.to_string(), how)
-        };
+        let end = async { group.wait().await.map_or_else(|error| error.to_string(), how) };
         let outcome = self.probe.wait(&url, self.start.ready_within, end).await;
         self.ready = since.elapsed();
         outcome.map_err(|reason| {
@@ -142,11 +128,7 @@ impl ProcessInstance {
         command
             .args(self.start.command.iter().skip(1))
             .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|name| Some((*name, env::var_os(name)?))),
-            )
+            .envs(INHERITED.iter().filter_map(|name| Some((*name, env::var_os(name)?))))
             .envs(self.start.env.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.data())
             .stdin(Stdio::null())
@@ -163,12 +145,7 @@ impl ProcessInstance {
                 RuntimeError::PortInUse { port, log }
             }
             NotReady::Ended(how) => RuntimeError::ExitedAtStart { how, log },
-            NotReady::Late(last) => RuntimeError::NeverReady {
-                url,
-                within: self.start.ready_within,
-                last,
-                log,
-            },
+            NotReady::Late(last) => RuntimeError::NeverReady { url, within: self.start.ready_within, last, log },
         }
     }
 
@@ -235,10 +212,7 @@ impl Instance for ProcessInstance {
     }
 
     async fn peak_memory_kib(&self) -> Option<u64> {
-        let now = self
-            .group
-            .as_ref()
-            .and_then(|group| memory::peak_kib(group.pid()));
+        let now = self.group.as_ref().and_then(|group| memory::peak_kib(group.pid()));
         now.max(self.peak)
     }
 
@@ -252,35 +226,24 @@ impl Instance for ProcessInstance {
 /// The executable file that a command means: a path of the runner's working folder, or a name that
 /// is searched for in `PATH`.
 fn executable(command: &str) -> Result<PathBuf, RuntimeError> {
-    let is_program = |path: &Path| {
-        fs::metadata(path)
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    };
+    let is_program =
+        |path: &Path| fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
     let found = if command.contains('/') {
-        fs::canonicalize(command)
-            .ok()
-            .filter(|path| is_program(path))
-            .map(|_| command.into())
+        fs::canonicalize(command).ok().filter(|path| is_program(path)).map(|_| command.into())
     } else {
         let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path)
-            .map(|folder| folder.join(command))
-            .find(|path| is_program(path))
+        env::split_paths(&path).map(|folder| folder.join(command)).find(|path| is_program(path))
     };
     // Not canonical: a virtual environment's `python` knows itself by the link it is called by.
     found
         .and_then(|path| std::path::absolute(path).ok())
-        .ok_or_else(|| RuntimeError::CommandNotFound {
-            command: command.to_owned(),
-        })
+        .ok_or_else(|| RuntimeError::CommandNotFound { command: command.to_owned() })
 }
 
 /// Whether a gateway that ended says that it could not listen.
 fn says_port_in_use(log: &str) -> bool {
     let log = log.to_lowercase();
-    ["address already in use", "address in use", "eaddrinuse"]
-        .iter()
-        .any(|words| log.contains(words))
+    ["address already in use", "address in use", "eaddrinuse"].iter().any(|words| log.contains(words))
 }
 
 #[cfg(test)]
@@ -299,22 +262,15 @@ mod tests {
     fn a_command_that_does_not_exist_is_named() {
         for command in ["no-such-gateway", "./no/such/gateway", "/etc/passwd", ""] {
             let error = executable(command).unwrap_err();
-            assert!(
-                matches!(&error, RuntimeError::CommandNotFound { command: it } if it == command),
-                "{error}"
-            );
+            assert!(matches!(&error, RuntimeError::CommandNotFound { command: it } if it == command), "{error}");
         }
     }
 
     #[test]
     fn a_taken_port_is_told_in_the_words_of_several_languages() {
-        assert!(says_port_in_use(
-            "Error: Address already in use (os error 98)"
-        ));
+        assert!(says_port_in_use("Error: Address already in use (os error 98)"));
         assert!(says_port_in_use("listen EADDRINUSE: 127.0.0.1:8080"));
-        assert!(says_port_in_use(
-            "listen tcp 127.0.0.1:8080: bind: address already in use"
-        ));
+        assert!(says_port_in_use("listen tcp 127.0.0.1:8080: bind: address already in use"));
         assert!(!says_port_in_use("budget already in use"));
     }
 }

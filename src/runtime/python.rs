@@ -63,11 +63,7 @@ async fn ensure_with(
     if venv.join(COMPLETE).exists() {
         return Ok(venv);
     }
-    progress(&format!(
-        "installing {} into {} (once)",
-        requirements.display(),
-        venv.display()
-    ));
+    progress(&format!("installing {} into {} (once)", requirements.display(), venv.display()));
     install(python, requirements, &venv).await?;
     let marker = venv.join(COMPLETE);
     fs::write(&marker, &version).map_err(RuntimeError::io("write", marker))?;
@@ -76,46 +72,28 @@ async fn ensure_with(
 
 /// What `--version` answers: an environment of another Python is another environment.
 async fn version(python: &str, requirements: &Path) -> Result<String, RuntimeError> {
-    let asked = Command::new(python)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await;
+    let asked = Command::new(python).arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await;
     let reason = match asked {
         Ok(output) if output.status.success() => {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
         Ok(output) => {
             let words = String::from_utf8_lossy(&output.stderr);
-            format!(
-                "`{python} --version` ended with {}: {}",
-                how(output.status),
-                last_lines(&words, 1)
-            )
+            format!("`{python} --version` ended with {}: {}", how(output.status), last_lines(&words, 1))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             format!("there is no `{python}` in PATH; install Python 3 with its module venv")
         }
         Err(error) => format!("`{python}` cannot be run: {error}"),
     };
-    Err(RuntimeError::NoPython {
-        requirements: requirements.to_owned(),
-        reason,
-    })
+    Err(RuntimeError::NoPython { requirements: requirements.to_owned(), reason })
 }
 
 /// The folder of a gateway has its name.
 fn name(requirements: &Path) -> String {
     let folder = fs::canonicalize(requirements).ok();
-    let folder = folder
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(Path::file_name);
-    folder.map_or_else(
-        || "python".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let folder = folder.as_deref().and_then(Path::parent).and_then(Path::file_name);
+    folder.map_or_else(|| "python".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn hash(requirements: &[u8], version: &str) -> u64 {
@@ -127,11 +105,7 @@ fn hash(requirements: &[u8], version: &str) -> u64 {
 /// Holds the lock until the file is dropped, and also if this process is killed. Polls, since a
 /// wait inside the system could not be cancelled.
 async fn lock(path: &Path, progress: &impl Fn(&str)) -> Result<fs::File, RuntimeError> {
-    let failed = |source| RuntimeError::Io {
-        doing: "lock",
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| RuntimeError::Io { doing: "lock", path: path.to_owned(), source };
     let file = fs::File::create(path).map_err(failed)?;
     let deadline = Instant::now() + INSTALLED_WITHIN;
     let mut told = false;
@@ -145,10 +119,7 @@ async fn lock(path: &Path, progress: &impl Fn(&str)) -> Result<fs::File, Runtime
             Err(fs::TryLockError::WouldBlock) => {}
         }
         if !told {
-            progress(&format!(
-                "waiting for another run, which holds {}",
-                path.display()
-            ));
+            progress(&format!("waiting for another run, which holds {}", path.display()));
             told = true;
         }
         sleep(LOCK_PAUSE).await;
@@ -167,47 +138,26 @@ async fn install(python: &str, requirements: &Path, venv: &Path) -> Result<(), R
     let (status, log) = run(make, venv).await?;
     if !status.success() {
         let reason = format!("`{python} -m venv` ended with {}:\n{log}", how(status));
-        return Err(RuntimeError::NoPython {
-            requirements: requirements.to_owned(),
-            reason,
-        });
+        return Err(RuntimeError::NoPython { requirements: requirements.to_owned(), reason });
     }
     let mut pip = Command::new(venv.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--progress-bar",
-        "off",
-        "-r",
-    ]);
+    pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "-r"]);
     pip.arg(requirements);
     let (status, log) = run(pip, venv).await?;
     if !status.success() {
-        return Err(RuntimeError::Install {
-            requirements: requirements.to_owned(),
-            how: how(status),
-            log,
-        });
+        return Err(RuntimeError::Install { requirements: requirements.to_owned(), how: how(status), log });
     }
     Ok(())
 }
 
 /// Runs a program to its end: how that was, and its last lines. What it started ends with it.
 async fn run(mut command: Command, venv: &Path) -> Result<(ExitStatus, String), RuntimeError> {
-    let failed = |source| RuntimeError::Io {
-        doing: "make the virtual environment",
-        path: venv.to_owned(),
-        source,
-    };
+    let failed = |source| RuntimeError::Io { doing: "make the virtual environment", path: venv.to_owned(), source };
     // A file rather than a pipe: nobody has to read it lest the program stop.
     let log = tempfile::NamedTempFile::new().map_err(failed)?;
     let out = log.reopen().map_err(failed)?;
     let err = out.try_clone().map_err(failed)?;
-    let mut group =
-        Group::spawn(command.stdin(Stdio::null()).stdout(out).stderr(err)).map_err(failed)?;
+    let mut group = Group::spawn(command.stdin(Stdio::null()).stdout(out).stderr(err)).map_err(failed)?;
     let status = match tokio::time::timeout(INSTALLED_WITHIN, group.wait()).await {
         Ok(status) => status.map_err(failed)?,
         Err(late) => return Err(failed(late.into())),
@@ -238,15 +188,11 @@ mod tests {
     #[tokio::test]
     async fn without_a_python_it_says_so_and_what_to_do() {
         let (_folder, file, venvs) = folders("");
-        let error = ensure_with("no-such-python", &file, &venvs, |_| {})
-            .await
-            .unwrap_err();
+        let error = ensure_with("no-such-python", &file, &venvs, |_| {}).await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, RuntimeError::NoPython { .. }), "{text}");
         assert!(
-            text.ends_with(
-                "there is no `no-such-python` in PATH; install Python 3 with its module venv"
-            ),
+            text.ends_with("there is no `no-such-python` in PATH; install Python 3 with its module venv"),
             "{text}"
         );
     }
@@ -281,12 +227,6 @@ mod tests {
         };
         lock(&path, &progress).await.unwrap();
         let told = told.into_inner().unwrap();
-        assert_eq!(
-            told,
-            [format!(
-                "waiting for another run, which holds {}",
-                path.display()
-            )]
-        );
+        assert_eq!(told, [format!("waiting for another run, which holds {}", path.display())]);
     }
 }

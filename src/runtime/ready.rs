@@ -77,9 +77,7 @@ impl Probe {
             let last = match answer {
                 // Somebody else may have answered if our own gateway could not get its port.
                 Ok(()) => {
-                    return end
-                        .now_or_never()
-                        .map_or(Ok(()), |how| Err(NotReady::Ended(how)));
+                    return end.now_or_never().map_or(Ok(()), |how| Err(NotReady::Ended(how)));
                 }
                 Err(last) => last,
             };
@@ -145,19 +143,11 @@ mod tests {
         let asked = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked);
         let answer = move || async move {
-            if count.fetch_add(1, Ordering::SeqCst) < 3 {
-                StatusCode::SERVICE_UNAVAILABLE
-            } else {
-                StatusCode::OK
-            }
+            if count.fetch_add(1, Ordering::SeqCst) < 3 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
         };
         let address = serve(Router::new().route("/health", get(answer))).await;
         let url = format!("http://{address}/health");
-        Probe::local()
-            .unwrap()
-            .wait(&url, Duration::from_secs(10), pending())
-            .await
-            .unwrap();
+        Probe::local().unwrap().wait(&url, Duration::from_secs(10), pending()).await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 4);
     }
 
@@ -165,10 +155,7 @@ mod tests {
     async fn a_gateway_that_never_answers_200_is_late_and_its_last_answer_is_told() {
         let address = serve(Router::new()).await;
         let url = format!("http://{address}/health");
-        let outcome = Probe::local()
-            .unwrap()
-            .wait(&url, Duration::from_millis(100), pending())
-            .await;
+        let outcome = Probe::local().unwrap().wait(&url, Duration::from_millis(100), pending()).await;
         assert_eq!(outcome.unwrap_err(), NotReady::Late("status 404".into()));
     }
 
@@ -177,10 +164,7 @@ mod tests {
         let address = serve(Router::new().route("/health", get(|| async {}))).await;
         let url = format!("http://{address}/health");
         let end = ready("exit code 3".to_owned());
-        let outcome = Probe::local()
-            .unwrap()
-            .wait(&url, Duration::from_secs(10), end)
-            .await;
+        let outcome = Probe::local().unwrap().wait(&url, Duration::from_secs(10), end).await;
         assert_eq!(outcome.unwrap_err(), NotReady::Ended("exit code 3".into()));
     }
 }

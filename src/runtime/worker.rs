@@ -30,13 +30,9 @@ impl Worker {
     pub(super) fn start() -> io::Result<Self> {
         let (jobs, queue) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new()
-            .name("containers".to_owned())
-            .spawn(move || runtime.block_on(work(queue)))?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        })
+        let thread =
+            thread::Builder::new().name("containers".to_owned()).spawn(move || runtime.block_on(work(queue)))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Has the work done, whether its result is awaited or not.
@@ -75,9 +71,7 @@ async fn work(mut queue: mpsc::UnboundedReceiver<Job>) {
     }
     let finish = async { while running.join_next().await.is_some() {} };
     if timeout(FINISHES_WITHIN, finish).await.is_err() {
-        tracing::warn!(
-            "the Docker daemon does not answer; `probity gc` removes what is left of this run"
-        );
+        tracing::warn!("the Docker daemon does not answer; `probity gc` removes what is left of this run");
     }
 }
 

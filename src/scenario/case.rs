@@ -35,10 +35,7 @@ pub struct Eval {
 impl Default for CaseContext {
     fn default() -> Self {
         let max_budget = Usd::new(1.into());
-        Self {
-            window: Period::seconds(3600),
-            eval: Eval { model: "mock-1".to_owned(), max_budget },
-        }
+        Self { window: Period::seconds(3600), eval: Eval { model: "mock-1".to_owned(), max_budget } }
     }
 }
 
@@ -148,9 +145,8 @@ pub(crate) fn render(
                     format!("`{}` has no value here", expression.trim()),
                 ));
             }
-            serde_json::to_value(&value).map_err(|error| {
-                minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
-            })
+            serde_json::to_value(&value)
+                .map_err(|error| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string()))
         }
         None => environment.render_str(text, values).map(Value::String),
     }

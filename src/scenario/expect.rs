@@ -296,7 +296,8 @@ impl TryFrom<Value> for Refused {
             Value::Array(items) => items,
             one => vec![one],
         };
-        let reasons = reasons.into_iter().map(|reason| serde_json::from_value(reason).map_err(|error| error.to_string()));
+        let reasons =
+            reasons.into_iter().map(|reason| serde_json::from_value(reason).map_err(|error| error.to_string()));
         reasons.collect::<Result<_, _>>().map(Self)
     }
 }
@@ -314,7 +315,8 @@ impl TryFrom<Value> for Status {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let status = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (100..600).contains(n));
+        let status =
+            |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (100..600).contains(n));
         let statuses = match &value {
             Value::String(word) if word == "promised" => return Ok(Self::Promised),
             Value::Array(items) => items.iter().map(status).collect(),
@@ -384,7 +386,9 @@ impl TryFrom<Value> for Amount {
         }
         range(&value, figure)
             .map(|(least, most)| Self { at_least: least.unwrap_or(Figure::Stated(Usd::ZERO)), at_most: most })
-            .ok_or_else(|| format!("{value} is no amount; write $0.005, charged, or {{at_least: charged, at_most: $1}}"))
+            .ok_or_else(|| {
+                format!("{value} is no amount; write $0.005, charged, or {{at_least: charged, at_most: $1}}")
+            })
     }
 }
 

@@ -67,7 +67,11 @@ fn check_step(case: &Case, step: &Step) -> Result<(), Wrong> {
     }
     let measures_cap = step.expect.fact.values().any(|measure| *measure != super::expect::Measure::ElapsedMs);
     if measures_cap && step.expect.overspend.is_none() {
-        return Err(("expect.fact".to_owned(), "overshoot and spend_lost need `overspend` beside them".to_owned(), None));
+        return Err((
+            "expect.fact".to_owned(),
+            "overshoot and spend_lost need `overspend` beside them".to_owned(),
+            None,
+        ));
     }
     Ok(())
 }

@@ -446,4 +446,3 @@ pub struct Get {
     /// The path, from the gateway's root.
     pub path: String,
 }
-

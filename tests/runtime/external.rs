@@ -14,14 +14,8 @@ use crate::support::{self, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial(
-            "external: a gateway that runs is found ready, and cannot be stopped",
-            runs,
-        ),
-        trial(
-            "external: a gateway that does not run is reported",
-            does_not_run,
-        ),
+        trial("external: a gateway that runs is found ready, and cannot be stopped", runs),
+        trial("external: a gateway that does not run is reported", does_not_run),
     ]
 }
 
@@ -36,35 +30,19 @@ async fn runs() {
     let mut gateway = runtime.launch(site, support::start("", &[])).await.unwrap();
     assert_eq!(gateway.base_url(), url);
     let error = gateway.stop(Signal::Term).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the runtime `external` cannot stop a gateway"
-    );
+    assert_eq!(error.to_string(), "the runtime `external` cannot stop a gateway");
     let error = gateway.start_again(Vec::new()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the runtime `external` cannot start a gateway again"
-    );
+    assert_eq!(error.to_string(), "the runtime `external` cannot start a gateway again");
     gateway.discard().await;
 }
 
 async fn does_not_run() {
-    let unused = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let runtime = ExternalRuntime::new(&format!("http://{unused}")).unwrap();
     let site = runtime.site(None).await.unwrap();
     let mut start = support::start("", &[]);
     start.ready_within = Duration::from_millis(100);
-    let error = runtime
-        .launch(site, start)
-        .await
-        .err()
-        .expect("it was ready");
-    let RuntimeError::NeverReady { last, .. } = &error else {
-        panic!("{error}")
-    };
+    let error = runtime.launch(site, start).await.err().expect("it was ready");
+    let RuntimeError::NeverReady { last, .. } = &error else { panic!("{error}") };
     assert!(last.contains("refused"), "{error}");
 }

@@ -3,12 +3,7 @@
 //! The gateway that they start is this very executable: with `TOY` in its environment it serves
 //! instead of testing. It has no harness of its own for that reason.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod container;
 mod external;
@@ -25,15 +20,6 @@ fn main() -> ExitCode {
     if let Ok(mode) = std::env::var("TOY") {
         return support::wait(toy::run(mode));
     }
-    let trials = [
-        process::trials(),
-        container::trials(),
-        external::trials(),
-        python::trials(),
-    ];
-    libtest_mimic::run(
-        &Arguments::from_args(),
-        trials.into_iter().flatten().collect(),
-    )
-    .exit_code()
+    let trials = [process::trials(), container::trials(), external::trials(), python::trials()];
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }

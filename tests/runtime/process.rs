@@ -18,61 +18,22 @@ use crate::support::{self, end, get, is_gone, panic_quietly, pids, trial, try_ge
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial(
-            "process: a gateway has its files, its environment and nothing else of the runner's",
-            has_its_files,
-        ),
-        trial(
-            "process: a gateway that is stopped and started again has kept its data",
-            keeps_its_data,
-        ),
+        trial("process: a gateway has its files, its environment and nothing else of the runner's", has_its_files),
+        trial("process: a gateway that is stopped and started again has kept its data", keeps_its_data),
         trial("process: a killed gateway was ended by signal 9", is_killed),
-        trial(
-            "process: a gateway that ignores SIGTERM is killed when its time is over",
-            ignores_term,
-        ),
-        trial(
-            "process: a gateway that ends at its start is reported with code and log",
-            ends_at_start,
-        ),
-        trial(
-            "process: a gateway that never gets ready is reported and ended",
-            never_ready,
-        ),
-        trial(
-            "process: a port that is taken is reported as such",
-            port_taken,
-        ),
-        trial(
-            "process: a gateway that takes its port too late is reported as such",
-            port_taken_meanwhile,
-        ),
-        trial(
-            "process: a command that does not exist is named",
-            no_command,
-        ),
+        trial("process: a gateway that ignores SIGTERM is killed when its time is over", ignores_term),
+        trial("process: a gateway that ends at its start is reported with code and log", ends_at_start),
+        trial("process: a gateway that never gets ready is reported and ended", never_ready),
+        trial("process: a port that is taken is reported as such", port_taken),
+        trial("process: a gateway that takes its port too late is reported as such", port_taken_meanwhile),
+        trial("process: a command that does not exist is named", no_command),
         trial("process: a gateway that crashes is noticed", crashes),
-        trial(
-            "process: a dropped gateway is gone with its children and its folder",
-            dropped,
-        ),
-        trial(
-            "process: a discarded gateway is gone with its children and its folder",
-            discarded,
-        ),
-        trial(
-            "process: a start that is cancelled leaves nothing behind",
-            cancelled,
-        ),
+        trial("process: a dropped gateway is gone with its children and its folder", dropped),
+        trial("process: a discarded gateway is gone with its children and its folder", discarded),
+        trial("process: a start that is cancelled leaves nothing behind", cancelled),
         trial("process: a panic leaves nothing behind", panics),
-        trial(
-            "process: an output folder that cannot be written to is named",
-            unwritable,
-        ),
-        trial(
-            "process: a runtime can be forced, and says that it was",
-            forced,
-        ),
+        trial("process: an output folder that cannot be written to is named", unwritable),
+        trial("process: a runtime can be forced, and says that it was", forced),
     ]
 }
 
@@ -84,10 +45,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let out = tempfile::tempdir().unwrap();
-        Self {
-            runtime: ProcessRuntime::new(out.path()).unwrap(),
-            out,
-        }
+        Self { runtime: ProcessRuntime::new(out.path()).unwrap(), out }
     }
 
     async fn prepare(&self, mode: &str, env: &[(&str, &str)]) -> (Site, Start) {
@@ -107,19 +65,13 @@ impl World {
     }
 
     fn folders(&self) -> usize {
-        fs::read_dir(self.out.path())
-            .unwrap()
-            .filter(|it| it.as_ref().unwrap().path().is_dir())
-            .count()
+        fs::read_dir(self.out.path()).unwrap().filter(|it| it.as_ref().unwrap().path().is_dir()).count()
     }
 
     async fn nothing_is_left(&self, processes: usize) {
         let all = pids(&self.pids());
         assert_eq!(all.len(), processes);
-        until("all processes are gone", || {
-            all.iter().all(|pid| is_gone(pid))
-        })
-        .await;
+        until("all processes are gone", || all.iter().all(|pid| is_gone(pid))).await;
         assert_eq!(self.folders(), 0);
     }
 }
@@ -127,10 +79,7 @@ impl World {
 fn start(site: &Site, mode: &str, env: &[(&str, &str)]) -> Start {
     let listen = format!("{}:{}", site.host, site.port);
     let mut env = env.to_vec();
-    env.extend([
-        ("TOY_LISTEN", listen.as_str()),
-        ("TOY_DATA", site.data.as_str()),
-    ]);
+    env.extend([("TOY_LISTEN", listen.as_str()), ("TOY_DATA", site.data.as_str())]);
     let mut start = support::start(mode, &env);
     start.command = vec![support::toy().display().to_string()];
     start
@@ -164,15 +113,9 @@ async fn keeps_its_data() {
     let url = gateway.base_url();
     get(&url, "/append/one").await;
     let stopped = gateway.stop(Signal::Term).await.unwrap();
-    assert_eq!(
-        (stopped.code, stopped.signal, stopped.forced),
-        (Some(0), None, false)
-    );
+    assert_eq!((stopped.code, stopped.signal, stopped.forced), (Some(0), None, false));
     assert_eq!(gateway.exited().await, None);
-    gateway
-        .start_again(vec![("config.json".into(), "edited".into())])
-        .await
-        .unwrap();
+    gateway.start_again(vec![("config.json".into(), "edited".into())]).await.unwrap();
     assert_eq!(gateway.base_url(), url);
     assert_eq!(get(&url, "/append/two").await, "one two ");
     assert_eq!(get(&url, "/files/config.json").await, "edited");
@@ -184,10 +127,7 @@ async fn keeps_its_data() {
 async fn is_killed() {
     let mut gateway = World::new().launch("serve", &[]).await;
     let stopped = gateway.stop(Signal::Kill).await.unwrap();
-    assert_eq!(
-        (stopped.code, stopped.signal, stopped.forced),
-        (None, Some(9), false)
-    );
+    assert_eq!((stopped.code, stopped.signal, stopped.forced), (None, Some(9), false));
     assert!(!gateway.log().await.contains("asked to stop"));
 }
 
@@ -197,10 +137,7 @@ async fn ignores_term() {
     start.stops_within = Duration::from_millis(100);
     let mut gateway = world.runtime.launch(site, start).await.unwrap();
     let stopped = gateway.stop(Signal::Term).await.unwrap();
-    assert_eq!(
-        (stopped.code, stopped.signal, stopped.forced),
-        (None, Some(9), true)
-    );
+    assert_eq!((stopped.code, stopped.signal, stopped.forced), (None, Some(9), true));
     assert!(stopped.millis >= 100, "{stopped:?}");
     assert!(gateway.log().await.contains("asked to stop"));
 }
@@ -209,27 +146,17 @@ async fn ends_at_start() {
     let world = World::new();
     let (site, start) = world.prepare("fail", &[]).await;
     let error = refused(world.runtime.launch(site, start).await);
-    assert_eq!(
-        error.to_string(),
-        "the gateway ended while it was starting: exit code 3"
-    );
+    assert_eq!(error.to_string(), "the gateway ended while it was starting: exit code 3");
     assert_eq!(error.log_tail(), Some("toy: fail\ntoy: no such key"));
     assert_eq!(world.folders(), 0);
 }
 
 async fn never_ready() {
     let world = World::new();
-    let (site, mut start) = world
-        .prepare("mute", &[("TOY_PIDS", text(&world.pids()))])
-        .await;
-    start.ready_within = Duration::from_millis(500);
+    let (site, mut start) = world.prepare("mute", &[("TOY_PIDS", text(&world.pids()))]).await;
+    start.ready_within = Duration::from_secs(2);
     let error = refused(world.runtime.launch(site, start).await);
-    assert!(
-        error
-            .to_string()
-            .ends_with("within 500ms; last: status 503"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("within 2s; last: status 503"), "{error}");
     assert_eq!(error.log_tail(), Some("toy: mute"));
     world.nothing_is_left(1).await;
 }
@@ -240,10 +167,7 @@ async fn port_taken() {
     let port = site.port;
     let _other = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let error = refused(world.runtime.launch(site, start).await);
-    assert_eq!(
-        error.to_string(),
-        format!("port {port} on 127.0.0.1 is in use by another program")
-    );
+    assert_eq!(error.to_string(), format!("port {port} on 127.0.0.1 is in use by another program"));
 }
 
 async fn port_taken_meanwhile() {
@@ -255,10 +179,7 @@ async fn port_taken_meanwhile() {
     start.env.push(("TOY_LISTEN".into(), listen));
     let error = refused(world.runtime.launch(site, start).await);
     assert!(matches!(error, RuntimeError::PortInUse { .. }), "{error}");
-    assert!(
-        error.log_tail().unwrap().contains("Address already in use"),
-        "{error:?}"
-    );
+    assert!(error.log_tail().unwrap().contains("Address already in use"), "{error:?}");
 }
 
 async fn no_command() {
@@ -266,12 +187,7 @@ async fn no_command() {
     let (site, mut start) = world.prepare("serve", &[]).await;
     start.command = vec!["no-such-gateway".into()];
     let error = refused(world.runtime.launch(site, start).await);
-    assert!(
-        error
-            .to_string()
-            .starts_with("there is no executable `no-such-gateway`: install it"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("there is no executable `no-such-gateway`: install it"), "{error}");
     assert_eq!(world.folders(), 0);
 }
 
@@ -281,20 +197,12 @@ async fn crashes() {
     try_get(&gateway.base_url(), "/crash").await.unwrap_err();
     assert_eq!(end(gateway.as_mut()).await, "exit code 3");
     let stopped = gateway.stop(Signal::Term).await.unwrap();
-    assert_eq!(
-        (stopped.code, stopped.signal, stopped.forced),
-        (Some(3), None, false)
-    );
+    assert_eq!((stopped.code, stopped.signal, stopped.forced), (Some(3), None, false));
 }
 
 async fn dropped() {
     let world = World::new();
-    let gateway = world
-        .launch(
-            "serve",
-            &[("TOY_PIDS", text(&world.pids())), ("TOY_CHILD", "1")],
-        )
-        .await;
+    let gateway = world.launch("serve", &[("TOY_PIDS", text(&world.pids())), ("TOY_CHILD", "1")]).await;
     assert_eq!(world.folders(), 1);
     drop(gateway);
     world.nothing_is_left(2).await;
@@ -302,12 +210,7 @@ async fn dropped() {
 
 async fn discarded() {
     let world = World::new();
-    let gateway = world
-        .launch(
-            "serve",
-            &[("TOY_PIDS", text(&world.pids())), ("TOY_CHILD", "1")],
-        )
-        .await;
+    let gateway = world.launch("serve", &[("TOY_PIDS", text(&world.pids())), ("TOY_CHILD", "1")]).await;
     gateway.discard().await;
     world.nothing_is_left(2).await;
 }
@@ -315,9 +218,7 @@ async fn discarded() {
 async fn cancelled() {
     let world = World::new();
     let file = world.pids();
-    let (site, start) = world
-        .prepare("mute", &[("TOY_PIDS", text(&file)), ("TOY_CHILD", "1")])
-        .await;
+    let (site, start) = world.prepare("mute", &[("TOY_PIDS", text(&file)), ("TOY_CHILD", "1")]).await;
     let started = || pids(&file).len() == 2;
     tokio::select! {
         outcome = world.runtime.launch(site, start) => panic!("{:?}", outcome.err()),
@@ -330,9 +231,7 @@ async fn panics() {
     let world = std::sync::Arc::new(World::new());
     let inside = std::sync::Arc::clone(&world);
     let task = tokio::spawn(async move {
-        let _gateway = inside
-            .launch("serve", &[("TOY_PIDS", text(&inside.pids()))])
-            .await;
+        let _gateway = inside.launch("serve", &[("TOY_PIDS", text(&inside.pids()))]).await;
         panic_quietly();
     });
     assert!(task.await.unwrap_err().is_panic());
@@ -345,28 +244,15 @@ async fn unwritable() {
     fs::write(&file, "").unwrap();
     let runtime = ProcessRuntime::new(file.join("below")).unwrap();
     let error = runtime.site(None).await.expect_err("there was a site");
-    assert_eq!(
-        error.to_string(),
-        format!("could not create the folder {}/below", file.display())
-    );
+    assert_eq!(error.to_string(), format!("could not create the folder {}/below", file.display()));
 }
 
 async fn forced() {
     let out = tempfile::tempdir().unwrap();
-    let setup = Setup {
-        run: "test".into(),
-        out: out.path().into(),
-        executable: None,
-    };
+    let setup = Setup { run: "test".into(), out: out.path().into(), executable: None };
     let (runtime, line) = choose(Some(Kind::Process), &setup).await.unwrap();
     assert_eq!(runtime.kind(), Kind::Process);
     assert_eq!(line, "runtime: process (as asked for)");
-    let error = choose(Some(Kind::External), &setup)
-        .await
-        .err()
-        .expect("it was chosen");
-    assert_eq!(
-        error.to_string(),
-        "the runtime `external` cannot be used without a gateway's address"
-    );
+    let error = choose(Some(Kind::External), &setup).await.err().expect("it was chosen");
+    assert_eq!(error.to_string(), "the runtime `external` cannot be used without a gateway's address");
 }

@@ -31,15 +31,8 @@ pub(crate) async fn run(mode: String) -> ExitCode {
     if let Ok(file) = env::var("TOY_PIDS") {
         note(&file, process::id());
         if env::var("TOY_CHILD").is_ok() {
-            #[expect(
-                clippy::zombie_processes,
-                reason = "a test sees whether the runtime ends it"
-            )]
-            let child = process::Command::new("sleep")
-                .arg("600")
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap();
+            #[expect(clippy::zombie_processes, reason = "a test sees whether the runtime ends it")]
+            let child = process::Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
             note(&file, child.id());
         }
     }
@@ -56,11 +49,7 @@ pub(crate) async fn run(mode: String) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let status = if mode == "mute" {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
+    let status = if mode == "mute" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let stop = async move {
         loop {
             term.recv().await;
@@ -80,22 +69,10 @@ pub(crate) async fn run(mode: String) -> ExitCode {
 fn routes(health: StatusCode) -> Router {
     Router::new()
         .route("/health", get(move || async move { health }))
-        .route(
-            "/files/{name}",
-            get(|Path(name): Path<String>| async move { read(&name) }),
-        )
-        .route(
-            "/append/{word}",
-            get(|Path(word): Path<String>| async move { append(&word) }),
-        )
-        .route(
-            "/fetch",
-            get(|Query(at): Query<At>| async move { support::get(&at.url, "/").await }),
-        )
-        .route(
-            "/env",
-            get(|| async { env::vars().map(|(name, _)| name + " ").collect::<String>() }),
-        )
+        .route("/files/{name}", get(|Path(name): Path<String>| async move { read(&name) }))
+        .route("/append/{word}", get(|Path(word): Path<String>| async move { append(&word) }))
+        .route("/fetch", get(|Query(at): Query<At>| async move { support::get(&at.url, "/").await }))
+        .route("/env", get(|| async { env::vars().map(|(name, _)| name + " ").collect::<String>() }))
         .route("/crash", get(|| async { process::exit(3) as () }))
 }
 
@@ -119,27 +96,15 @@ fn append(word: &str) -> String {
 }
 
 fn note(file: &str, pid: u32) {
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .unwrap();
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
     file.write_all(format!("{pid}\n").as_bytes()).unwrap();
 }
 
 /// Starts a container, says so, and waits to be killed.
 async fn hold() -> ExitCode {
-    let runtime = ContainerRuntime::connect(&env::var("TOY_RUN").unwrap())
-        .await
-        .unwrap();
-    let site = runtime
-        .site(Some(&crate::container::launch()))
-        .await
-        .unwrap();
-    let _gateway = runtime
-        .launch(site, crate::container::start("serve", &[]))
-        .await
-        .unwrap();
+    let runtime = ContainerRuntime::connect(&env::var("TOY_RUN").unwrap()).await.unwrap();
+    let site = runtime.site(Some(&crate::container::launch())).await.unwrap();
+    let _gateway = runtime.launch(site, crate::container::start("serve", &[])).await.unwrap();
     fs::write(env::var("TOY_HOLDS").unwrap(), "ready").unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     ExitCode::FAILURE

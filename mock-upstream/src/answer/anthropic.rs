@@ -58,10 +58,7 @@ fn usage(job: &Job<'_>, output: u64) -> Value {
 
 fn plain_input(job: &Job<'_>) -> u64 {
     let tokens = job.usage();
-    tokens
-        .input
-        .saturating_sub(tokens.cached)
-        .saturating_sub(tokens.cache_write)
+    tokens.input.saturating_sub(tokens.cached).saturating_sub(tokens.cache_write)
 }
 
 fn frames(job: &Job<'_>) -> Vec<Frame> {
@@ -73,30 +70,16 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
     let start = body(job, &json!([]), None, job.usage().output.min(1));
     let block = json!({"type": "", "index": 0, "content_block": {"type": "text", "text": ""}});
     let mut frames = vec![
-        frame(
-            Part::Opening,
-            json!({"type": "", "message": start}),
-            "message_start",
-        ),
+        frame(Part::Opening, json!({"type": "", "message": start}), "message_start"),
         frame(Part::Opening, block, "content_block_start"),
         frame(Part::Opening, json!({"type": ""}), "ping"),
     ];
     frames.extend(job.deltas().map(|delta| {
-        let part = Part::Delta {
-            tokens: delta.tokens,
-        };
+        let part = Part::Delta { tokens: delta.tokens };
         let text = json!({"type": "text_delta", "text": delta.text});
-        frame(
-            part,
-            json!({"type": "", "index": 0, "delta": text}),
-            "content_block_delta",
-        )
+        frame(part, json!({"type": "", "index": 0, "delta": text}), "content_block_delta")
     }));
-    frames.push(frame(
-        Part::Closing,
-        json!({"type": "", "index": 0}),
-        "content_block_stop",
-    ));
+    frames.push(frame(Part::Closing, json!({"type": "", "index": 0}), "content_block_stop"));
     let stop = json!({"stop_reason": "end_turn", "stop_sequence": null});
     let mut last = json!({"type": "", "delta": stop});
     if job.shows_usage() {

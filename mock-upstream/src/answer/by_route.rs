@@ -21,18 +21,11 @@ pub(crate) fn of_model(job: &Job<'_>, target: &Target) -> Answer {
         Route::GenerateContent => gemini::generate(job),
         Route::StreamGenerateContent => gemini::stream(job, target.sse),
         Route::EmbedContent => embeddings::gemini(job, target.batch),
-        Route::Models | Route::PriceSheet | Route::Other => {
-            Refusal::not_found("no such route").answer(target, job.seq)
-        }
+        Route::Models | Route::PriceSheet | Route::Other => Refusal::not_found("no such route").answer(target, job.seq),
     }
 }
 
 /// The list of a provider's models, or the one that the request names.
-pub(crate) fn of_list(
-    script: &Script,
-    provider: &Provider,
-    target: &Target,
-    ask: &Ask,
-) -> Option<Answer> {
+pub(crate) fn of_list(script: &Script, provider: &Provider, target: &Target, ask: &Ask) -> Option<Answer> {
     models::answer(script, provider, target.api, ask.model.as_deref())
 }

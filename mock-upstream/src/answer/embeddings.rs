@@ -55,10 +55,9 @@ pub(super) fn openai(job: &Job<'_>) -> Answer {
         object: "list",
         data: vectors(job).enumerate().map(item).collect(),
         model: job.name,
-        usage: job.shows_usage().then_some(Tokens {
-            prompt_tokens: job.usage().input,
-            total_tokens: job.usage().input,
-        }),
+        usage: job
+            .shows_usage()
+            .then_some(Tokens { prompt_tokens: job.usage().input, total_tokens: job.usage().input }),
     };
     identified(Answer::json(&list), Api::OpenAi, job.seq)
 }
@@ -82,9 +81,7 @@ struct Values {
 pub(super) fn gemini(job: &Job<'_>, batch: bool) -> Answer {
     let mut embeddings = vectors(job).map(|values| Values { values });
     Answer::gemini_json(if batch {
-        pretty(&Several {
-            embeddings: embeddings.collect(),
-        })
+        pretty(&Several { embeddings: embeddings.collect() })
     } else {
         let embedding = embeddings.next().unwrap_or(Values { values: Vec::new() });
         pretty(&One { embedding })
@@ -92,11 +89,7 @@ pub(super) fn gemini(job: &Job<'_>, batch: bool) -> Answer {
 }
 
 fn vectors(job: &Job<'_>) -> impl Iterator<Item = Vec<f32>> {
-    let length = job
-        .ask
-        .dimensions
-        .unwrap_or(USUAL_DIMENSIONS)
-        .clamp(1, MOST_DIMENSIONS);
+    let length = job.ask.dimensions.unwrap_or(USUAL_DIMENSIONS).clamp(1, MOST_DIMENSIONS);
     job.ask.inputs.iter().map(move |text| vector(text, length))
 }
 
@@ -105,9 +98,9 @@ fn vector(text: &str, length: usize) -> Vec<f32> {
     const SIGN_AND_FRACTION: u32 = 0x807f_ffff;
     const EIGHTH: u32 = 0x3e00_0000;
     // FNV-1a over the text, then one step of xorshift a component.
-    let mut state = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut state = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     state |= 1;
     (0..length)
         .map(|_| {
@@ -121,10 +114,7 @@ fn vector(text: &str, length: usize) -> Vec<f32> {
 }
 
 fn base64(vector: &[f32]) -> String {
-    let bytes: Vec<u8> = vector
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     STANDARD.encode(bytes)
 }
 
@@ -137,10 +127,6 @@ mod tests {
         assert_eq!(vector("a", 16), vector("a", 16));
         assert_ne!(vector("a", 16), vector("b", 16));
         assert_eq!(vector("a", 16)[..8], vector("a", 8));
-        assert!(
-            vector("a", 99)
-                .iter()
-                .all(|c| (0.125..0.25).contains(&c.abs()))
-        );
+        assert!(vector("a", 99).iter().all(|c| (0.125..0.25).contains(&c.abs())));
     }
 }

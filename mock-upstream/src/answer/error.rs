@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::frame::{
-    Answer, Frame, Part, array_item, data, data_crlf, event as named_event, pretty, pretty_lines,
-};
+use super::frame::{Answer, Frame, Part, array_item, data, data_crlf, event as named_event, pretty, pretty_lines};
 use crate::route::{Api, Route, Target};
 
 /// An answer that refuses.
@@ -20,11 +18,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// The error of this status in its usual words.
-    pub(crate) fn scripted(
-        status: u16,
-        retry_after: Option<u64>,
-        message: Option<&str>,
-    ) -> Refusal {
+    pub(crate) fn scripted(status: u16, retry_after: Option<u64>, message: Option<&str>) -> Refusal {
         let code = match status {
             401 => Some("invalid_api_key"),
             402 => Some("insufficient_quota"),
@@ -53,18 +47,12 @@ impl Refusal {
     }
 
     pub(crate) fn unknown_model(model: &str) -> Refusal {
-        let message =
-            format!("The model `{model}` does not exist or you do not have access to it.");
+        let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Refusal::plain(404, Some("model_not_found"), message)
     }
 
     fn plain(status: u16, code: Option<&'static str>, message: impl Into<String>) -> Refusal {
-        Refusal {
-            status,
-            code,
-            message: message.into(),
-            retry_after: None,
-        }
+        Refusal { status, code, message: message.into(), retry_after: None }
     }
 
     pub(crate) fn answer(&self, target: &Target, seq: u64) -> Answer {
@@ -140,9 +128,7 @@ pub(crate) fn event(target: &Target, seq: u64, before: usize) -> Frame {
             }),
         ),
         (Api::Gemini, _) if target.sse => data_crlf(&value),
-        (Api::Gemini, _) => [array_item(before), &pretty_lines(&value), b"\n]\n"]
-            .concat()
-            .into(),
+        (Api::Gemini, _) => [array_item(before), &pretty_lines(&value), b"\n]\n"].concat().into(),
         (Api::OpenAi, _) => data(&value),
     };
     Part::Closing.frame(bytes)

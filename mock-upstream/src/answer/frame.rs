@@ -77,42 +77,23 @@ impl Answer {
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Answer {
-        Answer {
-            status: 200,
-            content_type: JSON,
-            headers: Vec::new(),
-            body: Body::Whole(bytes),
-        }
+        Answer { status: 200, content_type: JSON, headers: Vec::new(), body: Body::Whole(bytes) }
     }
 
     pub(crate) fn stream(frames: Vec<Frame>) -> Answer {
-        Answer {
-            status: 200,
-            content_type: EVENT_STREAM,
-            headers: Vec::new(),
-            body: Body::Frames(frames),
-        }
+        Answer { status: 200, content_type: EVENT_STREAM, headers: Vec::new(), body: Body::Frames(frames) }
     }
 
     pub(crate) fn gemini_json(bytes: Bytes) -> Answer {
-        Answer {
-            content_type: GEMINI_JSON,
-            ..Answer::whole(bytes)
-        }
+        Answer { content_type: GEMINI_JSON, ..Answer::whole(bytes) }
     }
 
     pub(crate) fn gemini_events(frames: Vec<Frame>) -> Answer {
-        Answer {
-            content_type: GEMINI_EVENT_STREAM,
-            ..Answer::stream(frames)
-        }
+        Answer { content_type: GEMINI_EVENT_STREAM, ..Answer::stream(frames) }
     }
 
     pub(crate) fn gemini_array(frames: Vec<Frame>) -> Answer {
-        Answer {
-            content_type: GEMINI_JSON,
-            ..Answer::stream(frames)
-        }
+        Answer { content_type: GEMINI_JSON, ..Answer::stream(frames) }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl fmt::Display) -> Answer {
@@ -172,10 +153,7 @@ pub(crate) fn pretty_lines(value: &impl Serialize) -> Bytes {
 /// What `write` puts into a buffer.
 pub(crate) fn written(write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Bytes {
     let mut bytes = Vec::with_capacity(512);
-    #[expect(
-        clippy::expect_used,
-        reason = "a buffer takes every byte, and all that is written here has string keys"
-    )]
+    #[expect(clippy::expect_used, reason = "a buffer takes every byte, and all that is written here has string keys")]
     write(&mut bytes).expect("JSON into a buffer");
     bytes.into()
 }

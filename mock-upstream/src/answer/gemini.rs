@@ -30,18 +30,14 @@ pub(super) fn stream(job: &Job<'_>, sse: bool) -> Answer {
         .deltas()
         .map(|delta| {
             let shown = produced(&usage, delta.so_far);
-            let part = Part::Delta {
-                tokens: delta.tokens,
-            };
+            let part = Part::Delta { tokens: delta.tokens };
             (part, chunk(job, delta.text, false, &shown))
         })
         .collect();
     chunks.push((Part::Closing, chunk(job, "", true, &usage)));
     if sse {
         // The real API has no end marker here: the body just ends.
-        let frames = chunks
-            .iter()
-            .map(|(part, value)| part.frame(data_crlf(value)));
+        let frames = chunks.iter().map(|(part, value)| part.frame(data_crlf(value)));
         Answer::gemini_events(frames.collect())
     } else {
         Answer::gemini_array(array(&chunks))
@@ -52,13 +48,7 @@ fn array(chunks: &[(Part, Value)]) -> Vec<Frame> {
     let mut frames: Vec<Frame> = chunks
         .iter()
         .enumerate()
-        .map(|(index, (part, value))| {
-            part.frame(
-                [array_item(index), &pretty_lines(value), b"\n"]
-                    .concat()
-                    .into(),
-            )
-        })
+        .map(|(index, (part, value))| part.frame([array_item(index), &pretty_lines(value), b"\n"].concat().into()))
         .collect();
     frames.push(Part::EndMarker.frame(Bytes::from_static(b"]\n")));
     frames

@@ -54,24 +54,13 @@ impl<'a> Job<'a> {
         (0..count).map(move |index| {
             let left = count - index;
             let take = characters.div_ceil(usize::try_from(left).unwrap_or(usize::MAX));
-            let end = rest
-                .char_indices()
-                .nth(take)
-                .map_or(rest.len(), |(at, _)| at);
+            let end = rest.char_indices().nth(take).map_or(rest.len(), |(at, _)| at);
             let (text, tail) = rest.split_at(end);
             rest = tail;
             characters -= take;
-            let so_far = if left == 1 {
-                output
-            } else {
-                each * u64::from(index + 1)
-            };
+            let so_far = if left == 1 { output } else { each * u64::from(index + 1) };
             let tokens = so_far - each * u64::from(index);
-            Delta {
-                text,
-                tokens,
-                so_far,
-            }
+            Delta { text, tokens, so_far }
         })
     }
 }

@@ -13,19 +13,11 @@ const INPUT_LIMIT: u64 = 1_048_576;
 const OUTPUT_LIMIT: u64 = 65_536;
 
 /// The list, or the one model that the path names if the provider has it.
-pub(super) fn answer(
-    script: &Script,
-    provider: &Provider,
-    api: Api,
-    named: Option<&str>,
-) -> Option<Answer> {
+pub(super) fn answer(script: &Script, provider: &Provider, api: Api, named: Option<&str>) -> Option<Answer> {
     let entry = |(name, model): (&str, &Model)| entry(api, name, model);
     let value = match named {
         Some(name) => entry((name, script.model_of(provider, name)?)),
-        None => list(
-            api,
-            &script.models_of(provider).map(entry).collect::<Vec<_>>(),
-        ),
+        None => list(api, &script.models_of(provider).map(entry).collect::<Vec<_>>()),
     };
     Some(match api {
         Api::Gemini => Answer::gemini_json(pretty(&value)),

@@ -40,11 +40,7 @@ impl Shape for Chat {
     }
 
     fn object(&self, stream: bool) -> &'static str {
-        if stream {
-            "chat.completion.chunk"
-        } else {
-            "chat.completion"
-        }
+        if stream { "chat.completion.chunk" } else { "chat.completion" }
     }
 
     fn whole(&self, text: &str) -> Value {
@@ -57,10 +53,7 @@ impl Shape for Chat {
     }
 
     fn opening(&self) -> Option<Value> {
-        Some(choice(
-            &json!({"role": "assistant", "content": "", "refusal": null}),
-            None,
-        ))
+        Some(choice(&json!({"role": "assistant", "content": "", "refusal": null}), None))
     }
 
     fn delta(&self, text: &str) -> Value {
@@ -150,9 +143,7 @@ fn frames(job: &Job<'_>, shape: &dyn Shape) -> Vec<Frame> {
         frames.push(Part::Opening.frame(chunks.chunk(Some(opening), shown(0, 0))));
     }
     for delta in job.deltas() {
-        let part = Part::Delta {
-            tokens: delta.tokens,
-        };
+        let part = Part::Delta { tokens: delta.tokens };
         let shown = shown(frames.len(), delta.so_far);
         frames.push(part.frame(chunks.chunk(Some(shape.delta(delta.text)), shown)));
     }

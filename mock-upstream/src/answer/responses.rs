@@ -10,11 +10,7 @@ use crate::route::Api;
 
 /// `POST responses`.
 pub(super) fn answer(job: &Job<'_>) -> Answer {
-    let answer = if job.ask.stream {
-        Answer::stream(frames(job))
-    } else {
-        Answer::json(&response(job, true))
-    };
+    let answer = if job.ask.stream { Answer::stream(frames(job)) } else { Answer::json(&response(job, true)) };
     identified(answer, Api::OpenAi, job.seq)
 }
 
@@ -97,48 +93,18 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
     }
     let added = [("output_index", json!(0)), ("item", item(job, false))];
     events.push(Part::Opening, "response.output_item.added", &added);
-    events.push_at(
-        &place,
-        Part::Opening,
-        "response.content_part.added",
-        "part",
-        content(""),
-    );
+    events.push_at(&place, Part::Opening, "response.content_part.added", "part", content(""));
     for delta in job.deltas() {
-        let part = Part::Delta {
-            tokens: delta.tokens,
-        };
-        events.push_at(
-            &place,
-            part,
-            "response.output_text.delta",
-            "delta",
-            json!(delta.text),
-        );
+        let part = Part::Delta { tokens: delta.tokens };
+        events.push_at(&place, part, "response.output_text.delta", "delta", json!(delta.text));
     }
     let text = job.model.reply();
-    events.push_at(
-        &place,
-        Part::Closing,
-        "response.output_text.done",
-        "text",
-        json!(text),
-    );
-    events.push_at(
-        &place,
-        Part::Closing,
-        "response.content_part.done",
-        "part",
-        content(text),
-    );
+    events.push_at(&place, Part::Closing, "response.output_text.done", "text", json!(text));
+    events.push_at(&place, Part::Closing, "response.content_part.done", "part", content(text));
     let done = [("output_index", json!(0)), ("item", item(job, true))];
     events.push(Part::Closing, "response.output_item.done", &done);
     // The real API ends here: there is no `[DONE]`.
-    events.push(
-        Part::EndMarker,
-        "response.completed",
-        &[("response", response(job, true))],
-    );
+    events.push(Part::EndMarker, "response.completed", &[("response", response(job, true))]);
     events.frames
 }
 
@@ -159,10 +125,8 @@ impl Events {
     }
 
     fn push_at(&mut self, place: &Value, part: Part, name: &str, field: &str, content: Value) {
-        let mut fields: Vec<(&str, Value)> = ["item_id", "output_index", "content_index"]
-            .into_iter()
-            .map(|name| (name, place[name].clone()))
-            .collect();
+        let mut fields: Vec<(&str, Value)> =
+            ["item_id", "output_index", "content_index"].into_iter().map(|name| (name, place[name].clone())).collect();
         fields.push((field, content));
         if name.starts_with("response.output_text.") {
             fields.push(("logprobs", json!([])));

@@ -36,11 +36,7 @@ pub(crate) fn usd(text: &str) -> Usd {
 pub(crate) fn telling() -> Script {
     let mut script = Script::usual();
     *model(&mut script) = Model {
-        usage: Usage {
-            input: 7000,
-            output: 3000,
-            ..Usage::default()
-        },
+        usage: Usage { input: 7000, output: 3000, ..Usage::default() },
         price: Some(Price {
             input: usd("$2.50"),
             output: usd("$10"),
@@ -59,10 +55,7 @@ pub(crate) fn model(script: &mut Script) -> &mut Model {
 }
 
 pub(crate) fn with_fault(mut script: Script, fault: Fault) -> Script {
-    let rule = FaultRule {
-        fault: Some(fault),
-        ..FaultRule::default()
-    };
+    let rule = FaultRule { fault: Some(fault), ..FaultRule::default() };
     script.providers["primary"].faults = vec![rule];
     script
 }
@@ -70,11 +63,7 @@ pub(crate) fn with_fault(mut script: Script, fault: Fault) -> Script {
 /// Waits until nothing is being answered and `calls` have arrived.
 pub(crate) async fn settled(upstream: &Upstream, calls: usize) -> Ledger {
     let done = |ledger: &Ledger| ledger.inference().count() == calls && ledger.open() == 0;
-    assert!(
-        upstream.wait_until(done, DEADLINE).await,
-        "{:#?}",
-        upstream.ledger()
-    );
+    assert!(upstream.wait_until(done, DEADLINE).await, "{:#?}", upstream.ledger());
     upstream.ledger()
 }
 
@@ -100,11 +89,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn status(&self) -> u16 {
-        self.head
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .unwrap_or(0)
+        self.head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -144,11 +129,7 @@ impl Client {
     pub(crate) async fn to(upstream: &Upstream) -> Client {
         let stream = TcpStream::connect(upstream.addr()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            buffer: Vec::new(),
-            end: None,
-        }
+        Client { stream, buffer: Vec::new(), end: None }
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, headers: &[&str], body: &str) {
@@ -167,8 +148,7 @@ impl Client {
     }
 
     pub(crate) async fn chat(&mut self, stream: bool) {
-        self.post(CHAT, &json!({"model": "mock-1", "stream": stream}))
-            .await;
+        self.post(CHAT, &json!({"model": "mock-1", "stream": stream})).await;
     }
 
     /// More bytes into the buffer; false at the end of the connection.
@@ -208,10 +188,7 @@ impl Client {
 
     async fn take_through(&mut self, text: &str) -> Option<String> {
         loop {
-            let at = self
-                .buffer
-                .windows(text.len())
-                .position(|window| window == text.as_bytes());
+            let at = self.buffer.windows(text.len()).position(|window| window == text.as_bytes());
             if let Some(at) = at {
                 return Some(String::from_utf8(self.take(at + text.len()).await).unwrap());
             }
@@ -225,17 +202,9 @@ impl Client {
     pub(crate) async fn answer(&mut self) -> Seen {
         let ended = |client: &Client| client.end.unwrap_or(End::Complete);
         let Some(head) = self.take_through("\r\n\r\n").await else {
-            return Seen {
-                head: String::new(),
-                chunks: Vec::new(),
-                end: ended(self),
-            };
+            return Seen { head: String::new(), chunks: Vec::new(), end: ended(self) };
         };
-        let mut seen = Seen {
-            head,
-            chunks: Vec::new(),
-            end: End::Complete,
-        };
+        let mut seen = Seen { head, chunks: Vec::new(), end: End::Complete };
         if seen.status() == 204 {
             return seen;
         }

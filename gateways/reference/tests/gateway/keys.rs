@@ -1,0 +1,123 @@
+//! Virtual keys: who is let in, and in which header.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{KEY, World, body, virtual_key};
+
+const ROUTES: [&str; 5] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/anthropic/v1/messages",
+];
+const HEADERS: [(&str, &str); 4] =
+    [("x-bf-vk", ""), ("authorization", "Bearer "), ("x-api-key", ""), ("x-goog-api-key", "")];
+
+/// The governance type, wherever the route's wording has it.
+fn reason(body: &Value) -> &str {
+    body["error"]["code"].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn no_key_is_401_on_every_route_before_the_body_is_read() {
+    let world = World::start(|_| {}).await;
+    for route in ROUTES {
+        let answer = world.send(world.request(Method::POST, route).body("{")).await;
+        assert_eq!(answer.status, 401, "{route}");
+        assert_eq!(reason(&answer.json()), "virtual_key_required", "{route}");
+    }
+    let models = world.send(world.request(Method::GET, "/v1/models")).await;
+    assert_eq!(models.status, 401);
+    assert_eq!(world.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_401_in_every_header_on_every_route() {
+    let world = World::start(|config| config["client"] = json!({})).await;
+    for route in ROUTES {
+        for (header, scheme) in HEADERS {
+            let request = world.request(Method::POST, route).header(header, format!("{scheme}garbage"));
+            let answer = world.send(request.json(&body())).await;
+            assert_eq!(answer.status, 401, "{route} {header}");
+            assert_eq!(reason(&answer.json()), "virtual_key_not_found", "{route} {header}");
+        }
+    }
+    assert_eq!(world.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_literal_key_is_let_in_in_every_header_and_does_not_reach_the_provider() {
+    let world = World::start(|_| {}).await;
+    for (header, scheme) in HEADERS {
+        let request = world.request(Method::POST, "/v1/chat/completions");
+        let answer = world.send(request.header(header, format!("{scheme}{KEY}")).json(&body())).await;
+        assert_eq!(answer.status, 200, "{header}");
+    }
+    for entry in world.upstream.ledger().inference() {
+        assert_eq!(entry.upstream_key.as_deref(), Some("upstream-key"));
+        assert!(!entry.headers.iter().any(|(_, value)| value.contains(KEY)));
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_key_is_403() {
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["is_active"] = json!(false);
+    })
+    .await;
+    let answer = world.call().await;
+    assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (403, "virtual_key_blocked"));
+}
+
+#[tokio::test]
+async fn two_different_keys_in_one_request_are_refused_and_the_same_one_twice_is_not() {
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", "sk-other")]);
+    })
+    .await;
+    let two = world.chat(KEY, &body()).header("x-bf-vk", "sk-other");
+    let answer = world.send(two).await;
+    assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (400, "virtual_key_conflict"));
+    let same = world.chat(KEY, &body()).header("x-api-key", KEY);
+    assert_eq!(world.send(same).await.status, 200);
+    assert_eq!(world.upstream_calls(), 1);
+}
+
+#[tokio::test]
+async fn every_historic_switch_makes_the_key_mandatory() {
+    for edit in [
+        json!({"client": {"enforce_governance_header": true}}),
+        json!({"client": {}, "plugins": [{"enabled": true, "name": "governance", "config": {"is_vk_mandatory": true}}]}),
+    ] {
+        let world = World::start(|config| {
+            for (name, value) in edit.as_object().unwrap() {
+                config[name] = value.clone();
+            }
+        })
+        .await;
+        let answer = world.send(world.request(Method::POST, "/v1/chat/completions").json(&body())).await;
+        assert_eq!(answer.status, 401, "{edit}");
+        assert_eq!(world.call().await.status, 200, "{edit}");
+    }
+}
+
+#[tokio::test]
+async fn providers_and_models_that_a_key_does_not_allow_are_403() {
+    let world = World::start(|config| {
+        let mut key = virtual_key("agent", KEY);
+        key["provider_configs"] = json!([{"provider": "primary", "weight": 1, "allowed_models": ["mock-1"]}]);
+        config["governance"]["virtual_keys"] = json!([key]);
+    })
+    .await;
+    for (model, reason) in [("second/mock-1", "provider_blocked"), ("other-1", "model_blocked"), ("primary/other-1", "model_blocked")] {
+        let mut call = body();
+        call["model"] = json!(model);
+        let answer = world.send(world.chat(KEY, &call)).await;
+        assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (403, reason), "{model}");
+    }
+    assert_eq!(world.upstream_calls(), 0);
+    let models = world.send(world.request(Method::GET, "/v1/models").bearer_auth(KEY)).await;
+    assert_eq!(models.json()["data"], json!([{"id": "primary/mock-1", "object": "model", "owned_by": "primary"}]));
+}

@@ -1,0 +1,19 @@
+//! The gateway as its callers see it: a real process in front of a mock provider.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod budgets;
+mod keys;
+mod limits;
+mod management;
+mod messages;
+mod persistence;
+mod routing;
+mod startup;
+mod streams;
+mod support;

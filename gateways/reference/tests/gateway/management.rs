@@ -1,0 +1,158 @@
+//! The management API: for the administrator only, and effective at once.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{KEY, World, body};
+
+const KEYS: &str = "/api/governance/virtual-keys";
+
+fn definition(name: &str) -> Value {
+    json!({
+        "name": name,
+        "provider_configs": [{"provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": ["*"]}],
+        "budgets": [{"max_limit": "number:0.0025", "reset_duration": "1h"}],
+    })
+}
+
+async fn create(world: &World, name: &str) -> (String, String) {
+    let answer = world.admin(Method::POST, KEYS, Some(&definition(name))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let body = answer.json();
+    assert_eq!(body["message"], "Virtual key created successfully");
+    let field = |name: &str| body["virtual_key"][name].as_str().unwrap().to_owned();
+    (field("id"), field("value"))
+}
+
+#[tokio::test]
+async fn only_the_administrator_may_manage() {
+    let world = World::start(|_| {}).await;
+    let get = |world: &World| world.request(Method::GET, KEYS);
+    assert_eq!(world.send(get(&world)).await.status, 401);
+    assert_eq!(world.send(get(&world).basic_auth("admin", Some("wrong"))).await.status, 401);
+    assert_eq!(world.send(get(&world).bearer_auth(KEY)).await.status, 401);
+    assert_eq!(world.admin(Method::GET, KEYS, None).await.status, 200);
+    let closed = World::start(|config| {
+        config["governance"].as_object_mut().unwrap().remove("auth_config");
+    })
+    .await;
+    let answer = closed.admin(Method::GET, KEYS, None).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.text.contains("auth_config"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_created_key_is_enforced_at_once_and_survives_a_kill() {
+    let mut world = World::start(|_| {}).await;
+    let (id, value) = create(&world, "made").await;
+    assert!(value.starts_with("sk-bf-"));
+    assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
+    world.kill_and_start();
+    assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
+    assert_eq!(world.send(world.chat(&value, &body())).await.status, 402);
+    let listed = world.admin(Method::GET, KEYS, None).await;
+    assert!(listed.text.contains(&id));
+    assert!(!listed.text.contains(&value), "a value is shown once only");
+    assert_eq!(listed.json()["total_count"], 2);
+}
+
+#[tokio::test]
+async fn a_changed_key_is_enforced_from_the_next_request_on() {
+    let world = World::start(|_| {}).await;
+    let (id, value) = create(&world, "made").await;
+    let path = format!("{KEYS}/{id}");
+    let put = |body: Value| {
+        let (world, path) = (&world, &path);
+        async move { world.admin(Method::PUT, path, Some(&body)).await }
+    };
+    let status = || async { world.send(world.chat(&value, &body())).await.status.as_u16() };
+    assert_eq!(status().await, 200);
+    assert_eq!(put(json!({"is_active": false})).await.status, 200);
+    assert_eq!(status().await, 403);
+    assert_eq!(put(json!({"is_active": true})).await.status, 200);
+    assert_eq!(status().await, 200);
+    assert_eq!(status().await, 402);
+    // A raised limit keeps what was spent.
+    let raised = json!({"budgets": [{"max_limit": "number:0.00375", "reset_duration": "1h"}]});
+    assert_eq!(put(raised).await.status, 200);
+    assert_eq!(status().await, 200);
+    assert_eq!(status().await, 402);
+    assert_eq!(put(json!({"budgets": []})).await.status, 200);
+    assert_eq!(status().await, 200);
+    let limited = json!({"rate_limit": {"request_max_limit": 1, "request_reset_duration": "1h"}});
+    assert_eq!(put(limited).await.status, 200);
+    assert_eq!(status().await, 200);
+    assert_eq!(status().await, 429);
+    assert_eq!(put(json!({"rate_limit": {}})).await.status, 200);
+    assert_eq!(status().await, 200);
+    assert_eq!(put(json!({"provider_configs": []})).await.status, 200);
+    assert_eq!(status().await, 403);
+    assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 200);
+    assert_eq!(status().await, 401);
+    assert_eq!(world.admin(Method::GET, &path, None).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_key_of_the_file_that_was_deleted_stays_deleted_until_the_file_changes() {
+    let mut world = World::with_budget("0.005").await;
+    assert_eq!(world.call().await.status, 200);
+    let path = format!("{KEYS}/vk-agent");
+    assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 200);
+    world.restart().await;
+    assert_eq!(world.call().await.status, 401);
+    world.config["governance"]["virtual_keys"][0]["description"] = json!("again");
+    world.config["governance"]["budgets"][0]["max_limit"] = json!("number:0.0025");
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.00125");
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.call().await.status, 402);
+}
+
+#[tokio::test]
+async fn a_refused_change_changes_nothing() {
+    let world = World::start(|_| {}).await;
+    let (id, _) = create(&world, "made").await;
+    let path = format!("{KEYS}/{id}");
+    let before = world.admin(Method::GET, &path, None).await.text;
+    for wrong in [
+        json!({"is_active": false, "is_activ": true}),
+        json!({"is_active": false, "budgets": [{"max_limit": "number:0", "reset_duration": "1h"}]}),
+        json!({"is_active": false, "budgets": [{"max_limit": "number:1", "reset_duration": "soon"}]}),
+        json!({"is_active": false, "budgets": [
+            {"max_limit": "number:1", "reset_duration": "1h"}, {"max_limit": "number:2", "reset_duration": "60m"},
+        ]}),
+        json!({"is_active": false, "rate_limit": {"request_max_limit": 1}}),
+        json!({"is_active": false, "provider_configs": [{"provider": "nobody"}]}),
+        json!({"is_active": false, "name": ""}),
+    ] {
+        let answer = world.admin(Method::PUT, &path, Some(&wrong)).await;
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
+    }
+    let taken = world.admin(Method::PUT, &path, Some(&json!({"name": "agent", "is_active": false}))).await;
+    assert_eq!(taken.status, 409);
+    assert_eq!(world.admin(Method::GET, &path, None).await.text, before);
+    let again = world.admin(Method::POST, KEYS, Some(&definition("made"))).await;
+    assert_eq!(again.status, 409);
+    assert_eq!(again.json()["error"]["message"], "A virtual key with this name already exists");
+}
+
+#[tokio::test]
+async fn the_clock_can_be_advanced_only_where_the_command_line_says_so() {
+    let mut world = World::prepare(|_| {}).await;
+    world.run(&[]);
+    let advance = json!({"advance": "1h"});
+    assert_eq!(world.admin(Method::POST, "/api/test/clock", Some(&advance)).await.status, 404);
+    let with = World::start(|_| {}).await;
+    let anonymous = with.request(Method::POST, "/api/test/clock").json(&advance);
+    assert_eq!(with.send(anonymous).await.status, 401);
+    assert_eq!(with.admin(Method::POST, "/api/test/clock", Some(&advance)).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_told_so() {
+    let world = World::start(|_| {}).await;
+    let answer = world.send(world.request(Method::GET, "/v1/nothing")).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.json()["error"]["message"], "Route not found: /v1/nothing");
+    assert_eq!(world.send(world.request(Method::GET, "/health")).await.json()["status"], "ok");
+}

@@ -1,0 +1,130 @@
+//! What a restart must not forget.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{DEADLINE, KEY, World, body, streamed};
+
+#[tokio::test]
+async fn spend_survives_a_stop_right_after_the_last_call() {
+    let mut world = World::with_budget("0.005").await;
+    for _ in 0..3 {
+        assert_eq!(world.call().await.status, 200);
+    }
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.00375");
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.call().await.status, 402);
+}
+
+#[tokio::test]
+async fn spend_survives_a_kill_right_after_the_last_call() {
+    let mut world = World::with_budget("0.005").await;
+    for expected in ["0.00125", "0.0025", "0.00375", "0.005"] {
+        assert_eq!(world.call().await.status, 200);
+        world.kill_and_start();
+        assert_eq!(world.spent().await, expected);
+    }
+    assert_eq!(world.call().await.status, 402);
+}
+
+#[tokio::test]
+async fn a_call_that_a_kill_cut_off_counts_as_spent() {
+    let mut world = World::with_budget("0.005").await;
+    world.model(&json!({"latency": {"first_byte": "10s"}}));
+    let call = world.chat(KEY, &body()).send();
+    let call = tokio::spawn(call);
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+    world.kill_and_start();
+    assert!(call.await.unwrap().is_err());
+    assert_eq!(world.spent().await, "0.00115");
+    // And not once more at the next start.
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.00115");
+}
+
+#[tokio::test]
+async fn kills_under_load_lose_nothing_that_was_charged() {
+    let mut world = World::with_budget("100").await;
+    let mut answered = 0_u32;
+    for round in 0..4_usize {
+        let calls: Vec<_> = (0..16)
+            .map(|_| {
+                let request = world.chat(KEY, &body());
+                tokio::spawn(async move { request.send().await.is_ok_and(|answer| answer.status() == 200) })
+            })
+            .collect();
+        let enough = answered as usize + 3 * round;
+        let reached = |ledger: &mock_upstream::Ledger| ledger.inference().count() > enough;
+        assert!(world.upstream.wait_until(reached, DEADLINE).await);
+        world.kill_and_start();
+        for call in calls {
+            answered += u32::from(call.await.unwrap());
+        }
+        let spent: rust_decimal::Decimal = world.spent().await.parse().unwrap();
+        let answered_cost: rust_decimal::Decimal = "0.00125".parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(answered);
+        assert!(spent >= answered_cost, "round {round}: {spent} of {answered_cost}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_raised_in_the_file_keeps_what_was_spent() {
+    let mut world = World::with_budget("0.0025").await;
+    for expected in [200, 200, 402] {
+        assert_eq!(world.call().await.status, expected);
+    }
+    world.config["governance"]["budgets"][0]["max_limit"] = json!("number:0.00375");
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.0025");
+    for expected in [200, 402] {
+        assert_eq!(world.call().await.status, expected);
+    }
+}
+
+#[tokio::test]
+async fn rate_limits_survive_a_kill() {
+    let mut world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["rate_limit"] =
+            json!({"request_max_limit": 2, "request_reset_duration": "1h"});
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    world.kill_and_start();
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.call().await.status, 429);
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_stream_finish_and_takes_no_new_connections() {
+    let mut world = World::with_budget("1").await;
+    world.model(&json!({"chunks": 10, "latency": {"between_chunks": "50ms"}}));
+    let request = world.request(Method::POST, "/v1/chat/completions").bearer_auth(KEY).json(&streamed());
+    let mut response = request.send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    let url = world.url("/health");
+    let process = world.process.take().unwrap();
+    process.signal_term();
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        text.extend(chunk);
+    }
+    assert!(text.ends_with(b"data: [DONE]\n\n"));
+    assert!(process.terminate().await);
+    assert!(reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap_err().is_connect());
+    world.run(&["--test-clock"]);
+    assert_eq!(world.spent().await, "0.00125");
+}
+
+#[tokio::test]
+async fn a_key_that_left_the_file_is_no_longer_valid_and_its_spend_returns_with_it() {
+    let mut world = World::with_budget("0.0025").await;
+    assert_eq!(world.call().await.status, 200);
+    let governance = world.config["governance"].clone();
+    world.config["governance"]["virtual_keys"] = json!([]);
+    world.config["governance"]["budgets"] = json!([]);
+    world.restart().await;
+    assert_eq!(world.call().await.status, 401);
+    world.config["governance"] = governance;
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.00125");
+}

@@ -1,0 +1,129 @@
+//! Which providers are tried, in which order, and who pays.
+
+use serde_json::json;
+
+use crate::support::{KEY, World, body, budget, streamed};
+
+#[tokio::test]
+async fn providers_are_tried_in_the_order_of_their_weights_and_none_twice() {
+    for fault in [
+        json!({"status": {"code": 500}}),
+        json!({"status": {"code": 503}}),
+        json!({"status": {"code": 429}}),
+        json!({"status": {"code": 400}}),
+        json!("reset_before"),
+        json!("hang"),
+        json!({"reset_in_body": {"after_chunks": 0}}),
+        json!("malformed_json"),
+    ] {
+        let world = World::start(|_| {}).await;
+        world.faults(&json!({"primary": [{"fault": fault}], "second": [{"fault": fault}]}));
+        let answer = world.call().await;
+        assert_eq!(answer.status, 200, "{fault}");
+        assert_eq!(world.called(), ["primary", "second", "third"], "{fault}");
+        assert_eq!(answer.header("x-bifrost-provider"), "third");
+        assert_eq!(answer.header("x-bifrost-fallback-index"), "2");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_before_its_first_event_falls_back() {
+    for fault in [json!({"status": {"code": 503}}), json!("reset_before"), json!("hang")] {
+        let world = World::with_budget("0.01").await;
+        world.faults(&json!({"primary": [{"fault": fault}]}));
+        let (answer, whole) = world.stream("/v1/chat/completions", &streamed()).await;
+        assert!(whole && answer.status == 200, "{fault}");
+        assert_eq!(world.called(), ["primary", "second"], "{fault}");
+        assert_eq!(world.spent().await, "0.00125", "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_one_that_served_is_the_one_that_is_charged() {
+    let world = World::start(|config| {
+        let mut second = budget("second", "1", "1h", "");
+        second["provider_config_id"] = json!("agent-second");
+        second.as_object_mut().unwrap().remove("virtual_key_id");
+        let mut primary = second.clone();
+        primary["id"] = json!("primary");
+        primary["provider_config_id"] = json!("agent-primary");
+        config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent"), primary, second]);
+    })
+    .await;
+    world.faults(&json!({"primary": [{"fault": {"status": {"code": 500}}}]}));
+    let answer = world.call().await;
+    assert_eq!(answer.header("x-gateway-attempts"), "primary:500");
+    let agent = world.agent().await;
+    assert_eq!(agent["budgets"][0]["current_usage"], "0.00125");
+    assert_eq!(agent["provider_configs"][0]["budgets"][0]["current_usage"], "0");
+    assert_eq!(agent["provider_configs"][1]["budgets"][0]["current_usage"], "0.00125");
+}
+
+#[tokio::test]
+async fn a_provider_over_its_own_cap_is_passed_over_and_the_key_is_still_charged() {
+    let world = World::start(|config| {
+        let mut own = budget("own", "0.00125", "1h", "");
+        own["provider_config_id"] = json!("agent-primary");
+        own.as_object_mut().unwrap().remove("virtual_key_id");
+        config["governance"]["budgets"] = json!([budget("b", "0.00375", "1h", "vk-agent"), own]);
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(world.call().await.status, 200);
+    }
+    assert_eq!(world.called(), ["primary", "second", "second"]);
+    assert_eq!(world.spent().await, "0.00375");
+    let refused = world.call().await;
+    assert_eq!(refused.status, 402);
+    assert_eq!(refused.json()["error"]["scope"], "virtual_key_provider");
+    assert_eq!(refused.json()["error"]["entity"], "agent/primary");
+}
+
+#[tokio::test]
+async fn when_all_fail_the_first_ones_error_is_the_answer() {
+    let world = World::with_budget("1").await;
+    world.faults(&json!({
+        "primary": [{"fault": {"status": {"code": 503, "retry_after": 7, "message": "the first"}}}],
+        "second": [{"fault": "reset_before"}],
+        "third": [{"fault": "hang"}],
+    }));
+    let answer = world.call().await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("retry-after"), "7");
+    assert!(answer.text.contains("the first"), "{}", answer.text);
+    assert_eq!(answer.header("x-gateway-attempts"), "primary:503,second:reset,third:timeout");
+    assert_eq!(world.spent().await, "0");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_named_is_tried_alone_or_with_the_callers_fallbacks() {
+    let world = World::start(|_| {}).await;
+    world.faults(&json!({"second": [{"fault": {"status": {"code": 500}}}]}));
+    let mut call = body();
+    call["model"] = json!("second/mock-1");
+    assert_eq!(world.send(world.chat(KEY, &call)).await.status, 500);
+    call["fallbacks"] = json!(["third/mock-1"]);
+    assert_eq!(world.send(world.chat(KEY, &call)).await.status, 200);
+    assert_eq!(world.called(), ["second", "second", "third"]);
+}
+
+#[tokio::test]
+async fn retries_rotate_a_providers_keys_where_it_says_so() {
+    let world = World::start(|config| {
+        config["providers"]["primary"]["keys"] = json!([
+            {"name": "a", "value": "key-a", "models": ["*"], "weight": 1},
+            {"name": "b", "value": "key-b", "models": ["*"], "weight": 0},
+        ]);
+        config["providers"]["primary"]["network_config"]["max_retries"] = json!(1);
+        config["providers"]["primary"]["network_config"]["retry_backoff_initial"] = json!(1);
+    })
+    .await;
+    for code in [401, 429] {
+        world.upstream.clear();
+        world.faults(&json!({"primary": [{"key": "key-a", "fault": {"status": {"code": code}}}]}));
+        assert_eq!(world.call().await.status, 200, "{code}");
+        let ledger = world.upstream.ledger();
+        let keys: Vec<_> = ledger.inference().filter_map(|entry| entry.upstream_key.as_deref()).collect();
+        assert_eq!(keys, ["key-a", "key-b"], "{code}");
+    }
+}

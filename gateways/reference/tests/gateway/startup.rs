@@ -1,0 +1,168 @@
+//! What prevents a start is one clear line and an exit code that is not 0.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Process, World, command};
+
+/// The one line of a refused start.
+async fn refused(edit: impl FnOnce(&mut Value)) -> String {
+    let world = World::prepare(edit).await;
+    world.write_config();
+    refusal(world.folder.path())
+}
+
+fn refusal(folder: &Path) -> String {
+    let Err(stderr) = Process::start(folder, &[]) else { panic!("it started") };
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    stderr.replace(&folder.display().to_string(), "DIR").trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_named_with_its_place() {
+    let line = refused(|config| config["governance"]["virtual_keys"][0]["is_activ"] = json!(true)).await;
+    assert!(line.starts_with("probity-reference: DIR/config.json:1:"), "{line}");
+    assert!(line.ends_with("governance.virtual_keys[0].is_activ: unknown field"), "{line}");
+}
+
+#[tokio::test]
+async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
+    for (section, edit) in [
+        ("mcp", json!({"mcp": {}})),
+        ("vector_store", json!({"vector_store": {}})),
+        ("governance.teams", json!({"governance": {"teams": []}})),
+        ("client.enable_logging", json!({"client": {"enable_logging": true}})),
+    ] {
+        let line = refused(|config| {
+            for (name, value) in edit.as_object().unwrap() {
+                config[name] = value.clone();
+            }
+        })
+        .await;
+        let expected = format!("{section}: is not supported by the reference gateway");
+        assert!(line.ends_with(&expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn values_that_make_no_sense_are_named_with_their_field() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 7] = [
+        (
+            |config| config["governance"]["budgets"] = json!([{"id": "b", "max_limit": 1, "reset_duration": "1h", "virtual_key_id": "nobody"}]),
+            "governance.budgets[0].virtual_key_id: there is no `nobody`",
+        ),
+        (
+            |config| config["governance"]["budgets"] = json!([{"id": "b", "max_limit": 1, "reset_duration": "1h"}]),
+            "governance.budgets `b`: nothing it could protect names it",
+        ),
+        (
+            |config| config["governance"]["budgets"] = json!([{"id": "b", "max_limit": "number:0.0000000000001", "reset_duration": "1h", "virtual_key_id": "vk-agent"}]),
+            "cannot be kept exactly",
+        ),
+        (
+            |config| config["governance"]["virtual_keys"][0]["provider_configs"][0]["provider"] = json!("nobody"),
+            "governance.virtual_keys[0].provider_configs[0].provider: there is no provider `nobody`",
+        ),
+        (
+            |config| config["providers"]["primary"]["network_config"]["base_url"] = json!("http://169.254.169.254"),
+            "providers.primary.network_config.base_url: 169.254.169.254 is link-local and never called",
+        ),
+        (
+            |config| config["plugins"] = json!([{"name": "governance", "enabled": false}]),
+            "plugins[0].enabled: governance cannot be switched off",
+        ),
+        (
+            |config| config["config_store"] = json!({"enabled": false}),
+            "config_store.enabled: spend cannot be kept without a store",
+        ),
+    ];
+    for (edit, expected) in cases {
+        let line = refused(edit).await;
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_without_a_value_is_named() {
+    let line = refused(|config| config["providers"]["primary"]["keys"][0]["value"] = json!("env.PROBITY_UNSET")).await;
+    assert!(line.contains("the environment variable PROBITY_UNSET"), "{line}");
+}
+
+#[tokio::test]
+async fn a_value_from_the_environment_is_not_repeated_in_a_message() {
+    let line = refused(|config| config["version"] = json!("env.UPSTREAM_KEY")).await;
+    assert!(!line.contains("upstream-key"), "{line}");
+    assert!(line.contains("env.UPSTREAM_KEY"), "{line}");
+}
+
+#[tokio::test]
+async fn no_configuration_is_told_so() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let line = refusal(folder.path());
+    assert!(line.starts_with("probity-reference: cannot read DIR/config.json:"), "{line}");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_an_error_and_never_a_fresh_start() {
+    for damage in [b"".as_slice(), b"this is no database, whatever its name says it is"] {
+        let world = World::prepare(|_| {}).await;
+        world.write_config();
+        let database = world.folder.path().join("config.db");
+        std::fs::write(&database, damage).unwrap();
+        let line = refusal(world.folder.path());
+        assert!(line.contains("the database DIR/config.db is damaged"), "{line}");
+        assert_eq!(std::fs::read(&database).unwrap(), damage);
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_gateway_is_refused() {
+    use sqlx::Connection as _;
+    let mut world = World::start(|_| {}).await;
+    assert!(world.process.take().unwrap().terminate().await);
+    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', 1, x'00', 0)";
+    sqlx::query(newer).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let line = refusal(world.folder.path());
+    assert!(line.contains("schema version 9999, which is newer"), "{line}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_folder_is_refused() {
+    let world = World::start(|_| {}).await;
+    let line = refusal(world.folder.path());
+    assert_eq!(line, "probity-reference: another gateway is using the application folder DIR");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_so() {
+    let world = World::prepare(|_| {}).await;
+    world.write_config();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = command(world.folder.path(), &["-port", &port]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_key_without_a_value_gets_one_that_only_the_owner_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut world = World::start(|config| {
+        config["governance"]["virtual_keys"][0].as_object_mut().unwrap().remove("value");
+    })
+    .await;
+    let path = world.folder.path().join("generated-keys.json");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let generated: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let value = generated["agent"].as_str().unwrap().to_owned();
+    assert!(value.starts_with("sk-bf-"));
+    assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
+    world.restart().await;
+    assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
+}
