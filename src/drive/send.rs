@@ -78,7 +78,7 @@ pub async fn send(client: &Client, outgoing: &Outgoing) -> Answer {
     answer
 }
 
-/// A client as programs behind a gateway have it, without retries or redirects of its own.
+/// A client as programs behind a gateway have it, without retries, redirects or proxies of its own.
 ///
 /// # Errors
 /// When the system has no randomness or no certificates for TLS.

@@ -78,9 +78,7 @@ impl Args {
                 .map(PathBuf::from)
                 .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".config")))
         };
-        self.app_dir
-            .clone()
-            .or_else(|| Some(configuration()?.join("bifrost")))
+        self.app_dir.clone().or_else(|| Some(configuration()?.join("bifrost")))
     }
 }
 
@@ -104,11 +102,7 @@ fn normalised(word: OsString) -> OsString {
         return word;
     };
     let name = option.split('=').next().unwrap_or(option);
-    if SINGLE_DASH.contains(&name) {
-        format!("-{text}").into()
-    } else {
-        word
-    }
+    if SINGLE_DASH.contains(&name) { format!("-{text}").into() } else { word }
 }
 
 #[cfg(test)]
@@ -137,10 +131,7 @@ mod tests {
         ]);
         assert_eq!(single.app_dir, Some(PathBuf::from("/data")));
         assert_eq!((single.port, single.host.as_str()), (9000, "0.0.0.0"));
-        assert_eq!(
-            (single.log_level, single.log_style),
-            (LogLevel::Debug, LogStyle::Pretty)
-        );
+        assert_eq!((single.log_level, single.log_style), (LogLevel::Debug, LogStyle::Pretty));
         let double = args(&["--app-dir", "/data", "--port", "9000"]);
         assert_eq!(double.port, 9000);
     }

@@ -29,41 +29,24 @@ pub(crate) struct Books {
 
 impl Books {
     pub(crate) fn new(ledger: Ledger, writer: Writer, clock: Arc<Clock>) -> Books {
-        Books {
-            ledger: Mutex::new(ledger),
-            writer,
-            clock,
-            last_hold: AtomicI64::new(0),
-        }
+        Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0) }
     }
 
     /// Admits a claim and writes its hold; after this the request may go upstream.
     pub(crate) async fn hold(self: &Arc<Self>, claim: Claim) -> Result<Held, HoldError> {
         // Nothing to hold against: nothing to write.
-        let id = (!claim.meters.is_empty())
-            .then(|| HoldId(self.last_hold.fetch_add(1, Ordering::Relaxed) + 1));
+        let id = (!claim.meters.is_empty()).then(|| HoldId(self.last_hold.fetch_add(1, Ordering::Relaxed) + 1));
         let mut written = None;
         {
             let mut ledger = self.ledger();
-            let rolled = ledger
-                .admit(&claim, self.clock.now())
-                .map_err(|refusal| HoldError::Refused(Box::new(refusal)))?;
+            let rolled =
+                ledger.admit(&claim, self.clock.now()).map_err(|refusal| HoldError::Refused(Box::new(refusal)))?;
             if let Some(id) = id {
-                let row = HoldRow {
-                    id,
-                    cost: claim.cost,
-                    tokens: claim.tokens,
-                    meters: Arc::clone(&claim.meters),
-                };
+                let row = HoldRow { id, cost: claim.cost, tokens: claim.tokens, meters: Arc::clone(&claim.meters) };
                 written = Some(self.writer.hold(row, rolled));
             }
         }
-        let mut held = Held {
-            books: Arc::clone(self),
-            claim,
-            id,
-            open: true,
-        };
+        let mut held = Held { books: Arc::clone(self), claim, id, open: true };
         if let Some(written) = written
             && let Err(error) = written.wait().await
         {
@@ -75,10 +58,7 @@ impl Books {
 
     /// Writes an administrator's change, with the figures of this very moment. It is
     /// applied afterwards, so that one that cannot be written changes nothing.
-    pub(crate) async fn write(
-        &self,
-        changes: impl FnOnce(&Ledger) -> Vec<Change>,
-    ) -> Result<(), NotWritten> {
+    pub(crate) async fn write(&self, changes: impl FnOnce(&Ledger) -> Vec<Change>) -> Result<(), NotWritten> {
         let written = {
             let ledger = self.ledger();
             self.writer.changes(changes(&ledger))
@@ -92,14 +72,9 @@ impl Books {
     }
 
     /// The meters as they stand, without those that are gone.
-    pub(crate) fn meters<'a>(
-        &self,
-        ids: impl IntoIterator<Item = &'a MeterId>,
-    ) -> Vec<(MeterId, Meter)> {
+    pub(crate) fn meters<'a>(&self, ids: impl IntoIterator<Item = &'a MeterId>) -> Vec<(MeterId, Meter)> {
         let ledger = self.ledger();
-        ids.into_iter()
-            .filter_map(|id| Some((id.clone(), ledger.get(id)?.clone())))
-            .collect()
+        ids.into_iter().filter_map(|id| Some((id.clone(), ledger.get(id)?.clone()))).collect()
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -123,10 +98,7 @@ pub(crate) struct Held {
 impl Held {
     /// What is held.
     pub(crate) fn bound(&self) -> Spent {
-        Spent {
-            cost: self.claim.cost,
-            tokens: self.claim.tokens,
-        }
+        Spent { cost: self.claim.cost, tokens: self.claim.tokens }
     }
 
     /// The hold becomes what was spent. Waits until that is on disk.

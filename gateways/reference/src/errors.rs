@@ -43,11 +43,7 @@ pub(crate) struct About {
 
 impl Problem {
     /// A refusal that is due to the request.
-    pub(crate) fn new(
-        status: StatusCode,
-        kind: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Problem {
+    pub(crate) fn new(status: StatusCode, kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Problem {
         Problem {
             status,
             kind: kind.into(),
@@ -61,58 +57,31 @@ impl Problem {
     /// A request that cannot be understood.
     pub(crate) fn bad_request(message: impl Into<String>) -> Problem {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
-        Problem {
-            is_gateways: true,
-            ..problem
-        }
+        Problem { is_gateways: true, ..problem }
     }
 
     /// The gateway or a provider failed.
-    pub(crate) fn failure(
-        status: StatusCode,
-        kind: &'static str,
-        message: impl Into<String>,
-    ) -> Problem {
-        Problem {
-            is_gateways: true,
-            ..Problem::new(status, kind, message)
-        }
+    pub(crate) fn failure(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Problem {
+        Problem { is_gateways: true, ..Problem::new(status, kind, message) }
     }
 
     /// A refusal by a budget or a limit, with every figure as a field.
     pub(crate) fn from_refusal(refusal: &Refusal, now: Moment) -> Problem {
         let (status, kind, message, breach) = match refusal {
-            Refusal::Budget(breach) => (
-                StatusCode::PAYMENT_REQUIRED,
-                "budget_exceeded",
-                budget_message(breach),
-                breach,
-            ),
+            Refusal::Budget(breach) => {
+                (StatusCode::PAYMENT_REQUIRED, "budget_exceeded", budget_message(breach), breach)
+            }
             Refusal::Limit(breach) => {
                 let kind = match breach.measure {
                     Measure::Tokens => "token_limited",
                     Measure::Requests | Measure::Usd => "request_limited",
                 };
-                (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    kind,
-                    limit_message(&[breach]),
-                    breach,
-                )
+                (StatusCode::TOO_MANY_REQUESTS, kind, limit_message(&[breach]), breach)
             }
             Refusal::Limits { requests, tokens } => {
                 // The one that ends later decides when a try can succeed.
-                let last = if tokens.window.ends() > requests.window.ends() {
-                    tokens
-                } else {
-                    requests
-                };
-                (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "rate_limited",
-                    limit_message(&[tokens, requests]),
-                    last,
-                )
+                let last = if tokens.window.ends() > requests.window.ends() { tokens } else { requests };
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited", limit_message(&[tokens, requests]), last)
             }
         };
         let mut problem = Problem::new(status, kind, message);
@@ -131,9 +100,7 @@ impl Problem {
         };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -222,10 +189,7 @@ fn budget_message(breach: &Breach) -> String {
     let limit = show(breach.limit);
     let whose = format!("({}, resets {})", breach.owner, breach.window.ends());
     if breach.is_spent() {
-        return format!(
-            "Budget exceeded: VK budget exceeded: {} >= {limit} dollars {whose}",
-            show(breach.used)
-        );
+        return format!("Budget exceeded: VK budget exceeded: {} >= {limit} dollars {whose}", show(breach.used));
     }
     let asked = show(breach.asked);
     if breach.asked > breach.limit {
@@ -257,14 +221,8 @@ fn limit_message(breaches: &[&Breach]) -> String {
             )
         })
         .collect();
-    let owner = breaches
-        .first()
-        .map(|breach| breach.owner.to_string())
-        .unwrap_or_default();
-    format!(
-        "Rate limit check failed: rate limit violated for {owner}: [{}]",
-        parts.join(", ")
-    )
+    let owner = breaches.first().map(|breach| breach.owner.to_string()).unwrap_or_default();
+    format!("Rate limit check failed: rate limit violated for {owner}: [{}]", parts.join(", "))
 }
 
 #[cfg(test)]

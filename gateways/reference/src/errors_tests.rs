@@ -1,8 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use super::*;
 use crate::ledger::{Amount, Level, Owner};
@@ -13,27 +9,17 @@ const NOW: Moment = Moment::from_millis(1_795_260_000_000);
 fn breach(measure: Measure, limit: i64, used: i64, held: i64, asked: i64) -> Breach {
     Breach {
         measure,
-        owner: Owner {
-            level: Level::VirtualKey,
-            entity: "agent".into(),
-        },
+        owner: Owner { level: Level::VirtualKey, entity: "agent".into() },
         limit: Amount::from_raw(limit),
         used: Amount::from_raw(used),
         held: Amount::from_raw(held),
         asked: Amount::from_raw(asked),
-        window: Window {
-            start: NOW,
-            length: "90s".parse().expect("a duration"),
-        },
+        window: Window { start: NOW, length: "90s".parse().expect("a duration") },
     }
 }
 
 fn about() -> About {
-    About {
-        request_type: "chat_completion",
-        provider: "primary".to_owned(),
-        model: "mock-1".to_owned(),
-    }
+    About { request_type: "chat_completion", provider: "primary".to_owned(), model: "mock-1".to_owned() }
 }
 
 #[test]
@@ -48,20 +34,14 @@ fn a_spent_budget_is_told_as_bifrost_tells_it_with_every_figure_as_a_field() {
 fn a_budget_that_only_holds_stand_in_front_of_says_so() {
     let held = breach(Measure::Usd, 5_000_000_000, 0, 4_000_000_000, 1_250_000_000);
     let message = Problem::from_refusal(&Refusal::Budget(held), NOW).message;
-    assert!(
-        message.contains("0.004 held for requests on their way"),
-        "{message}"
-    );
+    assert!(message.contains("0.004 held for requests on their way"), "{message}");
 }
 
 #[test]
 fn a_request_that_can_cost_more_than_the_whole_budget_is_told_so() {
     let large = breach(Measure::Usd, 5_000_000_000, 0, 0, 40_000_000_000);
     let message = Problem::from_refusal(&Refusal::Budget(large), NOW).message;
-    assert!(
-        message.contains("this request alone can cost 0.04 dollars"),
-        "{message}"
-    );
+    assert!(message.contains("this request alone can cost 0.04 dollars"), "{message}");
 }
 
 #[test]

@@ -41,9 +41,7 @@ impl Gateway {
 
     /// The virtual keys, to change them.
     pub(crate) fn keys_mut(&self) -> RwLockWriteGuard<'_, KeyRing> {
-        self.key_ring
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.key_ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The prices as they are now; a request keeps them until it is settled.
@@ -63,9 +61,7 @@ pub(crate) struct LastSpent(Mutex<HashMap<(Arc<str>, String), Spent>>);
 impl LastSpent {
     pub(crate) fn get(&self, provider: &Arc<str>, model: &str) -> Option<Spent> {
         let spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spent
-            .get(&(Arc::clone(provider), model.to_owned()))
-            .copied()
+        spent.get(&(Arc::clone(provider), model.to_owned())).copied()
     }
 
     pub(crate) fn set(&self, provider: &Arc<str>, model: &str, last: Spent) {

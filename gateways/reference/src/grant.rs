@@ -23,9 +23,6 @@ impl Grant {
     /// whatever case it is written.
     pub(crate) fn allows(&self, model: &str) -> bool {
         self.allowed_models.allows(model)
-            && !self
-                .blacklisted_models
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(model))
+            && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
     }
 }

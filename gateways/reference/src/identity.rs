@@ -47,14 +47,9 @@ impl KeyHash {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A new value, as Bifrost makes them.
@@ -64,10 +59,7 @@ pub(crate) fn generate() -> String {
 
 /// The beginning of a value; never more than a third of it.
 pub(crate) fn hint(value: &str) -> String {
-    let shown: String = value
-        .chars()
-        .take(HINT_CHARS.min(value.chars().count() / 3))
-        .collect();
+    let shown: String = value.chars().take(HINT_CHARS.min(value.chars().count() / 3)).collect();
     format!("{shown}…")
 }
 
@@ -109,9 +101,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> Presented {
 
 fn bearer(value: &str) -> Option<String> {
     let (scheme, token) = value.trim().split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim().to_owned())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -155,12 +145,7 @@ mod tests {
 
     #[test]
     fn an_empty_header_and_another_scheme_bring_no_key() {
-        for pair in [
-            ("x-bf-vk", ""),
-            ("authorization", "Bearer "),
-            ("authorization", "Basic YTpi"),
-            ("api-key", "a"),
-        ] {
+        for pair in [("x-bf-vk", ""), ("authorization", "Bearer "), ("authorization", "Basic YTpi"), ("api-key", "a")] {
             assert_eq!(presented(&headers(&[pair])), Presented::None, "{pair:?}");
         }
     }
@@ -175,9 +160,6 @@ mod tests {
     #[test]
     fn a_hint_shows_a_third_of_a_value_at_most() {
         assert_eq!(hint("sk-proxy"), "sk…");
-        assert_eq!(
-            hint("sk-bf-00000000-0000-0000-0000-000000000001"),
-            "sk-bf-0000…"
-        );
+        assert_eq!(hint("sk-bf-00000000-0000-0000-0000-000000000001"), "sk-bf-0000…");
     }
 }

@@ -73,9 +73,7 @@ impl FromStr for Usd {
                 Err(_) => return Err(wrong()),
             }
         };
-        let pico = number
-            .checked_mul(Decimal::from(PICO_PER_DOLLAR))
-            .ok_or_else(inexact)?;
+        let pico = number.checked_mul(Decimal::from(PICO_PER_DOLLAR)).ok_or_else(inexact)?;
         if !pico.fract().is_zero() {
             return Err(inexact());
         }
@@ -101,9 +99,7 @@ impl fmt::Display for Usd {
 impl Serialize for Usd {
     /// A JSON number with every digit. Works with `serde_json`'s text output only.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_string())
-            .map_err(S::Error::custom)?
-            .serialize(serializer)
+        RawValue::from_string(self.to_string()).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -149,10 +145,7 @@ mod tests {
 
     #[test]
     fn a_sum_beyond_the_largest_amount_stops_there() {
-        assert_eq!(
-            Usd::from_pico(i64::MAX).plus(Usd::from_pico(1)).pico(),
-            i64::MAX
-        );
+        assert_eq!(Usd::from_pico(i64::MAX).plus(Usd::from_pico(1)).pico(), i64::MAX);
         assert_eq!(Usd::from_pico(2).times(u64::MAX).pico(), i64::MAX);
     }
 

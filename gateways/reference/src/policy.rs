@@ -35,9 +35,7 @@ pub(crate) struct VirtualKey {
 impl VirtualKey {
     /// The grant for a provider.
     pub(crate) fn grant(&self, provider: &str) -> Option<&GrantPolicy> {
-        self.grants
-            .iter()
-            .find(|policy| policy.grant.provider == provider)
+        self.grants.iter().find(|policy| policy.grant.provider == provider)
     }
 
     /// Every meter that a request through `provider` touches, from the narrowest.
@@ -50,14 +48,10 @@ impl VirtualKey {
     /// The name that refusals show for an owner.
     pub(crate) fn owner(&self, provider: Option<&str>) -> Owner {
         match provider {
-            None => Owner {
-                level: Level::VirtualKey,
-                entity: self.row.name.as_str().into(),
-            },
-            Some(provider) => Owner {
-                level: Level::VirtualKeyProvider,
-                entity: format!("{}/{provider}", self.row.name).into(),
-            },
+            None => Owner { level: Level::VirtualKey, entity: self.row.name.as_str().into() },
+            Some(provider) => {
+                Owner { level: Level::VirtualKeyProvider, entity: format!("{}/{provider}", self.row.name).into() }
+            }
         }
     }
 }
@@ -72,10 +66,7 @@ pub(crate) struct KeyRing {
 impl KeyRing {
     /// The key with this value, compared in constant time.
     pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<VirtualKey>> {
-        self.by_hash
-            .get(hash)
-            .filter(|key| key.hash.is(hash))
-            .cloned()
+        self.by_hash.get(hash).filter(|key| key.hash.is(hash)).cloned()
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<VirtualKey>> {
@@ -109,10 +100,7 @@ impl KeyRing {
 pub(crate) struct UnreadableKey(String);
 
 /// Builds what requests are decided by from what is stored.
-pub(crate) fn build(
-    keys: Vec<KeyRow>,
-    meters: Vec<MeterRow>,
-) -> Result<(KeyRing, Ledger), UnreadableKey> {
+pub(crate) fn build(keys: Vec<KeyRow>, meters: Vec<MeterRow>) -> Result<(KeyRing, Ledger), UnreadableKey> {
     let mut owned: HashMap<OwnerKey, Vec<MeterRow>> = HashMap::new();
     for row in meters {
         owned.entry(row.owner.clone()).or_default().push(row);
@@ -123,32 +111,19 @@ pub(crate) fn build(
         let unreadable = || UnreadableKey(row.name.clone());
         let hash = KeyHash::from_hex(&row.value_hash).ok_or_else(unreadable)?;
         let grants: Vec<Grant> = serde_json::from_str(&row.grants).map_err(|_| unreadable())?;
-        let mut key = VirtualKey {
-            row,
-            hash,
-            grants: Vec::new(),
-            meters: Vec::new(),
-        };
+        let mut key = VirtualKey { row, hash, grants: Vec::new(), meters: Vec::new() };
         let mut add = |owner: Owner, rows: Option<Vec<MeterRow>>| {
             let mut rows = rows.unwrap_or_default();
-            rows.sort_by(|a, b| {
-                (a.reset_duration.millis(), &a.id).cmp(&(b.reset_duration.millis(), &b.id))
-            });
+            rows.sort_by(|a, b| (a.reset_duration.millis(), &a.id).cmp(&(b.reset_duration.millis(), &b.id)));
             rows.into_iter()
                 .map(|row| {
-                    let owned = OwnedMeter {
-                        id: row.id.clone(),
-                        file_hash: row.file_hash.clone(),
-                    };
+                    let owned = OwnedMeter { id: row.id.clone(), file_hash: row.file_hash.clone() };
                     ledger.put(row.id.clone(), meter(row, owner.clone()));
                     owned
                 })
                 .collect::<Vec<_>>()
         };
-        key.meters = add(
-            key.owner(None),
-            owned.remove(&OwnerKey::VirtualKey(key.row.id.clone())),
-        );
+        key.meters = add(key.owner(None), owned.remove(&OwnerKey::VirtualKey(key.row.id.clone())));
         for grant in grants {
             let rows = owned.remove(&OwnerKey::Grant(grant.id.clone()));
             let meters = add(key.owner(Some(&grant.provider)), rows);
@@ -164,10 +139,7 @@ fn meter(row: MeterRow, owner: Owner) -> Meter {
         measure: row.id.measure(),
         owner,
         limit: row.limit,
-        window: Window {
-            start: row.window_start,
-            length: row.reset_duration,
-        },
+        window: Window { start: row.window_start, length: row.reset_duration },
         used: row.used,
         held: Amount::ZERO,
     }

@@ -62,9 +62,7 @@ impl Price {
     pub(crate) fn bound(&self, input: u64, output: u64) -> Usd {
         let dearest_input = self.input.max(self.cached).max(self.cache_write);
         let dearest_output = self.output.max(self.reasoning);
-        dearest_input
-            .times(input)
-            .plus(dearest_output.times(output))
+        dearest_input.times(input).plus(dearest_output.times(output))
     }
 }
 
@@ -76,7 +74,7 @@ pub(crate) enum PricingError {
     Read(String, std::io::Error),
     /// The server did not answer with a sheet.
     #[error("cannot fetch prices from {0}: {1}")]
-    Fetch(String, reqwest::Error),
+    Fetch(String, String),
     /// It is no sheet.
     #[error("{0} is no price sheet: {1}")]
     Shape(String, serde_json::Error),
@@ -119,14 +117,8 @@ pub(crate) struct PriceQuestion<'a> {
 
 impl Catalog {
     /// Reads the sheet and the model parameters that the configuration names.
-    pub(crate) async fn load(
-        pricing: &Pricing,
-        client: &reqwest::Client,
-    ) -> Result<Catalog, PricingError> {
-        let mut catalog = Catalog {
-            models: HashMap::new(),
-            overrides: pricing.overrides.clone(),
-        };
+    pub(crate) async fn load(pricing: &Pricing, client: &reqwest::Client) -> Result<Catalog, PricingError> {
+        let mut catalog = Catalog { models: HashMap::new(), overrides: pricing.overrides.clone() };
         if let Some(url) = &pricing.sheet_url {
             catalog.read(url, &fetch(url, client).await?)?;
         }
@@ -137,8 +129,8 @@ impl Catalog {
     }
 
     fn read(&mut self, url: &str, text: &str) -> Result<(), PricingError> {
-        let entries: IndexMap<String, Box<RawValue>> = serde_json::from_str(text)
-            .map_err(|error| PricingError::Shape(url.to_owned(), error))?;
+        let entries: IndexMap<String, Box<RawValue>> =
+            serde_json::from_str(text).map_err(|error| PricingError::Shape(url.to_owned(), error))?;
         for (model, raw) in entries {
             let entry: SheetEntry = match serde_json::from_str(raw.get()) {
                 Ok(entry) => entry,
@@ -151,14 +143,8 @@ impl Catalog {
             let known = self.models.entry(model).or_default();
             let or = |new: Option<Usd>, old: Option<Usd>| new.or(old);
             known.prices = PricePatch {
-                input_cost_per_token: or(
-                    entry.input_cost_per_token,
-                    known.prices.input_cost_per_token,
-                ),
-                output_cost_per_token: or(
-                    entry.output_cost_per_token,
-                    known.prices.output_cost_per_token,
-                ),
+                input_cost_per_token: or(entry.input_cost_per_token, known.prices.input_cost_per_token),
+                output_cost_per_token: or(entry.output_cost_per_token, known.prices.output_cost_per_token),
                 cache_read_input_token_cost: or(
                     entry.cache_read_input_token_cost,
                     known.prices.cache_read_input_token_cost,
@@ -193,9 +179,7 @@ impl Catalog {
             patch = PricePatch {
                 input_cost_per_token: own.input_cost_per_token.or(patch.input_cost_per_token),
                 output_cost_per_token: own.output_cost_per_token.or(patch.output_cost_per_token),
-                cache_read_input_token_cost: own
-                    .cache_read_input_token_cost
-                    .or(patch.cache_read_input_token_cost),
+                cache_read_input_token_cost: own.cache_read_input_token_cost.or(patch.cache_read_input_token_cost),
                 cache_creation_input_token_cost: own
                     .cache_creation_input_token_cost
                     .or(patch.cache_creation_input_token_cost),
@@ -223,9 +207,7 @@ impl Catalog {
     }
 
     fn entry(&self, provider: &str, model: &str) -> Option<&ModelEntry> {
-        self.models
-            .get(&format!("{provider}/{model}"))
-            .or_else(|| self.models.get(model))
+        self.models.get(&format!("{provider}/{model}")).or_else(|| self.models.get(model))
     }
 }
 
@@ -245,31 +227,18 @@ fn rank(candidate: &Override, question: PriceQuestion<'_>) -> Option<(u8, bool, 
     };
     match &candidate.pattern {
         OverrideMatch::Exact(model) if model == question.model => Some((scope, true, model.len())),
-        OverrideMatch::Prefix(prefix) if question.model.starts_with(prefix) => {
-            Some((scope, false, prefix.len()))
-        }
+        OverrideMatch::Prefix(prefix) if question.model.starts_with(prefix) => Some((scope, false, prefix.len())),
         _ => None,
     }
 }
 
 async fn fetch(url: &str, client: &reqwest::Client) -> Result<String, PricingError> {
     if let Some(path) = url.strip_prefix("file://") {
-        return std::fs::read_to_string(path)
-            .map_err(|error| PricingError::Read(url.to_owned(), error));
+        return std::fs::read_to_string(path).map_err(|error| PricingError::Read(url.to_owned(), error));
     }
-    let failed = |error| PricingError::Fetch(url.to_owned(), error);
-    let answer = client
-        .get(url)
-        .timeout(FETCH_TIMEOUT)
-        .send()
-        .await
-        .map_err(failed)?;
-    answer
-        .error_for_status()
-        .map_err(failed)?
-        .text()
-        .await
-        .map_err(failed)
+    let failed = |error: reqwest::Error| PricingError::Fetch(url.to_owned(), crate::upstream::describe(&error));
+    let answer = client.get(url).timeout(FETCH_TIMEOUT).send().await.map_err(failed)?;
+    answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
 }
 
 #[cfg(test)]
@@ -288,57 +257,29 @@ mod tests {
     }"#;
 
     fn catalog(overrides: Vec<Override>) -> Catalog {
-        let mut catalog = Catalog {
-            models: HashMap::new(),
-            overrides,
-        };
+        let mut catalog = Catalog { models: HashMap::new(), overrides };
         catalog.read("sheet", SHEET).unwrap();
         catalog
     }
 
     fn question<'a>(provider: &'a str, model: &'a str) -> PriceQuestion<'a> {
-        PriceQuestion {
-            key: Some("vk"),
-            provider,
-            model,
-            kind: RequestType::ChatCompletion,
-        }
+        PriceQuestion { key: Some("vk"), provider, model, kind: RequestType::ChatCompletion }
     }
 
     fn cost(catalog: &Catalog, provider: &str, model: &str) -> Option<String> {
-        let usage = Usage {
-            input: 7_000,
-            output: 3_000,
-            ..Usage::default()
-        };
-        Some(
-            catalog
-                .price(question(provider, model))?
-                .cost(&usage)
-                .to_string(),
-        )
+        let usage = Usage { input: 7_000, output: 3_000, ..Usage::default() };
+        Some(catalog.price(question(provider, model))?.cost(&usage).to_string())
     }
 
     fn fixed(scope: OverrideScope, pattern: OverrideMatch, input: &str) -> Override {
-        let patch = PricePatch {
-            input_cost_per_token: input.parse().ok(),
-            ..PricePatch::default()
-        };
-        Override {
-            scope,
-            pattern,
-            request_types: vec![RequestType::ChatCompletion],
-            patch,
-        }
+        let patch = PricePatch { input_cost_per_token: input.parse().ok(), ..PricePatch::default() };
+        Override { scope, pattern, request_types: vec![RequestType::ChatCompletion], patch }
     }
 
     #[test]
     fn tokens_cost_what_the_sheet_says() {
         let catalog = catalog(Vec::new());
-        assert_eq!(
-            cost(&catalog, "primary", "mock-1").as_deref(),
-            Some("0.0475")
-        );
+        assert_eq!(cost(&catalog, "primary", "mock-1").as_deref(), Some("0.0475"));
         assert_eq!(cost(&catalog, "special", "mock-1").as_deref(), Some("0.01"));
         assert_eq!(cost(&catalog, "primary", "free").as_deref(), Some("0"));
         assert_eq!(catalog.max_output_tokens("primary", "mock-1"), Some(200));
@@ -359,22 +300,11 @@ mod tests {
         let catalog = catalog(vec![
             fixed(OverrideScope::Global, exact.clone(), "0.001"),
             fixed(OverrideScope::Global, prefix("new"), "0.002"),
-            fixed(
-                OverrideScope::VirtualKey("vk".to_owned()),
-                prefix(""),
-                "0.003",
-            ),
-            fixed(
-                OverrideScope::VirtualKey("other".to_owned()),
-                exact,
-                "0.004",
-            ),
+            fixed(OverrideScope::VirtualKey("vk".to_owned()), prefix(""), "0.003"),
+            fixed(OverrideScope::VirtualKey("other".to_owned()), exact, "0.004"),
         ]);
         assert_eq!(cost(&catalog, "primary", "new-1").as_deref(), Some("21"));
-        let anonymous = PriceQuestion {
-            key: None,
-            ..question("primary", "new-1")
-        };
+        let anonymous = PriceQuestion { key: None, ..question("primary", "new-1") };
         let price = catalog.price(anonymous).unwrap();
         assert_eq!(price.bound(1, 0).to_string(), "0.001");
     }
@@ -388,13 +318,7 @@ mod tests {
             ..PricePatch::default()
         })
         .unwrap();
-        let usage = Usage {
-            input: 100,
-            output: 10,
-            cached: 40,
-            cache_write: 10,
-            reasoning: 5,
-        };
+        let usage = Usage { input: 100, output: 10, cached: 40, cache_write: 10, reasoning: 5 };
         // 50 fresh and 10 written at 0.01, 40 cached at 0.001, 10 output at 0.1
         assert_eq!(price.cost(&usage).to_string(), "1.64");
         assert!(price.bound(100, 10) >= price.cost(&usage));

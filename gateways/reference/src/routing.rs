@@ -32,9 +32,7 @@ pub(crate) enum RouteError {
     #[error("no keys found for provider: {provider} and model: {model}")]
     NoKey { provider: String, model: String },
     /// Nothing says which provider has the model.
-    #[error(
-        "could not auto resolve a provider for the request, please specify a provider explicitly"
-    )]
+    #[error("could not auto resolve a provider for the request, please specify a provider explicitly")]
     Unresolved,
 }
 
@@ -66,9 +64,7 @@ impl Dice {
 
 /// Chooses an index by weight. Where nothing weighs anything: the first.
 pub(crate) fn choose(weights: &[Weight], dice: u64) -> usize {
-    let total = weights
-        .iter()
-        .fold(0_u64, |sum, weight| sum.saturating_add(weight.millionths()));
+    let total = weights.iter().fold(0_u64, |sum, weight| sum.saturating_add(weight.millionths()));
     if total == 0 {
         return 0;
     }
@@ -91,16 +87,10 @@ pub(crate) fn plan(
     dice: u64,
 ) -> Plan {
     let mut plan = match split(model, providers) {
-        Some((provider, model)) => Plan {
-            first: explicit(provider, model, key),
-            fallbacks: Vec::new(),
-        },
+        Some((provider, model)) => Plan { first: explicit(provider, model, key), fallbacks: Vec::new() },
         None => match key {
             Some(key) => weighted(model, key, providers, dice),
-            None => Plan {
-                first: anyone(model, providers),
-                fallbacks: Vec::new(),
-            },
+            None => Plan { first: anyone(model, providers), fallbacks: Vec::new() },
         },
     };
     if !fallbacks.is_empty() {
@@ -116,10 +106,7 @@ pub(crate) fn plan(
         seen.push((Arc::clone(&first.provider.name), first.model.clone()));
     }
     plan.fallbacks.retain(|candidate| {
-        let target = (
-            Arc::clone(&candidate.provider.name),
-            candidate.model.clone(),
-        );
+        let target = (Arc::clone(&candidate.provider.name), candidate.model.clone());
         let new = !seen.contains(&target);
         seen.push(target);
         new
@@ -128,19 +115,12 @@ pub(crate) fn plan(
 }
 
 /// `provider/model`, if the part before the first slash is a provider.
-fn split<'a>(
-    text: &'a str,
-    providers: &'a IndexMap<Arc<str>, Arc<Provider>>,
-) -> Option<(&'a Arc<Provider>, &'a str)> {
+fn split<'a>(text: &'a str, providers: &'a IndexMap<Arc<str>, Arc<Provider>>) -> Option<(&'a Arc<Provider>, &'a str)> {
     let (provider, model) = text.split_once('/')?;
     Some((providers.get(provider)?, model))
 }
 
-fn explicit(
-    provider: &Arc<Provider>,
-    model: &str,
-    key: Option<&VirtualKey>,
-) -> Result<Candidate, RouteError> {
+fn explicit(provider: &Arc<Provider>, model: &str, key: Option<&VirtualKey>) -> Result<Candidate, RouteError> {
     if let Some(key) = key {
         let grant = key.grant(&provider.name);
         let grant = grant.ok_or_else(|| RouteError::ProviderBlocked(provider.name.to_string()))?;
@@ -149,56 +129,34 @@ fn explicit(
         }
     }
     if !has_key(provider, model, key) {
-        return Err(RouteError::NoKey {
-            provider: provider.name.to_string(),
-            model: model.to_owned(),
-        });
+        return Err(RouteError::NoKey { provider: provider.name.to_string(), model: model.to_owned() });
     }
-    Ok(Candidate {
-        provider: Arc::clone(provider),
-        model: model.to_owned(),
-    })
+    Ok(Candidate { provider: Arc::clone(provider), model: model.to_owned() })
 }
 
 /// Whether a key of the provider may be used for the model and by this virtual key.
 fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>) -> bool {
-    let allowed = key
-        .and_then(|key| key.grant(&provider.name))
-        .map(|policy| &policy.grant.key_ids);
+    let allowed = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     provider.is_keyless
-        || provider.keys.iter().any(|own| {
-            own.allows(model)
-                && allowed.is_none_or(|ids| ids.allows(&own.id) || ids.allows(&own.name))
-        })
+        || provider
+            .keys
+            .iter()
+            .any(|own| own.allows(model) && allowed.is_none_or(|ids| ids.allows(&own.id) || ids.allows(&own.name)))
 }
 
 /// Without a virtual key: the first provider of the file that has the model.
-fn anyone(
-    model: &str,
-    providers: &IndexMap<Arc<str>, Arc<Provider>>,
-) -> Result<Candidate, RouteError> {
+fn anyone(model: &str, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<Candidate, RouteError> {
     providers
         .values()
         .find(|provider| provider.serves(model))
-        .map(|provider| Candidate {
-            provider: Arc::clone(provider),
-            model: model.to_owned(),
-        })
+        .map(|provider| Candidate { provider: Arc::clone(provider), model: model.to_owned() })
         .ok_or(RouteError::Unresolved)
 }
 
 /// One grant by weight, then the rest by descending weight, then by the file's order.
-fn weighted(
-    model: &str,
-    key: &VirtualKey,
-    providers: &IndexMap<Arc<str>, Arc<Provider>>,
-    dice: u64,
-) -> Plan {
+fn weighted(model: &str, key: &VirtualKey, providers: &IndexMap<Arc<str>, Arc<Provider>>, dice: u64) -> Plan {
     if key.grants.is_empty() {
-        return Plan {
-            first: Err(RouteError::NoProvider),
-            fallbacks: Vec::new(),
-        };
+        return Plan { first: Err(RouteError::NoProvider), fallbacks: Vec::new() };
     }
     let allowed: Vec<_> = key
         .grants
@@ -209,36 +167,24 @@ fn weighted(
         .collect();
     if allowed.is_empty() {
         let first = Err(RouteError::ModelBlocked(model.to_owned()));
-        return Plan {
-            first,
-            fallbacks: Vec::new(),
-        };
+        return Plan { first, fallbacks: Vec::new() };
     }
     let mut usable: Vec<_> = allowed
         .iter()
         .filter(|(provider, _)| has_key(provider, model, Some(key)))
         .filter_map(|(provider, grant)| {
-            let candidate = Candidate {
-                provider: Arc::clone(provider),
-                model: model.to_owned(),
-            };
+            let candidate = Candidate { provider: Arc::clone(provider), model: model.to_owned() };
             Some((grant.weight?, candidate))
         })
         .collect();
     if usable.is_empty() {
-        return Plan {
-            first: Err(RouteError::Unresolved),
-            fallbacks: Vec::new(),
-        };
+        return Plan { first: Err(RouteError::Unresolved), fallbacks: Vec::new() };
     }
     // A stable sort: equal weights stay in the file's order.
     usable.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     let weights: Vec<Weight> = usable.iter().map(|(weight, _)| *weight).collect();
     let (_, first) = usable.remove(choose(&weights, dice));
-    Plan {
-        first: Ok(first),
-        fallbacks: usable.into_iter().map(|(_, candidate)| candidate).collect(),
-    }
+    Plan { first: Ok(first), fallbacks: usable.into_iter().map(|(_, candidate)| candidate).collect() }
 }
 
 #[cfg(test)]

@@ -39,15 +39,8 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
     let grants = grants
         .iter()
         .map(|(provider, weight, models)| {
-            let models = models
-                .iter()
-                .map(|model| (*model).to_owned())
-                .collect::<Vec<_>>();
-            let allowed_models = if models == ["*"] {
-                AllowList::All
-            } else {
-                AllowList::Only(models)
-            };
+            let models = models.iter().map(|model| (*model).to_owned()).collect::<Vec<_>>();
+            let allowed_models = if models == ["*"] { AllowList::All } else { AllowList::Only(models) };
             let grant = Grant {
                 id: (*provider).to_owned(),
                 provider: (*provider).to_owned(),
@@ -56,10 +49,7 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
                 blacklisted_models: vec!["Blocked".to_owned()],
                 key_ids: AllowList::All,
             };
-            GrantPolicy {
-                grant,
-                meters: Vec::new(),
-            }
+            GrantPolicy { grant, meters: Vec::new() }
         })
         .collect();
     let row = KeyRow {
@@ -75,12 +65,7 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         updated_at: Moment::from_millis(0),
         standing: Standing::Live,
     };
-    VirtualKey {
-        row,
-        hash: KeyHash::of("sk"),
-        grants,
-        meters: Vec::new(),
-    }
+    VirtualKey { row, hash: KeyHash::of("sk"), grants, meters: Vec::new() }
 }
 
 fn order(plan: &Plan) -> Vec<String> {
@@ -95,38 +80,18 @@ const ALL: &[&str] = &["*"];
 
 #[test]
 fn what_weighs_nothing_is_tried_last_and_in_the_files_order() {
-    let key = key(&[
-        ("b", Some("0"), ALL),
-        ("a", Some("1"), ALL),
-        ("c", Some("0"), ALL),
-    ]);
+    let key = key(&[("b", Some("0"), ALL), ("a", Some("1"), ALL), ("c", Some("0"), ALL)]);
     for dice in 0..20 {
-        let plan = plan(
-            "mock-1",
-            &[],
-            Some(&key),
-            &providers(&["a", "b", "c"]),
-            dice,
-        );
+        let plan = plan("mock-1", &[], Some(&key), &providers(&["a", "b", "c"]), dice);
         assert_eq!(order(&plan), ["a/mock-1", "b/mock-1", "c/mock-1"]);
     }
 }
 
 #[test]
 fn the_rest_follow_by_descending_weight() {
-    let key = key(&[
-        ("a", Some("0.1"), ALL),
-        ("b", Some("0.7"), ALL),
-        ("c", Some("0.2"), ALL),
-    ]);
+    let key = key(&[("a", Some("0.1"), ALL), ("b", Some("0.7"), ALL), ("c", Some("0.2"), ALL)]);
     // 0.95 of the whole falls on the last in descending order.
-    let plan = plan(
-        "mock-1",
-        &[],
-        Some(&key),
-        &providers(&["a", "b", "c"]),
-        950_000,
-    );
+    let plan = plan("mock-1", &[], Some(&key), &providers(&["a", "b", "c"]), 950_000);
     assert_eq!(order(&plan), ["a/mock-1", "b/mock-1", "c/mock-1"]);
 }
 
@@ -134,30 +99,16 @@ fn the_rest_follow_by_descending_weight() {
 fn a_provider_without_a_weight_is_used_only_by_name() {
     let key = key(&[("a", None, ALL), ("b", Some("1"), ALL)]);
     let providers = providers(&["a", "b"]);
-    assert_eq!(
-        order(&plan("mock-1", &[], Some(&key), &providers, 0)),
-        ["b/mock-1"]
-    );
-    assert_eq!(
-        order(&plan("a/mock-1", &[], Some(&key), &providers, 0)),
-        ["a/mock-1"]
-    );
+    assert_eq!(order(&plan("mock-1", &[], Some(&key), &providers, 0)), ["b/mock-1"]);
+    assert_eq!(order(&plan("a/mock-1", &[], Some(&key), &providers, 0)), ["a/mock-1"]);
 }
 
 #[test]
 fn the_callers_fallbacks_stay_within_the_key_and_none_is_tried_twice() {
     let key = key(&[("a", Some("1"), ALL), ("b", Some("0"), &["mock-2"])]);
-    let fallbacks = [
-        "a/mock-1", "b/mock-2", "b/mock-1", "c/mock-1", "mock-1", "b/mock-2",
-    ];
+    let fallbacks = ["a/mock-1", "b/mock-2", "b/mock-1", "c/mock-1", "mock-1", "b/mock-2"];
     let fallbacks: Vec<String> = fallbacks.iter().map(|text| (*text).to_owned()).collect();
-    let plan = plan(
-        "a/mock-1",
-        &fallbacks,
-        Some(&key),
-        &providers(&["a", "b", "c"]),
-        0,
-    );
+    let plan = plan("a/mock-1", &fallbacks, Some(&key), &providers(&["a", "b", "c"]), 0);
     assert_eq!(order(&plan), ["a/mock-1", "b/mock-2"]);
 }
 
@@ -165,32 +116,12 @@ fn the_callers_fallbacks_stay_within_the_key_and_none_is_tried_twice() {
 fn what_a_key_does_not_allow_is_refused_by_name() {
     let key = key(&[("a", Some("1"), &["mock-1", "blocked"])]);
     let providers = providers(&["a", "b"]);
-    let refusal = |model: &str| {
-        plan(model, &[], Some(&key), &providers, 0)
-            .first
-            .err()
-            .unwrap()
-    };
-    assert_eq!(
-        refusal("b/mock-1"),
-        RouteError::ProviderBlocked("b".to_owned())
-    );
-    assert_eq!(
-        refusal("a/mock-2"),
-        RouteError::ModelBlocked("mock-2".to_owned())
-    );
-    assert_eq!(
-        refusal("mock-2"),
-        RouteError::ModelBlocked("mock-2".to_owned())
-    );
-    assert_eq!(
-        refusal("blocked"),
-        RouteError::ModelBlocked("blocked".to_owned())
-    );
-    assert_eq!(
-        refusal("unknown/mock-1"),
-        RouteError::ModelBlocked("unknown/mock-1".to_owned())
-    );
+    let refusal = |model: &str| plan(model, &[], Some(&key), &providers, 0).first.err().unwrap();
+    assert_eq!(refusal("b/mock-1"), RouteError::ProviderBlocked("b".to_owned()));
+    assert_eq!(refusal("a/mock-2"), RouteError::ModelBlocked("mock-2".to_owned()));
+    assert_eq!(refusal("mock-2"), RouteError::ModelBlocked("mock-2".to_owned()));
+    assert_eq!(refusal("blocked"), RouteError::ModelBlocked("blocked".to_owned()));
+    assert_eq!(refusal("unknown/mock-1"), RouteError::ModelBlocked("unknown/mock-1".to_owned()));
 }
 
 #[test]

@@ -19,9 +19,7 @@ use crate::policy::{self, UnreadableKey};
 use crate::pricing::{Catalog, PricingError};
 use crate::routing::Dice;
 use crate::server;
-use crate::store::{
-    Batch, FolderLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge,
-};
+use crate::store::{Batch, FolderLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
 
 /// Why the gateway could not start, or did not end as it should.
@@ -78,9 +76,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     // Another user of this process may have installed a provider; either does.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = args.folder().ok_or(ServeError::NoFolder)?;
-    let host = args
-        .address()
-        .ok_or_else(|| ServeError::Address(args.host.clone()))?;
+    let host = args.address().ok_or_else(|| ServeError::Address(args.host.clone()))?;
     let settings = config::load(&folder, |name| std::env::var(name).ok())?;
     let _lock = FolderLock::take(&folder)?;
     let address = SocketAddr::new(host, args.port);
@@ -110,11 +106,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
 
 type Writing = JoinHandle<Result<(), StoreError>>;
 
-async fn build(
-    settings: Settings,
-    args: &Args,
-    folder: &Path,
-) -> Result<(Arc<Gateway>, Writing), ServeError> {
+async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Gateway>, Writing), ServeError> {
     let upstream = Upstream::new().map_err(ServeError::Client)?;
     let catalog = load_prices(&settings.pricing, &upstream).await?;
     let clock = Arc::new(Clock::default());
@@ -123,17 +115,11 @@ async fn build(
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let merged = merge(settings.declared, saved, clock.now())?;
     write_generated(folder, &merged.generated)?;
-    let batch = Batch {
-        closed,
-        changes: merged.changes,
-        ..Batch::default()
-    };
+    let batch = Batch { closed, changes: merged.changes, ..Batch::default() };
     store.commit(&batch).await?;
     let (keys, ledger) = policy::build(merged.keys, merged.meters)?;
     let (writer, writing) = Writer::start(Box::new(store));
-    let seed = args
-        .seed
-        .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
         client: settings.client,
         providers: settings.providers,
@@ -153,13 +139,8 @@ async fn build(
 }
 
 async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Catalog, ServeError> {
-    let url = pricing
-        .sheet_url
-        .as_deref()
-        .or(pricing.parameters_url.as_deref());
-    let client = upstream
-        .client(url.unwrap_or("http://127.0.0.1"))
-        .map_err(ServeError::Client)?;
+    let url = pricing.sheet_url.as_deref().or(pricing.parameters_url.as_deref());
+    let client = upstream.client(url.unwrap_or("http://127.0.0.1")).map_err(ServeError::Client)?;
     Ok(Catalog::load(pricing, client).await?)
 }
 
@@ -185,22 +166,15 @@ fn write_generated(folder: &Path, generated: &[(String, String)]) -> Result<(), 
     }
     let path = folder.join("generated-keys.json");
     let failed = |error| ServeError::Generated(path.clone(), error);
-    let mut values: serde_json::Map<String, serde_json::Value> = std::fs::read_to_string(&path)
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let mut values: serde_json::Map<String, serde_json::Value> =
+        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for (name, value) in generated {
         values.insert(name.clone(), value.as_str().into());
     }
     let text = format!("{:#}\n", serde_json::Value::Object(values));
     let mut options = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let mut file = options.create(true).truncate(true).write(true).open(&path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     tracing::info!(path = %path.display(), "values were generated for virtual keys");
     Ok(())
@@ -227,9 +201,7 @@ fn begin_logging(args: &Args) {
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
     // Where a subscriber is installed already, its owner decides.
     let _ = match args.log_style {
         LogStyle::Json => builder.json().try_init(),

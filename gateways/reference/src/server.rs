@@ -45,11 +45,7 @@ pub(crate) async fn run(
         let _ = stopping.send(());
     };
     let router = router(Arc::clone(&gateway));
-    let serving = async {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(signal)
-            .await
-    };
+    let serving = async { axum::serve(listener, router).with_graceful_shutdown(signal).await };
     let deadline = async {
         // The sender is dropped only after it has sent.
         let _ = stopped.await;
@@ -92,11 +88,9 @@ fn router(gateway: Arc<Gateway>) -> Router {
 
 /// The handler of an inference route.
 fn infer(route: Route) -> MethodRouter<Arc<Gateway>> {
-    post(
-        move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
-            inference::handle(gateway, route, headers, body)
-        },
-    )
+    post(move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
+        inference::handle(gateway, route, headers, body)
+    })
 }
 
 async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
@@ -115,11 +109,7 @@ async fn not_found(uri: Uri) -> Response {
     let message = format!("Route not found: {}", uri.path());
     let problem = Problem::failure(StatusCode::NOT_FOUND, "not_found", message);
     let is_anthropic = uri.path().starts_with("/anthropic");
-    let wording = if is_anthropic {
-        Wording::Anthropic
-    } else {
-        Wording::Native
-    };
+    let wording = if is_anthropic { Wording::Anthropic } else { Wording::Native };
     problem.render(wording, &About::default())
 }
 

@@ -47,7 +47,10 @@ pub(crate) enum Answer {
         body: Bytes,
     },
     /// The first piece has arrived.
-    Stream { first: Bytes, rest: Pieces },
+    Stream {
+        first: Bytes,
+        rest: Pieces,
+    },
 }
 
 /// Why a provider did not answer with success.
@@ -62,12 +65,7 @@ pub(crate) enum Failure {
     /// The answer began with success and then broke off.
     Broken(String),
     /// The provider refused or failed.
-    Status {
-        status: StatusCode,
-        content_type: Option<HeaderValue>,
-        retry_after: Option<HeaderValue>,
-        body: Bytes,
-    },
+    Status { status: StatusCode, content_type: Option<HeaderValue>, retry_after: Option<HeaderValue>, body: Bytes },
 }
 
 impl Failure {
@@ -112,29 +110,29 @@ enum Remedy {
 /// Connections to all providers.
 pub(crate) struct Upstream {
     local: reqwest::Client,
-    /// Made at the first call beyond this machine: it reads the system's certificates.
-    remote: OnceLock<reqwest::Client>,
+    /// For plain HTTP beyond this machine, through a proxy if there is one. It needs no
+    /// certificates, which an image from scratch does not have.
+    plain: reqwest::Client,
+    /// Made at the first call over TLS: it reads the system's certificates.
+    secure: OnceLock<reqwest::Client>,
 }
 
 impl Upstream {
     pub(crate) fn new() -> Result<Upstream, reqwest::Error> {
         let local = builder().no_proxy().tls_certs_only([]).build()?;
-        Ok(Upstream {
-            local,
-            remote: OnceLock::new(),
-        })
+        Ok(Upstream { local, plain: builder().tls_certs_only([]).build()?, secure: OnceLock::new() })
     }
 
     /// The client for a URL: plain HTTP to this machine needs neither proxy nor certificates.
     pub(crate) fn client(&self, url: &str) -> Result<&reqwest::Client, reqwest::Error> {
-        if !url.starts_with("https:") && is_loopback(url) {
-            return Ok(&self.local);
+        if !url.starts_with("https:") {
+            return Ok(if is_loopback(url) { &self.local } else { &self.plain });
         }
-        if let Some(client) = self.remote.get() {
+        if let Some(client) = self.secure.get() {
             return Ok(client);
         }
         let client = builder().build()?;
-        Ok(self.remote.get_or_init(|| client))
+        Ok(self.secure.get_or_init(|| client))
     }
 
     /// Calls a provider, again with another key or after a pause where that can help
@@ -171,13 +169,8 @@ impl Upstream {
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
         let url = format!("{}{}", call.provider.base_url, call.path);
-        let client = self
-            .client(&url)
-            .map_err(|error| Failure::Unreachable(describe(&error)))?;
-        let request = client
-            .post(url)
-            .headers(headers(call, key))
-            .body(call.body.clone());
+        let client = self.client(&url).map_err(|error| Failure::Unreachable(describe(&error)))?;
+        let request = client.post(url).headers(headers(call, key)).body(call.body.clone());
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
         let answer = match tokio::time::timeout_at(deadline, request.send()).await {
             Err(_) => return Err(Failure::Timeout { began: false }),
@@ -195,9 +188,7 @@ impl Upstream {
             let mut rest = answer.bytes_stream().boxed();
             return match tokio::time::timeout_at(deadline, rest.next()).await {
                 Err(_) => Err(Failure::Timeout { began }),
-                Ok(None) => Err(Failure::Broken(
-                    "the provider's stream was empty".to_owned(),
-                )),
+                Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
                 Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
                 Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
             };
@@ -211,12 +202,7 @@ impl Upstream {
         if began {
             return Ok(Answer::Whole { content_type, body });
         }
-        Err(Failure::Status {
-            status,
-            content_type,
-            retry_after,
-            body,
-        })
+        Err(Failure::Status { status, content_type, retry_after, body })
     }
 }
 
@@ -233,10 +219,7 @@ fn is_loopback(url: &str) -> bool {
         return false;
     };
     let host = url.host_str().unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -247,10 +230,7 @@ fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a Pr
         .keys
         .iter()
         .filter(|key| key.allows(call.model) && !dead.contains(key.id.as_str()))
-        .filter(|key| {
-            call.key_ids
-                .is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name))
-        })
+        .filter(|key| call.key_ids.is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name)))
         .collect();
     if let [only] = keys.as_slice() {
         return Some(only);
@@ -261,19 +241,14 @@ fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a Pr
 
 fn headers(call: &Call<'_>, key: Option<&ProviderKey>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for name in PASSED_ON {
         if let Some(value) = call.headers.get(&name) {
             headers.insert(name, value.clone());
         }
     }
     if call.provider.api == ApiBase::Anthropic {
-        headers
-            .entry("anthropic-version")
-            .or_insert(ANTHROPIC_VERSION);
+        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
     }
     let Some(key) = key else { return headers };
     let (name, text) = match call.provider.api {
@@ -296,5 +271,6 @@ pub(crate) fn describe(error: &reqwest::Error) -> String {
         text = Some(error.to_string());
         cause = error.source();
     }
-    text.unwrap_or_else(|| "the connection failed".to_owned())
+    let status = || error.status().map(|status| format!("the answer was {status}"));
+    text.or_else(status).unwrap_or_else(|| "the connection failed".to_owned())
 }

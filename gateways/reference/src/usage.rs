@@ -35,14 +35,7 @@ impl Usage {
             input,
             output: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
             cached: part(input_parts, &["cached_tokens", "cached_read_tokens"]),
-            cache_write: part(
-                input_parts,
-                &[
-                    "cache_write_tokens",
-                    "cached_write_tokens",
-                    "cache_creation_tokens",
-                ],
-            ),
+            cache_write: part(input_parts, &["cache_write_tokens", "cached_write_tokens", "cache_creation_tokens"]),
             reasoning: part(output_parts, &["reasoning_tokens"]),
         })
     }
@@ -59,12 +52,8 @@ impl Usage {
         }
         let cached = count("cache_read_input_tokens").unwrap_or(before.cached);
         let cache_write = count("cache_creation_input_tokens").unwrap_or(before.cache_write);
-        let fresh = input.unwrap_or_else(|| {
-            before
-                .input
-                .saturating_sub(before.cached)
-                .saturating_sub(before.cache_write)
-        });
+        let fresh =
+            input.unwrap_or_else(|| before.input.saturating_sub(before.cached).saturating_sub(before.cache_write));
         Some(Usage {
             input: fresh.saturating_add(cached).saturating_add(cache_write),
             output: output.unwrap_or(before.output),
@@ -82,13 +71,7 @@ mod tests {
 
     #[test]
     fn parts_are_read_from_chat_completions_and_responses_alike() {
-        let expected = Some(Usage {
-            input: 100,
-            output: 50,
-            cached: 40,
-            cache_write: 0,
-            reasoning: 20,
-        });
+        let expected = Some(Usage { input: 100, output: 50, cached: 40, cache_write: 0, reasoning: 20 });
         let chat = json!({
             "prompt_tokens": 100, "completion_tokens": 50,
             "prompt_tokens_details": { "cached_tokens": 40 },
@@ -107,10 +90,7 @@ mod tests {
     fn an_object_without_counts_is_no_usage() {
         assert_eq!(Usage::of_openai(&json!({})), None);
         assert_eq!(Usage::of_openai(&Value::Null), None);
-        assert_eq!(
-            Usage::of_anthropic(&json!({"service_tier": "x"}), None),
-            None
-        );
+        assert_eq!(Usage::of_anthropic(&json!({"service_tier": "x"}), None), None);
     }
 
     #[test]
@@ -121,13 +101,7 @@ mod tests {
         });
         let first = Usage::of_anthropic(&start, None);
         let last = Usage::of_anthropic(&json!({"output_tokens": 50}), first);
-        let expected = Usage {
-            input: 100,
-            output: 50,
-            cached: 60,
-            cache_write: 30,
-            reasoning: 0,
-        };
+        let expected = Usage { input: 100, output: 50, cached: 60, cache_write: 30, reasoning: 0 };
         assert_eq!(last, Some(expected));
     }
 }

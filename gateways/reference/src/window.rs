@@ -37,9 +37,7 @@ pub(crate) struct ResetDuration {
 
 /// Why a text is no length of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "`{0}` is not a duration: write a positive number with ms, s, m, h, d, w, M (30 days) or Y (365 days)"
-)]
+#[error("`{0}` is not a duration: write a positive number with ms, s, m, h, d, w, M (30 days) or Y (365 days)")]
 pub(crate) struct DurationError(String);
 
 impl ResetDuration {
@@ -61,10 +59,7 @@ impl FromStr for ResetDuration {
         nanos(text)
             .filter(|nanos| (1..=LONGEST_NANOS).contains(nanos))
             .and_then(|nanos| i64::try_from((nanos + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI).ok())
-            .map(|millis| ResetDuration {
-                text: text.into(),
-                millis,
-            })
+            .map(|millis| ResetDuration { text: text.into(), millis })
             .ok_or_else(|| DurationError(text.to_owned()))
     }
 }
@@ -93,11 +88,7 @@ fn scaled(number: &str, length: i128) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || whole.len() > 18 {
         return None;
     }
-    let whole: i128 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut total = whole.checked_mul(length)?;
     if !fraction.is_empty() {
         let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
@@ -120,9 +111,7 @@ impl Serialize for ResetDuration {
 
 impl<'de> Deserialize<'de> for ResetDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -174,30 +163,14 @@ mod tests {
 
     #[test]
     fn what_is_no_positive_duration_is_refused() {
-        for text in [
-            "",
-            "0s",
-            "-1h",
-            "1",
-            "h",
-            "1x",
-            "1d12h",
-            "2h1d",
-            ".s",
-            "1..5h",
-            "9999999999Y",
-            "1 h",
-        ] {
+        for text in ["", "0s", "-1h", "1", "h", "1x", "1d12h", "2h1d", ".s", "1..5h", "9999999999Y", "1 h"] {
             assert!(text.parse::<ResetDuration>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_window_ends_exactly_its_length_after_its_start() {
-        let window = Window {
-            start: Moment::from_millis(1_000),
-            length: "1s".parse().unwrap(),
-        };
+        let window = Window { start: Moment::from_millis(1_000), length: "1s".parse().unwrap() };
         assert!(!window.has_ended(Moment::from_millis(1_999)));
         assert!(window.has_ended(Moment::from_millis(2_000)));
     }

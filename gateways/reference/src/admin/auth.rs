@@ -20,10 +20,7 @@ pub(crate) struct Authorized;
 impl FromRequestParts<Arc<Gateway>> for Authorized {
     type Rejection = Response;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        gateway: &Arc<Gateway>,
-    ) -> Result<Authorized, Response> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Authorized, Response> {
         let problem = match &gateway.admin {
             None => Problem::new(
                 StatusCode::FORBIDDEN,
@@ -45,10 +42,7 @@ fn is_admin(admin: &Admin, headers: &HeaderMap) -> bool {
     else {
         return false;
     };
-    if !["basic", "bearer"]
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
-    {
+    if !["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return false;
     }
     let Ok(pair) = STANDARD.decode(token.trim()) else {
@@ -66,10 +60,7 @@ mod tests {
     use super::*;
 
     fn allows(value: &str) -> bool {
-        let admin = Admin {
-            username: "admin".to_owned(),
-            password: "pass:word".to_owned(),
-        };
+        let admin = Admin { username: "admin".to_owned(), password: "pass:word".to_owned() };
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         is_admin(&admin, &headers)
@@ -85,12 +76,8 @@ mod tests {
     #[test]
     fn anything_else_is_not_the_administrator() {
         let wrong = STANDARD.encode("admin:pass");
-        for value in [
-            format!("Basic {wrong}"),
-            "Basic !".to_owned(),
-            "Basic".to_owned(),
-            "Bearer sk-proxy".to_owned(),
-        ] {
+        for value in [format!("Basic {wrong}"), "Basic !".to_owned(), "Basic".to_owned(), "Bearer sk-proxy".to_owned()]
+        {
             assert!(!allows(&value), "{value}");
         }
     }

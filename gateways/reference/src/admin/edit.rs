@@ -87,10 +87,7 @@ impl MeterEdits {
                 measure: planned.owned.id.measure(),
                 owner: planned.owner,
                 limit: planned.limit,
-                window: Window {
-                    start: now,
-                    length: planned.length,
-                },
+                window: Window { start: now, length: planned.length },
                 used: Amount::ZERO,
                 held: Amount::ZERO,
             };
@@ -102,11 +99,7 @@ impl MeterEdits {
     pub(super) fn remove_all(key: &VirtualKey) -> MeterEdits {
         let mut edits = MeterEdits::default();
         let owner = OwnerKey::VirtualKey(key.row.id.clone());
-        edits.remove.extend(
-            key.meters
-                .iter()
-                .map(|meter| (meter.clone(), owner.clone())),
-        );
+        edits.remove.extend(key.meters.iter().map(|meter| (meter.clone(), owner.clone())));
         for policy in &key.grants {
             edits.remove_grant(policy);
         }
@@ -115,12 +108,7 @@ impl MeterEdits {
 
     fn remove_grant(&mut self, policy: &GrantPolicy) {
         let owner = OwnerKey::Grant(policy.grant.id.clone());
-        self.remove.extend(
-            policy
-                .meters
-                .iter()
-                .map(|meter| (meter.clone(), owner.clone())),
-        );
+        self.remove.extend(policy.meters.iter().map(|meter| (meter.clone(), owner.clone())));
     }
 
     /// Replaces the budgets at a place. One with the same id or window is the same.
@@ -131,26 +119,16 @@ impl MeterEdits {
         lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
     ) -> Result<(), Problem> {
         let is_budget = |meter: &OwnedMeter| meter.id.measure() == Measure::Usd;
-        let mut before: Vec<OwnedMeter> = place
-            .meters
-            .iter()
-            .filter(|meter| is_budget(meter))
-            .cloned()
-            .collect();
+        let mut before: Vec<OwnedMeter> = place.meters.iter().filter(|meter| is_budget(meter)).cloned().collect();
         place.meters.retain(|meter| !is_budget(meter));
         let mut seen = Vec::new();
         for body in bodies {
             let length = body.reset_duration;
             if body.max_limit <= Usd::ZERO {
-                return Err(invalid(format!(
-                    "Budget max_limit must be above 0: {}",
-                    body.max_limit
-                )));
+                return Err(invalid(format!("Budget max_limit must be above 0: {}", body.max_limit)));
             }
             if seen.contains(&length.millis()) {
-                return Err(invalid(format!(
-                    "Duplicate reset_duration in budgets: {length}"
-                )));
+                return Err(invalid(format!("Duplicate reset_duration in budgets: {length}")));
             }
             seen.push(length.millis());
             let same = before.iter().position(|meter| match &body.id {
@@ -163,15 +141,9 @@ impl MeterEdits {
                 (None, None) => new_meter(Measure::Usd),
             };
             place.meters.push(owned.clone());
-            self.put.push(planned(
-                place,
-                owned,
-                Amount::of_money(body.max_limit),
-                length,
-            ));
+            self.put.push(planned(place, owned, Amount::of_money(body.max_limit), length));
         }
-        self.remove
-            .extend(before.into_iter().map(|meter| (meter, place.key.clone())));
+        self.remove.extend(before.into_iter().map(|meter| (meter, place.key.clone())));
         Ok(())
     }
 
@@ -179,69 +151,39 @@ impl MeterEdits {
     /// and a body that names none removes all.
     fn rate_limit(&mut self, place: &mut Place<'_>, body: RateLimitBody) -> Result<(), Problem> {
         let metrics = [
-            (
-                Measure::Requests,
-                "request",
-                body.request_max_limit,
-                body.request_reset_duration,
-            ),
-            (
-                Measure::Tokens,
-                "token",
-                body.token_max_limit,
-                body.token_reset_duration,
-            ),
+            (Measure::Requests, "request", body.request_max_limit, body.request_reset_duration),
+            (Measure::Tokens, "token", body.token_max_limit, body.token_reset_duration),
         ];
-        if metrics
-            .iter()
-            .all(|(_, _, limit, length)| limit.is_none() && length.is_none())
-        {
-            let (limits, budgets) = std::mem::take(place.meters)
-                .into_iter()
-                .partition(|meter| meter.id.measure() != Measure::Usd);
+        if metrics.iter().all(|(_, _, limit, length)| limit.is_none() && length.is_none()) {
+            let (limits, budgets) =
+                std::mem::take(place.meters).into_iter().partition(|meter| meter.id.measure() != Measure::Usd);
             *place.meters = budgets;
             let limits: Vec<OwnedMeter> = limits;
-            self.remove
-                .extend(limits.into_iter().map(|meter| (meter, place.key.clone())));
+            self.remove.extend(limits.into_iter().map(|meter| (meter, place.key.clone())));
             return Ok(());
         }
         let of_limit = |meter: &&OwnedMeter| meter.id.measure() != Measure::Usd;
-        let id = place
-            .meters
-            .iter()
-            .find(of_limit)
-            .map_or_else(new_id, |meter| meter.id.id().to_owned());
+        let id = place.meters.iter().find(of_limit).map_or_else(new_id, |meter| meter.id.id().to_owned());
         for (measure, word, limit, length) in metrics {
             let (limit, length) = match (limit, length) {
                 (None, None) => continue,
                 (Some(0), _) => {
-                    return Err(invalid(format!(
-                        "Invalid rate limit: {word}_max_limit must be above 0"
-                    )));
+                    return Err(invalid(format!("Invalid rate limit: {word}_max_limit must be above 0")));
                 }
                 (Some(limit), Some(length)) => (limit, length),
                 _ => {
-                    let problem = format!(
-                        "Invalid rate limit: {word}_max_limit and {word}_reset_duration belong together"
-                    );
+                    let problem =
+                        format!("Invalid rate limit: {word}_max_limit and {word}_reset_duration belong together");
                     return Err(invalid(problem));
                 }
             };
-            let known = place
-                .meters
-                .iter()
-                .find(|meter| meter.id.measure() == measure)
-                .cloned();
+            let known = place.meters.iter().find(|meter| meter.id.measure() == measure).cloned();
             let owned = known.unwrap_or_else(|| {
-                let new = OwnedMeter {
-                    id: MeterId::new(measure, &id),
-                    file_hash: None,
-                };
+                let new = OwnedMeter { id: MeterId::new(measure, &id), file_hash: None };
                 place.meters.push(new.clone());
                 new
             });
-            self.put
-                .push(planned(place, owned, Amount::of_count(limit), length));
+            self.put.push(planned(place, owned, Amount::of_count(limit), length));
         }
         Ok(())
     }
@@ -254,11 +196,8 @@ impl MeterEdits {
         rate_limit: Option<RateLimitBody>,
         lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
     ) -> Result<(), Problem> {
-        let mut place = Place {
-            key: OwnerKey::VirtualKey(key.row.id.clone()),
-            owner: key.owner(None),
-            meters: &mut key.meters,
-        };
+        let mut place =
+            Place { key: OwnerKey::VirtualKey(key.row.id.clone()), owner: key.owner(None), meters: &mut key.meters };
         if let Some(budgets) = budgets {
             self.budgets(&mut place, budgets, lengths)?;
         }
@@ -277,19 +216,10 @@ impl MeterEdits {
         let mut before = std::mem::take(&mut key.grants);
         for body in bodies {
             check_grant(&body, providers)?;
-            if key
-                .grants
-                .iter()
-                .any(|policy| policy.grant.provider == body.provider)
-            {
-                return Err(invalid(format!(
-                    "Duplicate provider in provider_configs: {}",
-                    body.provider
-                )));
+            if key.grants.iter().any(|policy| policy.grant.provider == body.provider) {
+                return Err(invalid(format!("Duplicate provider in provider_configs: {}", body.provider)));
             }
-            let same = before
-                .iter()
-                .position(|policy| policy.grant.provider == body.provider);
+            let same = before.iter().position(|policy| policy.grant.provider == body.provider);
             let (id, mut meters) = match same {
                 Some(at) => {
                     let policy = before.remove(at);
@@ -298,16 +228,10 @@ impl MeterEdits {
                 None => (format!("{}/{}", key.row.id, body.provider), Vec::new()),
             };
             if body.id.as_ref().is_some_and(|given| *given != id) {
-                return Err(invalid(format!(
-                    "the provider configuration of '{}' has another id",
-                    body.provider
-                )));
+                return Err(invalid(format!("the provider configuration of '{}' has another id", body.provider)));
             }
-            let mut place = Place {
-                key: OwnerKey::Grant(id.clone()),
-                owner: key.owner(Some(&body.provider)),
-                meters: &mut meters,
-            };
+            let mut place =
+                Place { key: OwnerKey::Grant(id.clone()), owner: key.owner(Some(&body.provider)), meters: &mut meters };
             if let Some(budgets) = body.budgets {
                 self.budgets(&mut place, budgets, &lengths)?;
             }
@@ -332,19 +256,12 @@ impl MeterEdits {
 
     /// Renames the owner that refusals show, at every meter of the key.
     pub(super) fn rename(&mut self, key: &VirtualKey, ledger: &[(MeterId, Meter)]) {
-        let places = std::iter::once((
-            OwnerKey::VirtualKey(key.row.id.clone()),
-            key.owner(None),
-            &key.meters,
-        ))
-        .chain(key.grants.iter().map(|policy| {
-            let owner = key.owner(Some(&policy.grant.provider));
-            (
-                OwnerKey::Grant(policy.grant.id.clone()),
-                owner,
-                &policy.meters,
-            )
-        }));
+        let places = std::iter::once((OwnerKey::VirtualKey(key.row.id.clone()), key.owner(None), &key.meters)).chain(
+            key.grants.iter().map(|policy| {
+                let owner = key.owner(Some(&policy.grant.provider));
+                (OwnerKey::Grant(policy.grant.id.clone()), owner, &policy.meters)
+            }),
+        );
         for (owner_key, owner, meters) in places {
             for owned in meters {
                 if self.put.iter().any(|planned| planned.owned.id == owned.id) {
@@ -364,48 +281,24 @@ impl MeterEdits {
     }
 }
 
-fn check_grant(
-    body: &GrantBody,
-    providers: &IndexMap<Arc<str>, Arc<Provider>>,
-) -> Result<(), Problem> {
+fn check_grant(body: &GrantBody, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<(), Problem> {
     let provider = providers
         .get(body.provider.as_str())
         .ok_or_else(|| invalid(format!("there is no provider '{}'", body.provider)))?;
-    let known = |name: &String| {
-        provider
-            .keys
-            .iter()
-            .any(|key| key.id == *name || key.name == *name)
-    };
-    let names = body
-        .key_ids
-        .as_ref()
-        .and_then(AllowList::names)
-        .unwrap_or_default();
+    let known = |name: &String| provider.keys.iter().any(|key| key.id == *name || key.name == *name);
+    let names = body.key_ids.as_ref().and_then(AllowList::names).unwrap_or_default();
     match names.iter().find(|name| !known(name)) {
-        Some(unknown) => Err(invalid(format!(
-            "the provider '{}' has no key '{unknown}'",
-            body.provider
-        ))),
+        Some(unknown) => Err(invalid(format!("the provider '{}' has no key '{unknown}'", body.provider))),
         None => Ok(()),
     }
 }
 
 fn planned(place: &Place<'_>, owned: OwnedMeter, limit: Amount, length: ResetDuration) -> Planned {
-    Planned {
-        owned,
-        owner_key: place.key.clone(),
-        owner: place.owner.clone(),
-        limit,
-        length,
-    }
+    Planned { owned, owner_key: place.key.clone(), owner: place.owner.clone(), limit, length }
 }
 
 fn new_meter(measure: Measure) -> OwnedMeter {
-    OwnedMeter {
-        id: MeterId::new(measure, &new_id()),
-        file_hash: None,
-    }
+    OwnedMeter { id: MeterId::new(measure, &new_id()), file_hash: None }
 }
 
 fn new_id() -> String {

@@ -21,16 +21,10 @@ use crate::gateway::Gateway;
 
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
-    let mut router = Router::new()
-        .route(
-            "/api/governance/virtual-keys",
-            get(virtual_keys::list).post(virtual_keys::create),
-        )
-        .route(
+    let mut router =
+        Router::new().route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create)).route(
             "/api/governance/virtual-keys/{id}",
-            get(virtual_keys::read)
-                .put(virtual_keys::update)
-                .delete(virtual_keys::delete),
+            get(virtual_keys::read).put(virtual_keys::update).delete(virtual_keys::delete),
         );
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));

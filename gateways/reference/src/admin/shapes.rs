@@ -160,12 +160,7 @@ pub(super) fn view(gateway: &Gateway, key: &VirtualKey, value: Option<String>) -
     }
 }
 
-fn grant_view(
-    key: &VirtualKey,
-    policy: &GrantPolicy,
-    meters: &[(MeterId, Meter)],
-    now: Moment,
-) -> GrantView {
+fn grant_view(key: &VirtualKey, policy: &GrantPolicy, meters: &[(MeterId, Meter)], now: Moment) -> GrantView {
     let grant = &policy.grant;
     GrantView {
         id: grant.id.clone(),

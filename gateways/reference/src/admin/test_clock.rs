@@ -21,18 +21,12 @@ struct Advance {
     advance: ResetDuration,
 }
 
-pub(super) async fn advance(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    body: Bytes,
-) -> Response {
+pub(super) async fn advance(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
     match serde_json::from_slice::<Advance>(&body) {
         Ok(advance) => {
             gateway.clock.advance(advance.advance.millis());
             Json(json!({ "now": gateway.clock.now().to_string() })).into_response()
         }
-        Err(error) => {
-            Problem::bad_request(error.to_string()).render(Wording::Native, &About::default())
-        }
+        Err(error) => Problem::bad_request(error.to_string()).render(Wording::Native, &About::default()),
     }
 }

@@ -67,51 +67,30 @@ pub(super) async fn list(
     let search = filter.search.unwrap_or_default().to_lowercase();
     let keys: Vec<Arc<VirtualKey>> = {
         let ring = gateway.keys();
-        ring.all()
-            .filter(|key| key.row.name.to_lowercase().contains(&search))
-            .cloned()
-            .collect()
+        ring.all().filter(|key| key.row.name.to_lowercase().contains(&search)).cloned().collect()
     };
     let offset = filter.offset.unwrap_or(0);
     let limit = filter.limit.unwrap_or(keys.len());
     let page = keys.iter().skip(offset).take(limit);
     let virtual_keys: Vec<KeyView> = page.map(|key| view(&gateway, key, None)).collect();
     let count = virtual_keys.len();
-    respond(&Listed {
-        virtual_keys,
-        count,
-        total_count: keys.len(),
-        limit,
-        offset,
-    })
+    respond(&Listed { virtual_keys, count, total_count: keys.len(), limit, offset })
 }
 
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
     let uri = format!("/?{}", query.unwrap_or_default());
     let uri = uri.parse().map_err(|_| invalid("Invalid query"))?;
-    axum::extract::Query::try_from_uri(&uri)
-        .map(|query| query.0)
-        .map_err(|error| invalid(error.body_text()))
+    axum::extract::Query::try_from_uri(&uri).map(|query| query.0).map_err(|error| invalid(error.body_text()))
 }
 
-pub(super) async fn read(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-) -> Response {
+pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
     match find(&gateway, &id) {
-        Ok(key) => respond(&One {
-            virtual_key: view(&gateway, &key, None),
-        }),
+        Ok(key) => respond(&One { virtual_key: view(&gateway, &key, None) }),
         Err(problem) => refuse(&problem),
     }
 }
 
-pub(super) async fn create(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    body: Bytes,
-) -> Response {
+pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
     to_the_end(async move {
         let _one_at_a_time = gateway.editing.lock().await;
         let body: CreateKey = parse(&body)?;
@@ -132,23 +111,13 @@ pub(super) async fn create(
             updated_at: now,
             standing: Standing::Live,
         };
-        let mut key = VirtualKey {
-            row,
-            hash,
-            grants: Vec::new(),
-            meters: Vec::new(),
-        };
+        let mut key = VirtualKey { row, hash, grants: Vec::new(), meters: Vec::new() };
         let mut edits = MeterEdits::default();
         edits.key_meters(&mut key, Some(body.budgets), body.rate_limit, |_| None)?;
-        edits.grants(&mut key, body.provider_configs, &gateway.providers, |_| {
-            None
-        })?;
+        edits.grants(&mut key, body.provider_configs, &gateway.providers, |_| None)?;
         let key = save(&gateway, key, edits).await?;
         let virtual_key = view(&gateway, &key, Some(value));
-        Ok(respond(&Changed {
-            message: "Virtual key created successfully",
-            virtual_key,
-        }))
+        Ok(respond(&Changed { message: "Virtual key created successfully", virtual_key }))
     })
     .await
 }
@@ -164,11 +133,7 @@ pub(super) async fn update(
         let mut key = VirtualKey::clone(&*find(&gateway, &id)?);
         let body: UpdateKey = parse(&body)?;
         let lengths = |id: &MeterId| -> Option<ResetDuration> {
-            gateway
-                .books
-                .meters([id])
-                .pop()
-                .map(|(_, meter)| meter.window.length)
+            gateway.books.meters([id]).pop().map(|(_, meter)| meter.window.length)
         };
         let mut edits = MeterEdits::default();
         let is_renamed = body.name.as_ref().is_some_and(|name| *name != key.row.name);
@@ -183,21 +148,14 @@ pub(super) async fn update(
             edits.grants(&mut key, grants, &gateway.providers, lengths)?;
         }
         if is_renamed {
-            let ids = key
-                .grants
-                .iter()
-                .flat_map(|policy| &policy.meters)
-                .chain(&key.meters);
+            let ids = key.grants.iter().flat_map(|policy| &policy.meters).chain(&key.meters);
             let meters = gateway.books.meters(ids.map(|meter| &meter.id));
             edits.rename(&key, &meters);
         }
         key.row.updated_at = gateway.books.now();
         let key = save(&gateway, key, edits).await?;
         let virtual_key = view(&gateway, &key, None);
-        Ok(respond(&Changed {
-            message: "Virtual key updated successfully",
-            virtual_key,
-        }))
+        Ok(respond(&Changed { message: "Virtual key updated successfully", virtual_key }))
     })
     .await
 }
@@ -214,10 +172,7 @@ pub(super) async fn delete(
         let now = gateway.books.now();
         let row = match key.row.file_hash {
             // Of the file: its next start must not bring it back.
-            Some(_) => Change::PutKey(KeyRow {
-                standing: Standing::Deleted,
-                ..key.row.clone()
-            }),
+            Some(_) => Change::PutKey(KeyRow { standing: Standing::Deleted, ..key.row.clone() }),
             None => Change::DeleteKey(key.row.id.clone()),
         };
         let changes = |ledger: &Ledger| {
@@ -229,24 +184,14 @@ pub(super) async fn delete(
         written.map_err(not_written)?;
         gateway.keys_mut().remove(&key.row.id);
         gateway.books.apply(|ledger| edits.apply(ledger, now));
-        Ok(respond(&Message {
-            message: "Virtual key deleted successfully",
-        }))
+        Ok(respond(&Message { message: "Virtual key deleted successfully" }))
     })
     .await
 }
 
 /// Writes the key and its meters, and only then lets requests see them.
-async fn save(
-    gateway: &Gateway,
-    mut key: VirtualKey,
-    edits: MeterEdits,
-) -> Result<Arc<VirtualKey>, Problem> {
-    let grants: Vec<Grant> = key
-        .grants
-        .iter()
-        .map(|policy| policy.grant.clone())
-        .collect();
+async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Result<Arc<VirtualKey>, Problem> {
+    let grants: Vec<Grant> = key.grants.iter().map(|policy| policy.grant.clone()).collect();
     key.row.grants = grants_json(&grants);
     let now = gateway.books.now();
     let row = key.row.clone();
@@ -264,19 +209,13 @@ async fn save(
 }
 
 /// Runs a change in a task of its own: a caller that leaves does not stop it half-way.
-async fn to_the_end(
-    change: impl Future<Output = Result<Response, Problem>> + Send + 'static,
-) -> Response {
+async fn to_the_end(change: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Response {
     match tokio::spawn(change).await {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => refuse(&problem),
         Err(error) => {
             tracing::error!(%error, "a change ended abnormally");
-            refuse(&Problem::failure(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "internal server error",
-            ))
+            refuse(&Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error"))
         }
     }
 }
@@ -286,15 +225,8 @@ fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(),
         return Err(invalid("Virtual key name is required"));
     }
     let ring = gateway.keys();
-    if ring
-        .all()
-        .any(|key| key.row.name == name && Some(key.row.id.as_str()) != own_id)
-    {
-        return Err(Problem::failure(
-            StatusCode::CONFLICT,
-            "conflict",
-            "A virtual key with this name already exists",
-        ));
+    if ring.all().any(|key| key.row.name == name && Some(key.row.id.as_str()) != own_id) {
+        return Err(Problem::failure(StatusCode::CONFLICT, "conflict", "A virtual key with this name already exists"));
     }
     Ok(())
 }
@@ -308,11 +240,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let inner = error.inner();
-        if inner.is_data() {
-            invalid(format!("{}: {inner}", error.path()))
-        } else {
-            invalid("Invalid JSON")
-        }
+        if inner.is_data() { invalid(format!("{}: {inner}", error.path())) } else { invalid("Invalid JSON") }
     })?;
     json.end().map_err(|_| invalid("Invalid JSON"))?;
     Ok(parsed)

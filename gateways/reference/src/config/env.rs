@@ -23,21 +23,13 @@ impl Resolved {
     pub(super) fn hide_values(&self, message: &str) -> String {
         self.filled
             .iter()
-            .fold(message.to_owned(), |message, (name, value)| {
-                message.replace(value, &format!("env.{name}"))
-            })
+            .fold(message.to_owned(), |message, (name, value)| message.replace(value, &format!("env.{name}")))
     }
 }
 
 /// Fills in every JSON string value that reads `env.NAME`. Lines stay where they are.
-pub(super) fn resolve(
-    text: &str,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Resolved, EnvError> {
-    let mut resolved = Resolved {
-        text: String::with_capacity(text.len()),
-        filled: Vec::new(),
-    };
+pub(super) fn resolve(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Resolved, EnvError> {
+    let mut resolved = Resolved { text: String::with_capacity(text.len()), filled: Vec::new() };
     let mut rest = text;
     while let Some(quote) = rest.find('"') {
         let (before, string) = rest.split_at(quote);
@@ -45,27 +37,19 @@ pub(super) fn resolve(
         let (literal, tail) = string.split_at(literal_end(string));
         rest = tail;
         let is_key = tail.trim_start().starts_with(':');
-        let name = literal
-            .strip_prefix("\"env.")
-            .and_then(|name| name.strip_suffix('"'));
+        let name = literal.strip_prefix("\"env.").and_then(|name| name.strip_suffix('"'));
         match name.filter(|_| !is_key) {
             None => resolved.text.push_str(literal),
             Some(name) => {
                 let failed = |problem| {
                     let line = resolved.text.matches('\n').count() + 1;
-                    EnvError {
-                        name: name.to_owned(),
-                        line,
-                        problem,
-                    }
+                    EnvError { name: name.to_owned(), line, problem }
                 };
                 let value = lookup(name).ok_or_else(|| failed("is not set"))?;
                 if value.is_empty() {
                     return Err(failed("is empty"));
                 }
-                resolved
-                    .text
-                    .push_str(&serde_json::Value::from(value.as_str()).to_string());
+                resolved.text.push_str(&serde_json::Value::from(value.as_str()).to_string());
                 resolved.filled.push((name.to_owned(), value));
             }
         }
@@ -118,20 +102,14 @@ mod tests {
     #[test]
     fn a_variable_without_a_value_is_named_with_its_line() {
         let error = resolve("{\n\"value\":\n\"env.GONE\"}", lookup).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 3: the environment variable GONE, named by \"env.GONE\", is not set"
-        );
+        assert_eq!(error.to_string(), "line 3: the environment variable GONE, named by \"env.GONE\", is not set");
         assert!(resolve(r#"["env.EMPTY"]"#, lookup).is_err());
     }
 
     #[test]
     fn a_message_does_not_show_what_came_from_the_environment() {
         let resolved = resolve(r#"["env.KEY"]"#, lookup).unwrap();
-        assert_eq!(
-            resolved.hide_values("invalid: s3\"cret"),
-            "invalid: env.KEY"
-        );
+        assert_eq!(resolved.hide_values("invalid: s3\"cret"), "invalid: env.KEY");
     }
 
     proptest! {

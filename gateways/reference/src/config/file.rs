@@ -244,10 +244,7 @@ pub(crate) struct RateLimitFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OverrideFile {
-    #[expect(
-        dead_code,
-        reason = "for people; an override is found by its scope and pattern"
-    )]
+    #[expect(dead_code, reason = "for people; an override is found by its scope and pattern")]
     pub(super) id: Option<ConfigId>,
     #[expect(dead_code, reason = "for people")]
     pub(super) name: Option<String>,

@@ -27,11 +27,7 @@ struct Collector<'a> {
 }
 
 /// Checks the section. In a file of version 1, empty lists allow all.
-pub(super) fn check(
-    file: GovernanceFile,
-    providers: &Providers,
-    lists_v1: bool,
-) -> Result<Declared, Invalid> {
+pub(super) fn check(file: GovernanceFile, providers: &Providers, lists_v1: bool) -> Result<Declared, Invalid> {
     let mut collector = Collector {
         providers,
         lists_v1,
@@ -68,10 +64,7 @@ impl Collector<'_> {
             let at = format!("governance.budgets[{index}]");
             let id = named(&at, budget.id.as_ref())?;
             if !seen.insert(id.clone()) {
-                return Err(Invalid::new(
-                    format!("{at}.id"),
-                    format!("`{id}` stands there twice"),
-                ));
+                return Err(Invalid::new(format!("{at}.id"), format!("`{id}` stands there twice")));
             }
             match (&budget.virtual_key_id, &budget.provider_config_id) {
                 (Some(_), Some(_)) => return Err(Invalid::new(at, "a budget has one owner")),
@@ -84,8 +77,7 @@ impl Collector<'_> {
                     owned.push((at, id, budget, owner));
                 }
                 (None, None) => {
-                    self.budgets
-                        .insert(id, (budget.max_limit, budget.reset_duration));
+                    self.budgets.insert(id, (budget.max_limit, budget.reset_duration));
                 }
             }
         }
@@ -93,10 +85,7 @@ impl Collector<'_> {
             let at = format!("governance.rate_limits[{index}]");
             let id = named(&at, limit.id.as_ref())?;
             if self.rate_limits.insert(id.clone(), limit).is_some() {
-                return Err(Invalid::new(
-                    format!("{at}.id"),
-                    format!("`{id}` stands there twice"),
-                ));
+                return Err(Invalid::new(format!("{at}.id"), format!("`{id}` stands there twice")));
             }
         }
         Ok(owned)
@@ -104,20 +93,10 @@ impl Collector<'_> {
 
     fn virtual_key(&mut self, at: &str, file: VirtualKeyFile) -> Result<(), Invalid> {
         if file.name.is_empty() {
-            return Err(Invalid::new(
-                format!("{at}.name"),
-                "a virtual key needs a name",
-            ));
+            return Err(Invalid::new(format!("{at}.name"), "a virtual key needs a name"));
         }
-        if file
-            .value
-            .as_ref()
-            .is_some_and(|value| value.trim().is_empty())
-        {
-            return Err(Invalid::new(
-                format!("{at}.value"),
-                "a virtual key's value cannot be empty",
-            ));
+        if file.value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+            return Err(Invalid::new(format!("{at}.value"), "a virtual key's value cannot be empty"));
         }
         let id = file.id.map_or_else(|| file.name.clone(), |id| id.0);
         self.once(at, "id", "virtual key", &id)?;
@@ -126,29 +105,14 @@ impl Collector<'_> {
             self.once(at, "value", "virtual key value", value)?;
         }
         let owner = OwnerKey::VirtualKey(id.clone());
-        self.meters(
-            at,
-            &owner,
-            file.budgets,
-            file.budget,
-            file.budget_id,
-            file.rate_limit,
-            file.rate_limit_id,
-        )?;
+        self.meters(at, &owner, file.budgets, file.budget, file.budget_id, file.rate_limit, file.rate_limit_id)?;
         let mut grants = Vec::new();
         if file.provider_configs.is_empty() && self.lists_v1 {
-            grants = self
-                .providers
-                .keys()
-                .map(|provider| full_grant(&id, provider))
-                .collect();
+            grants = self.providers.keys().map(|provider| full_grant(&id, provider)).collect();
         }
         for (index, config) in file.provider_configs.into_iter().enumerate() {
             let grant = self.grant(&format!("{at}.provider_configs[{index}]"), &id, config)?;
-            if grants
-                .iter()
-                .any(|other: &Grant| other.provider == grant.provider)
-            {
+            if grants.iter().any(|other: &Grant| other.provider == grant.provider) {
                 return Err(Invalid::new(
                     format!("{at}.provider_configs[{index}].provider"),
                     format!("`{}` stands there twice", grant.provider),
@@ -169,10 +133,7 @@ impl Collector<'_> {
 
     fn grant(&mut self, at: &str, key: &str, file: ProviderConfigFile) -> Result<Grant, Invalid> {
         let Some(provider) = self.providers.get(file.provider.as_str()) else {
-            return Err(Invalid::new(
-                format!("{at}.provider"),
-                format!("there is no provider `{}`", file.provider),
-            ));
+            return Err(Invalid::new(format!("{at}.provider"), format!("there is no provider `{}`", file.provider)));
         };
         let mut allowed_models = file.allowed_models.unwrap_or(AllowList::NONE);
         let mut key_ids = file.key_ids.unwrap_or(AllowList::All);
@@ -180,36 +141,18 @@ impl Collector<'_> {
             allowed_models = allowed_models.empty_means_all();
             key_ids = key_ids.empty_means_all();
         }
-        let known = |name: &String| {
-            provider
-                .keys
-                .iter()
-                .any(|key| key.id == *name || key.name == *name)
-        };
-        if let Some(unknown) = key_ids
-            .names()
-            .and_then(|names| names.iter().find(|name| !known(name)))
-        {
+        let known = |name: &String| provider.keys.iter().any(|key| key.id == *name || key.name == *name);
+        if let Some(unknown) = key_ids.names().and_then(|names| names.iter().find(|name| !known(name))) {
             return Err(Invalid::new(
                 format!("{at}.key_ids"),
                 format!("the provider `{}` has no key `{unknown}`", file.provider),
             ));
         }
-        let id = file
-            .id
-            .map_or_else(|| format!("{key}/{}", file.provider), |id| id.0);
+        let id = file.id.map_or_else(|| format!("{key}/{}", file.provider), |id| id.0);
         self.once(at, "id", "provider configuration", &id)?;
         self.grant_ids.insert(id.clone());
         let owner = OwnerKey::Grant(id.clone());
-        self.meters(
-            at,
-            &owner,
-            file.budgets,
-            file.budget,
-            file.budget_id,
-            file.rate_limit,
-            file.rate_limit_id,
-        )?;
+        self.meters(at, &owner, file.budgets, file.budget, file.budget_id, file.rate_limit, file.rate_limit_id)?;
         Ok(Grant {
             id,
             provider: file.provider,
@@ -234,50 +177,28 @@ impl Collector<'_> {
         for (index, file) in budgets.into_iter().chain(budget).enumerate() {
             let at = format!("{at}.budgets[{index}]");
             if file.virtual_key_id.is_some() || file.provider_config_id.is_some() {
-                return Err(Invalid::new(
-                    at,
-                    "a budget inside its owner cannot name another",
-                ));
+                return Err(Invalid::new(at, "a budget inside its owner cannot name another"));
             }
-            let id = file
-                .id
-                .map_or_else(|| own_id(owner, file.reset_duration.text()), |id| id.0);
-            self.budget(
-                &at,
-                &id,
-                (file.max_limit, file.reset_duration),
-                owner.clone(),
-            )?;
+            let id = file.id.map_or_else(|| own_id(owner, file.reset_duration.text()), |id| id.0);
+            self.budget(&at, &id, (file.max_limit, file.reset_duration), owner.clone())?;
         }
         if let Some(ConfigId(id)) = budget_id {
             let at = format!("{at}.budget_id");
             let Some(figures) = self.budgets.remove(&id) else {
-                return Err(Invalid::new(
-                    at,
-                    format!("there is no budget `{id}` without another owner"),
-                ));
+                return Err(Invalid::new(at, format!("there is no budget `{id}` without another owner")));
             };
             self.budget(&at, &id, figures, owner.clone())?;
         }
         match (rate_limit, rate_limit_id) {
-            (Some(_), Some(_)) => Err(Invalid::new(
-                format!("{at}.rate_limit_id"),
-                "stands beside `rate_limit`",
-            )),
+            (Some(_), Some(_)) => Err(Invalid::new(format!("{at}.rate_limit_id"), "stands beside `rate_limit`")),
             (Some(limit), None) => {
-                let id = limit
-                    .id
-                    .as_ref()
-                    .map_or_else(|| own_id(owner, "limit"), |id| id.0.clone());
+                let id = limit.id.as_ref().map_or_else(|| own_id(owner, "limit"), |id| id.0.clone());
                 self.rate_limit(&format!("{at}.rate_limit"), &id, limit, owner)
             }
             (None, Some(ConfigId(id))) => {
                 let at = format!("{at}.rate_limit_id");
                 let Some(limit) = self.rate_limits.remove(&id) else {
-                    return Err(Invalid::new(
-                        at,
-                        format!("there is no rate limit `{id}` without another owner"),
-                    ));
+                    return Err(Invalid::new(at, format!("there is no rate limit `{id}` without another owner")));
                 };
                 self.rate_limit(&at, &id, limit, owner)
             }
@@ -298,30 +219,12 @@ impl Collector<'_> {
         let (level, owner_id) = owner.parts();
         let window = format!("{level} {owner_id} {}", length.millis());
         self.once(at, "reset_duration", "budget window", &window)?;
-        self.meter(
-            at,
-            MeterId::new(Measure::Usd, id),
-            Amount::of_money(limit),
-            length,
-            owner,
-        )
+        self.meter(at, MeterId::new(Measure::Usd, id), Amount::of_money(limit), length, owner)
     }
 
-    fn rate_limit(
-        &mut self,
-        at: &str,
-        id: &str,
-        file: RateLimitFile,
-        owner: &OwnerKey,
-    ) -> Result<(), Invalid> {
+    fn rate_limit(&mut self, at: &str, id: &str, file: RateLimitFile, owner: &OwnerKey) -> Result<(), Invalid> {
         for (measure, limit, length) in limit_meters(at, file)? {
-            self.meter(
-                at,
-                MeterId::new(measure, id),
-                Amount::of_count(limit),
-                length,
-                owner.clone(),
-            )?;
+            self.meter(at, MeterId::new(measure, id), Amount::of_count(limit), length, owner.clone())?;
         }
         Ok(())
     }
@@ -335,49 +238,24 @@ impl Collector<'_> {
         owner: OwnerKey,
     ) -> Result<(), Invalid> {
         self.once(at, "id", id.measure().word(), id.id())?;
-        self.declared.meters.push(DeclaredMeter {
-            id,
-            owner,
-            limit,
-            reset_duration,
-        });
+        self.declared.meters.push(DeclaredMeter { id, owner, limit, reset_duration });
         Ok(())
     }
 
     /// Notes a value that must be there once. A credential is not repeated in the message.
-    fn once(
-        &mut self,
-        at: &str,
-        field: &str,
-        what: &'static str,
-        value: &str,
-    ) -> Result<(), Invalid> {
+    fn once(&mut self, at: &str, field: &str, what: &'static str, value: &str) -> Result<(), Invalid> {
         if self.seen.insert((what, value.to_owned())) {
             return Ok(());
         }
-        Err(Invalid::new(
-            format!("{at}.{field}"),
-            format!("the same {what} stands there twice"),
-        ))
+        Err(Invalid::new(format!("{at}.{field}"), format!("the same {what} stands there twice")))
     }
 
     fn check_owner(&self, at: &str, owner: &OwnerKey) -> Result<(), Invalid> {
         let (field, id, known) = match owner {
-            OwnerKey::VirtualKey(id) => (
-                "virtual_key_id",
-                id,
-                self.seen.contains(&("virtual key", id.clone())),
-            ),
+            OwnerKey::VirtualKey(id) => ("virtual_key_id", id, self.seen.contains(&("virtual key", id.clone()))),
             OwnerKey::Grant(id) => ("provider_config_id", id, self.grant_ids.contains(id)),
         };
-        if known {
-            Ok(())
-        } else {
-            Err(Invalid::new(
-                format!("{at}.{field}"),
-                format!("there is no `{id}`"),
-            ))
-        }
+        if known { Ok(()) } else { Err(Invalid::new(format!("{at}.{field}"), format!("there is no `{id}`"))) }
     }
 
     fn finish(self) -> Result<Declared, Invalid> {
@@ -386,47 +264,27 @@ impl Collector<'_> {
             return Err(Invalid::new(format!("governance.budgets `{id}`"), unowned));
         }
         if let Some(id) = self.rate_limits.keys().min() {
-            return Err(Invalid::new(
-                format!("governance.rate_limits `{id}`"),
-                unowned,
-            ));
+            return Err(Invalid::new(format!("governance.rate_limits `{id}`"), unowned));
         }
         Ok(self.declared)
     }
 }
 
 /// The meters of a rate limit. A limit needs its window, and a window its limit.
-pub(crate) fn limit_meters(
-    at: &str,
-    file: RateLimitFile,
-) -> Result<Vec<(Measure, u64, ResetDuration)>, Invalid> {
+pub(crate) fn limit_meters(at: &str, file: RateLimitFile) -> Result<Vec<(Measure, u64, ResetDuration)>, Invalid> {
     let mut meters = Vec::new();
     for (measure, word, limit, length) in [
-        (
-            Measure::Requests,
-            "request",
-            file.request_max_limit,
-            file.request_reset_duration,
-        ),
-        (
-            Measure::Tokens,
-            "token",
-            file.token_max_limit,
-            file.token_reset_duration,
-        ),
+        (Measure::Requests, "request", file.request_max_limit, file.request_reset_duration),
+        (Measure::Tokens, "token", file.token_max_limit, file.token_reset_duration),
     ] {
         match (limit, length) {
             (None, None) => {}
             (Some(0), _) => {
-                return Err(Invalid::new(
-                    format!("{at}.{word}_max_limit"),
-                    "must be above 0",
-                ));
+                return Err(Invalid::new(format!("{at}.{word}_max_limit"), "must be above 0"));
             }
             (Some(limit), Some(length)) => meters.push((measure, limit, length)),
             _ => {
-                let problem =
-                    format!("`{word}_max_limit` and `{word}_reset_duration` belong together");
+                let problem = format!("`{word}_max_limit` and `{word}_reset_duration` belong together");
                 return Err(Invalid::new(at, problem));
             }
         }
@@ -438,8 +296,7 @@ pub(crate) fn limit_meters(
 }
 
 fn named(at: &str, id: Option<&ConfigId>) -> Result<String, Invalid> {
-    id.map(|id| id.0.clone())
-        .ok_or_else(|| Invalid::new(format!("{at}.id"), "is missing"))
+    id.map(|id| id.0.clone()).ok_or_else(|| Invalid::new(format!("{at}.id"), "is missing"))
 }
 
 fn own_id(owner: &OwnerKey, what: &str) -> String {

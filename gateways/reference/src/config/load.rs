@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use super::env;
 use super::file::{
-    AdmissionFile, AuthFile, ConfigFile, DurabilityFile, OverrideFile, PluginFile, PricingFile,
-    StoreFile, UnpricedFile,
+    AdmissionFile, AuthFile, ConfigFile, DurabilityFile, OverrideFile, PluginFile, PricingFile, StoreFile, UnpricedFile,
 };
 use super::settings::{
-    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType,
-    Settings,
+    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings,
 };
 use super::{governance, providers, unsupported};
 use crate::ledger::BudgetAdmission;
@@ -62,10 +60,7 @@ pub(crate) struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(at: impl Into<String>, problem: impl Into<String>) -> Invalid {
-        Invalid {
-            at: at.into(),
-            problem: problem.into(),
-        }
+        Invalid { at: at.into(), problem: problem.into() }
     }
 
     fn unsupported(at: impl Into<String>) -> Invalid {
@@ -74,15 +69,11 @@ impl Invalid {
 }
 
 /// Reads and checks `config.json` in `app_dir`, with `lookup` for variables.
-pub(crate) fn load(
-    app_dir: &Path,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Settings, ConfigError> {
+pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
     let path = app_dir.join("config.json");
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
-    let resolved = env::resolve(&text, lookup)
-        .map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
+    let resolved =
+        env::resolve(&text, lookup).map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
     let file = parse(&path, &resolved)?;
     check(file, app_dir).map_err(|invalid| ConfigError::Value {
         file: path,
@@ -99,14 +90,9 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
         problem: resolved.hide_values(&problem),
     };
     let mut json = serde_json::Deserializer::from_str(&resolved.text);
-    let file = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        shape(
-            error.inner(),
-            describe(error.path().to_string(), error.inner()),
-        )
-    })?;
-    json.end()
-        .map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
+    let file = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| shape(error.inner(), describe(error.path().to_string(), error.inner())))?;
+    json.end().map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
     Ok(file)
 }
 
@@ -114,26 +100,12 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
 fn describe(path: String, error: &serde_json::Error) -> String {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
-    let Some(field) = message
-        .strip_prefix("unknown field `")
-        .and_then(|rest| rest.split('`').next())
-    else {
-        return if path == "." {
-            message
-        } else {
-            format!("{path}: {message}")
-        };
+    let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
+        return if path == "." { message } else { format!("{path}: {message}") };
     };
     // The path of an unknown field ends in the field itself.
-    let place = path
-        .strip_suffix(field)
-        .unwrap_or(&path)
-        .trim_end_matches('.');
-    let at = if place.is_empty() {
-        field.to_owned()
-    } else {
-        format!("{place}.{field}")
-    };
+    let place = path.strip_suffix(field).unwrap_or(&path).trim_end_matches('.');
+    let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     if unsupported::is_bifrosts(place, field) {
         format!("{at}: is not supported by the reference gateway")
     } else {
@@ -146,10 +118,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         None | Some(2) => false,
         Some(1) => true,
         Some(other) => {
-            return Err(Invalid::new(
-                "version",
-                format!("{other} is neither 1 nor 2"),
-            ));
+            return Err(Invalid::new("version", format!("{other} is neither 1 nor 2")));
         }
     };
     let switch = plugins(file.plugins)?;
@@ -160,23 +129,16 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     let mut governance = file.governance;
     let admin = match (file.auth_config, governance.auth_config.take()) {
         (Some(_), Some(_)) => {
-            return Err(Invalid::new(
-                "auth_config",
-                "stands beside governance.auth_config",
-            ));
+            return Err(Invalid::new("auth_config", "stands beside governance.auth_config"));
         }
         (Some(auth), None) => administrator("auth_config", auth)?,
-        (None, auth) => auth.map_or(Ok(None), |auth| {
-            administrator("governance.auth_config", auth)
-        })?,
+        (None, auth) => auth.map_or(Ok(None), |auth| administrator("governance.auth_config", auth))?,
     };
     let providers = providers::check(file.providers, lists_v1)?;
     let overrides = std::mem::take(&mut governance.pricing_overrides)
         .into_iter()
         .enumerate()
-        .map(|(index, file)| {
-            pricing_override(&format!("governance.pricing_overrides[{index}]"), file)
-        })
+        .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file))
         .collect::<Result<_, _>>()?;
     let declared = governance::check(governance, &providers, lists_v1)?;
     let client = file.client;
@@ -210,20 +172,12 @@ fn plugins(plugins: Vec<PluginFile>) -> Result<bool, Invalid> {
     for (index, plugin) in plugins.into_iter().enumerate() {
         let at = format!("plugins[{index}]");
         if plugin.name != "governance" {
-            return Err(Invalid::unsupported(format!(
-                "{at}.name: the plugin `{}`",
-                plugin.name
-            )));
+            return Err(Invalid::unsupported(format!("{at}.name: the plugin `{}`", plugin.name)));
         }
         if !plugin.enabled {
-            return Err(Invalid::new(
-                format!("{at}.enabled"),
-                "governance cannot be switched off",
-            ));
+            return Err(Invalid::new(format!("{at}.enabled"), "governance cannot be switched off"));
         }
-        mandatory |= plugin
-            .config
-            .is_some_and(|config| config.is_vk_mandatory == Some(true));
+        mandatory |= plugin.config.is_some_and(|config| config.is_vk_mandatory == Some(true));
     }
     Ok(mandatory)
 }
@@ -233,17 +187,12 @@ fn database(store: Option<StoreFile>, app_dir: &Path) -> Result<PathBuf, Invalid
         return Ok(app_dir.join("config.db"));
     };
     if !store.enabled {
-        return Err(Invalid::new(
-            "config_store.enabled",
-            "spend cannot be kept without a store",
-        ));
+        return Err(Invalid::new("config_store.enabled", "spend cannot be kept without a store"));
     }
     match store.kind.as_deref() {
         None | Some("sqlite") => {}
         Some(other) => {
-            return Err(Invalid::unsupported(format!(
-                "config_store.type: `{other}`"
-            )));
+            return Err(Invalid::unsupported(format!("config_store.type: `{other}`")));
         }
     }
     let path = store.config.and_then(|config| config.path);
@@ -253,10 +202,7 @@ fn database(store: Option<StoreFile>, app_dir: &Path) -> Result<PathBuf, Invalid
 fn administrator(at: &str, auth: AuthFile) -> Result<Option<Admin>, Invalid> {
     if auth.disable_auth_on_inference == Some(false) {
         let problem = "inference asks for a virtual key and never for the administrator; write true, or leave it out";
-        return Err(Invalid::new(
-            format!("{at}.disable_auth_on_inference"),
-            problem,
-        ));
+        return Err(Invalid::new(format!("{at}.disable_auth_on_inference"), problem));
     }
     if !auth.is_enabled {
         return Ok(None);
@@ -273,15 +219,8 @@ fn administrator(at: &str, auth: AuthFile) -> Result<Option<Admin>, Invalid> {
 }
 
 fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Invalid> {
-    for (field, url) in [
-        ("pricing_url", &file.pricing_url),
-        ("model_parameters_url", &file.model_parameters_url),
-    ] {
-        let known = |url: &String| {
-            ["file://", "http://", "https://"]
-                .iter()
-                .any(|scheme| url.starts_with(scheme))
-        };
+    for (field, url) in [("pricing_url", &file.pricing_url), ("model_parameters_url", &file.model_parameters_url)] {
+        let known = |url: &String| ["file://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
         if url.as_ref().is_some_and(|url| !known(url)) {
             return Err(Invalid::new(
                 format!("framework.pricing.{field}"),
@@ -290,17 +229,12 @@ fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Inval
         }
     }
     if file.pricing_sync_interval == Some(0) {
-        return Err(Invalid::new(
-            "framework.pricing.pricing_sync_interval",
-            "must be above 0 (seconds)",
-        ));
+        return Err(Invalid::new("framework.pricing.pricing_sync_interval", "must be above 0 (seconds)"));
     }
     Ok(Pricing {
         sheet_url: file.pricing_url,
         parameters_url: file.model_parameters_url,
-        sync_interval: Duration::from_secs(
-            file.pricing_sync_interval.unwrap_or(SYNC_INTERVAL_SECONDS),
-        ),
+        sync_interval: Duration::from_secs(file.pricing_sync_interval.unwrap_or(SYNC_INTERVAL_SECONDS)),
         overrides,
     })
 }
@@ -321,28 +255,19 @@ fn pricing_override(at: &str, file: OverrideFile) -> Result<Override, Invalid> {
     };
     let pattern = match (file.match_type.as_str(), file.pattern.strip_suffix('*')) {
         ("exact", _) => OverrideMatch::Exact(file.pattern),
-        ("wildcard", Some(prefix)) if !prefix.contains('*') => {
-            OverrideMatch::Prefix(prefix.to_owned())
-        }
+        ("wildcard", Some(prefix)) if !prefix.contains('*') => OverrideMatch::Prefix(prefix.to_owned()),
         ("wildcard", _) => {
-            return Err(Invalid::new(
-                format!("{at}.pattern"),
-                "a wildcard has one `*`, at its end",
-            ));
+            return Err(Invalid::new(format!("{at}.pattern"), "a wildcard has one `*`, at its end"));
         }
         (other, _) => {
-            return Err(Invalid::new(
-                format!("{at}.match_type"),
-                format!("`{other}` is neither exact nor wildcard"),
-            ));
+            return Err(Invalid::new(format!("{at}.match_type"), format!("`{other}` is neither exact nor wildcard")));
         }
     };
     let request_types = file
         .request_types
         .iter()
         .map(|word| {
-            RequestType::from_word(word)
-                .ok_or_else(|| Invalid::unsupported(format!("{at}.request_types: `{word}`")))
+            RequestType::from_word(word).ok_or_else(|| Invalid::unsupported(format!("{at}.request_types: `{word}`")))
         })
         .collect::<Result<Vec<_>, _>>()?;
     if request_types.is_empty() {
@@ -354,10 +279,5 @@ fn pricing_override(at: &str, file: OverrideFile) -> Result<Override, Invalid> {
         (None, Some(patch)) => patch,
         _ => return Err(Invalid::new(at, "has either `pricing_patch` or `patch`")),
     };
-    Ok(Override {
-        scope,
-        pattern,
-        request_types,
-        patch,
-    })
+    Ok(Override { scope, pattern, request_types, patch })
 }

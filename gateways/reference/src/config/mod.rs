@@ -18,7 +18,7 @@ mod unsupported;
 pub(crate) use load::ConfigError;
 pub(crate) use load::load;
 pub(crate) use settings::{
-    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider,
-    ProviderKey, RequestType, Settings,
+    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider, ProviderKey,
+    RequestType, Settings,
 };
 pub(crate) use types::{AllowList, Weight};

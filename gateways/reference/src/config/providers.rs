@@ -17,10 +17,7 @@ const BACKOFF_INITIAL: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Checks all providers. In a file of version 1, empty lists allow all.
-pub(super) fn check(
-    files: indexmap::IndexMap<String, ProviderFile>,
-    lists_v1: bool,
-) -> Result<Providers, Invalid> {
+pub(super) fn check(files: indexmap::IndexMap<String, ProviderFile>, lists_v1: bool) -> Result<Providers, Invalid> {
     let mut providers = Providers::new();
     for (name, file) in files {
         let provider = provider(&name, file, lists_v1)?;
@@ -32,24 +29,15 @@ pub(super) fn check(
 fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, Invalid> {
     let at = |field: &str| format!("providers.{name}{field}");
     if name.is_empty() || name.contains('/') {
-        return Err(Invalid::new(
-            at(""),
-            "a provider's name cannot be empty or contain a slash",
-        ));
+        return Err(Invalid::new(at(""), "a provider's name cannot be empty or contain a slash"));
     }
-    let is_keyless = file
-        .custom_provider_config
-        .as_ref()
-        .is_some_and(|custom| custom.is_key_less);
+    let is_keyless = file.custom_provider_config.as_ref().is_some_and(|custom| custom.is_key_less);
     let (api, default_url) = base(name, &file)?;
     let base_url = match (file.network_config.base_url.as_deref(), default_url) {
         (Some(url), _) => url,
         (None, Some(url)) => url,
         (None, None) => {
-            return Err(Invalid::new(
-                at(".network_config.base_url"),
-                "a custom provider needs one",
-            ));
+            return Err(Invalid::new(at(".network_config.base_url"), "a custom provider needs one"));
         }
     };
     check_url(base_url, file.network_config.allow_private_network)
@@ -64,15 +52,9 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
     let keys = keys(name, file.keys, lists_v1)?;
     let network = file.network_config;
     let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
-    let timeouts = [
-        network.default_request_timeout_in_seconds,
-        network.stream_idle_timeout_in_seconds,
-    ];
+    let timeouts = [network.default_request_timeout_in_seconds, network.stream_idle_timeout_in_seconds];
     if timeouts.contains(&Some(0)) {
-        return Err(Invalid::new(
-            at(".network_config"),
-            "a timeout must be at least one second",
-        ));
+        return Err(Invalid::new(at(".network_config"), "a timeout must be at least one second"));
     }
     Ok(Provider {
         name: name.into(),
@@ -80,14 +62,8 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
         base_url,
         keys,
         is_keyless,
-        request_timeout: seconds(
-            network.default_request_timeout_in_seconds,
-            REQUEST_TIMEOUT_SECONDS,
-        ),
-        stream_idle_timeout: seconds(
-            network.stream_idle_timeout_in_seconds,
-            STREAM_IDLE_TIMEOUT_SECONDS,
-        ),
+        request_timeout: seconds(network.default_request_timeout_in_seconds, REQUEST_TIMEOUT_SECONDS),
+        stream_idle_timeout: seconds(network.stream_idle_timeout_in_seconds, STREAM_IDLE_TIMEOUT_SECONDS),
         max_retries: network.max_retries.unwrap_or(0),
         backoff_initial: backoff(&network.retry_backoff_initial, BACKOFF_INITIAL),
         backoff_max: backoff(&network.retry_backoff_max, BACKOFF_MAX),
@@ -112,9 +88,7 @@ fn base(name: &str, file: &ProviderFile) -> Result<(ApiBase, Option<&'static str
             "anthropic" => Ok((ApiBase::Anthropic, None)),
             other => Err(Invalid::new(
                 format!("providers.{name}.custom_provider_config.base_provider_type"),
-                format!(
-                    "`{other}` is not supported by the reference gateway; `openai` and `anthropic` are"
-                ),
+                format!("`{other}` is not supported by the reference gateway; `openai` and `anthropic` are"),
             )),
         },
         (None, None) => Err(Invalid::new(
@@ -124,31 +98,18 @@ fn base(name: &str, file: &ProviderFile) -> Result<(ApiBase, Option<&'static str
     }
 }
 
-fn keys(
-    provider: &str,
-    files: Vec<ProviderKeyFile>,
-    lists_v1: bool,
-) -> Result<Vec<ProviderKey>, Invalid> {
+fn keys(provider: &str, files: Vec<ProviderKeyFile>, lists_v1: bool) -> Result<Vec<ProviderKey>, Invalid> {
     let mut keys: Vec<ProviderKey> = Vec::new();
     for (index, file) in files.into_iter().enumerate() {
         let at = format!("providers.{provider}.keys[{index}]");
         if file.value.is_empty() {
-            return Err(Invalid::new(
-                format!("{at}.value"),
-                "a provider's key cannot be empty",
-            ));
+            return Err(Invalid::new(format!("{at}.value"), "a provider's key cannot be empty"));
         }
         if reqwest::header::HeaderValue::from_str(&file.value).is_err() {
-            return Err(Invalid::new(
-                format!("{at}.value"),
-                "the key cannot stand in a header",
-            ));
+            return Err(Invalid::new(format!("{at}.value"), "the key cannot stand in a header"));
         }
         if keys.iter().any(|key| key.name == file.name) {
-            return Err(Invalid::new(
-                format!("{at}.name"),
-                format!("`{}` stands there twice", file.name),
-            ));
+            return Err(Invalid::new(format!("{at}.name"), format!("`{}` stands there twice", file.name)));
         }
         if file.enabled == Some(false) {
             continue;
@@ -159,11 +120,7 @@ fn keys(
             name: file.name,
             value: file.value,
             weight: file.weight.unwrap_or(Weight::ONE),
-            models: if lists_v1 {
-                models.empty_means_all()
-            } else {
-                models
-            },
+            models: if lists_v1 { models.empty_means_all() } else { models },
             blacklisted_models: file.blacklisted_models,
         });
     }
@@ -189,24 +146,16 @@ fn check_url(text: &str, allow_private: bool) -> Result<(), String> {
         return Err("a URL cannot carry credentials".to_owned());
     }
     let host = url.host_str().unwrap_or_default();
-    let address: Option<IpAddr> = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok();
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
     match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(v4)) if v4.is_link_local() => {
-            Err(format!("{host} is link-local and never called"))
+        Some(IpAddr::V4(v4)) if v4.is_link_local() => Err(format!("{host} is link-local and never called")),
+        Some(IpAddr::V6(v6)) if v6.is_unicast_link_local() => Err(format!("{host} is link-local and never called")),
+        Some(IpAddr::V4(v4)) if v4.is_private() && !allow_private => {
+            Err(format!("{host} is a private address; `allow_private_network: true` allows it"))
         }
-        Some(IpAddr::V6(v6)) if v6.is_unicast_link_local() => {
-            Err(format!("{host} is link-local and never called"))
+        Some(IpAddr::V6(v6)) if v6.is_unique_local() && !allow_private => {
+            Err(format!("{host} is a private address; `allow_private_network: true` allows it"))
         }
-        Some(IpAddr::V4(v4)) if v4.is_private() && !allow_private => Err(format!(
-            "{host} is a private address; `allow_private_network: true` allows it"
-        )),
-        Some(IpAddr::V6(v6)) if v6.is_unique_local() && !allow_private => Err(format!(
-            "{host} is a private address; `allow_private_network: true` allows it"
-        )),
         _ => Ok(()),
     }
 }

@@ -160,9 +160,7 @@ impl RequestType {
             ("responses", RequestType::Responses),
             ("embedding", RequestType::Embedding),
         ]);
-        words
-            .get(word.strip_suffix("_stream").unwrap_or(word))
-            .copied()
+        words.get(word.strip_suffix("_stream").unwrap_or(word)).copied()
     }
 
     pub(crate) fn word(self) -> &'static str {

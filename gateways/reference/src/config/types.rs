@@ -35,11 +35,7 @@ impl AllowList {
 
     /// An empty list in a file of `version: 1` allows all.
     pub(crate) fn empty_means_all(self) -> AllowList {
-        if self == AllowList::NONE {
-            AllowList::All
-        } else {
-            self
-        }
+        if self == AllowList::NONE { AllowList::All } else { self }
     }
 }
 
@@ -57,9 +53,7 @@ impl<'de> Deserialize<'de> for AllowList {
                 return Err(D::Error::custom("an empty name"));
             }
             if names.iter().take(at).any(|earlier| earlier == name) {
-                return Err(D::Error::custom(format_args!(
-                    "\"{name}\" stands there twice"
-                )));
+                return Err(D::Error::custom(format_args!("\"{name}\" stands there twice")));
             }
         }
         Ok(AllowList::Only(names))
@@ -126,27 +120,18 @@ impl<'de> Deserialize<'de> for Weight {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         // A weight has the form of an amount of money: an exact, positive decimal.
-        let weight: crate::money::Usd = raw
-            .get()
-            .parse()
-            .map_err(|_| D::Error::custom(format_args!("{raw} is not a weight")))?;
+        let weight: crate::money::Usd =
+            raw.get().parse().map_err(|_| D::Error::custom(format_args!("{raw} is not a weight")))?;
         let millionths = u64::try_from(weight.pico() / 1_000_000).ok();
-        millionths
-            .filter(|_| weight.pico() % 1_000_000 == 0)
-            .map(Weight)
-            .ok_or_else(|| {
-                D::Error::custom(format_args!(
-                    "{raw} is not a weight: at least 0, at most 6 decimal places"
-                ))
-            })
+        millionths.filter(|_| weight.pico() % 1_000_000 == 0).map(Weight).ok_or_else(|| {
+            D::Error::custom(format_args!("{raw} is not a weight: at least 0, at most 6 decimal places"))
+        })
     }
 }
 
 impl Serialize for Weight {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let pico = i64::try_from(self.0)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(1_000_000);
+        let pico = i64::try_from(self.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         RawValue::from_string(crate::money::Usd::from_pico(pico).to_string())
             .map_err(S::Error::custom)?
             .serialize(serializer)

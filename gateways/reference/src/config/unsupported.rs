@@ -58,55 +58,18 @@ const UNSUPPORTED: [(&str, &[&str]); 12] = [
         ],
     ),
     ("config_store", &["vault_store"]),
-    (
-        "governance",
-        &[
-            "customers",
-            "model_configs",
-            "providers",
-            "roles",
-            "routing_rules",
-            "teams",
-        ],
-    ),
+    ("governance", &["customers", "model_configs", "providers", "roles", "routing_rules", "teams"]),
     (
         "governance.budgets[]",
-        &[
-            "calendar_aligned",
-            "current_usage",
-            "customer_id",
-            "last_reset",
-            "model_config_id",
-            "team_id",
-        ],
+        &["calendar_aligned", "current_usage", "customer_id", "last_reset", "model_config_id", "team_id"],
     ),
-    (
-        "governance.pricing_overrides[]",
-        &["provider_key_id", "provider_key_name"],
-    ),
+    ("governance.pricing_overrides[]", &["provider_key_id", "provider_key_name"]),
     (
         "governance.rate_limits[]",
-        &[
-            "request_current_usage",
-            "request_last_reset",
-            "token_current_usage",
-            "token_last_reset",
-        ],
+        &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    (
-        "governance.virtual_keys[]",
-        &[
-            "calendar_aligned",
-            "customer_id",
-            "expires_at",
-            "mcp_configs",
-            "team_id",
-        ],
-    ),
-    (
-        "governance.virtual_keys[].provider_configs[]",
-        &["allow_all_keys", "keys"],
-    ),
+    ("governance.virtual_keys[]", &["calendar_aligned", "customer_id", "expires_at", "mcp_configs", "team_id"]),
+    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
     (
         "providers[]",
         &[
@@ -131,35 +94,24 @@ const UNSUPPORTED: [(&str, &[&str]); 12] = [
     ),
     (
         "providers[].network_config",
-        &[
-            "ca_cert_pem",
-            "enforce_http2",
-            "extra_headers",
-            "insecure_skip_verify",
-            "max_conns_per_host",
-        ],
+        &["ca_cert_pem", "enforce_http2", "extra_headers", "insecure_skip_verify", "max_conns_per_host"],
     ),
 ];
 
 /// Whether Bifrost has such a field at `place`.
 pub(super) fn is_bifrosts(place: &str, field: &str) -> bool {
     let place = normalised(place);
-    UNSUPPORTED
-        .iter()
-        .any(|(known, fields)| *known == place && fields.contains(&field))
+    UNSUPPORTED.iter().any(|(known, fields)| *known == place && fields.contains(&field))
 }
 
 /// `governance.budgets[3]` is at `governance.budgets[]`, `providers.openai` at `providers[]`.
 fn normalised(place: &str) -> String {
     let mut parts = Vec::new();
     for part in place.split('.') {
-        let part = part.split('[').next().map_or(String::new(), |name| {
-            if part.contains('[') {
-                format!("{name}[]")
-            } else {
-                name.to_owned()
-            }
-        });
+        let part = part
+            .split('[')
+            .next()
+            .map_or(String::new(), |name| if part.contains('[') { format!("{name}[]") } else { name.to_owned() });
         // The names of providers stand where elsewhere an index does.
         if parts == ["providers"] {
             parts = vec!["providers[]".to_owned()];

@@ -24,19 +24,10 @@ pub(super) fn add_headers(
             headers.insert(name, value);
         }
     };
-    add(
-        HeaderName::from_static("x-bifrost-provider"),
-        &candidate.provider.name,
-    );
-    add(
-        HeaderName::from_static("x-bifrost-resolved-model"),
-        &candidate.model,
-    );
+    add(HeaderName::from_static("x-bifrost-provider"), &candidate.provider.name);
+    add(HeaderName::from_static("x-bifrost-resolved-model"), &candidate.model);
     if index > 0 {
-        add(
-            HeaderName::from_static("x-bifrost-fallback-index"),
-            &index.to_string(),
-        );
+        add(HeaderName::from_static("x-bifrost-fallback-index"), &index.to_string());
     }
     let now = gateway.books.now();
     for (measure, limit, remaining, reset) in [
@@ -75,8 +66,7 @@ pub(super) fn add_headers(
 /// is in the caller's protocol, else its message in the caller's wording.
 pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Response {
     let provider = &about.provider;
-    let problem =
-        |status, kind, message| Problem::failure(status, kind, message).render(wording, about);
+    let problem = |status, kind, message| Problem::failure(status, kind, message).render(wording, about);
     match failure {
         Failure::Unreachable(cause) => problem(
             StatusCode::BAD_GATEWAY,
@@ -98,30 +88,20 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
             "upstream_timeout",
             format!("the provider '{provider}' did not answer in time"),
         ),
-        Failure::Status {
-            status,
-            content_type,
-            retry_after,
-            body,
-        } => {
+        Failure::Status { status, content_type, retry_after, body } => {
             let parsed: Option<Value> = serde_json::from_slice(body).ok();
             let mut response = match parsed.filter(|body| is_worded(body, wording)) {
                 Some(_) => {
                     let mut response = (*status, body.clone()).into_response();
                     if let Some(content_type) = content_type {
-                        response
-                            .headers_mut()
-                            .insert(header::CONTENT_TYPE, content_type.clone());
+                        response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
                     }
                     response
                 }
-                None => Problem::failure(*status, "upstream_error", message(body, *status))
-                    .render(wording, about),
+                None => Problem::failure(*status, "upstream_error", message(body, *status)).render(wording, about),
             };
             if let Some(retry_after) = retry_after {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, retry_after.clone());
+                response.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
             }
             response
         }

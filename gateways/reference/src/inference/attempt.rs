@@ -61,10 +61,7 @@ pub(crate) struct Tariff {
 
 impl Tariff {
     pub(crate) fn spent(&self, usage: &Usage) -> Spent {
-        Spent {
-            cost: self.price.cost(usage),
-            tokens: usage.total(),
-        }
+        Spent { cost: self.price.cost(usage), tokens: usage.total() }
     }
 }
 
@@ -83,16 +80,13 @@ pub(super) async fn attempt(
         AttemptError::Refused(Problem::bad_request(message))
     })?;
     let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
-    let (claim, tariff) =
-        claim(gateway, request, key.map(Arc::as_ref), &candidate).map_err(AttemptError::Refused)?;
+    let (claim, tariff) = claim(gateway, request, key.map(Arc::as_ref), &candidate).map_err(AttemptError::Refused)?;
     let meters = Arc::clone(&claim.meters);
     let held = match gateway.books.hold(claim).await {
         Ok(held) => held,
         Err(error) => return Err(AttemptError::Refused(not_held(&error, gateway))),
     };
-    let key_ids = key
-        .and_then(|key| key.grant(&provider.name))
-        .map(|policy| &policy.grant.key_ids);
+    let key_ids = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     let call = Call {
         provider: &provider,
         path: service.path,
@@ -111,9 +105,7 @@ pub(super) async fn attempt(
             let body = whole(gateway, held, &tariff, request, service, &body).await?;
             let mut response = body.into_response();
             if let Some(content_type) = content_type {
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, content_type);
+                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
             }
             response
         }
@@ -125,9 +117,7 @@ pub(super) async fn attempt(
                 model: candidate.model.clone(),
                 idle: provider.stream_idle_timeout,
             };
-            relay::start(gateway, held, tariff, framing, first, rest)
-                .await
-                .map_err(AttemptError::Upstream)?
+            relay::start(gateway, held, tariff, framing, first, rest).await.map_err(AttemptError::Upstream)?
         }
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
@@ -153,12 +143,7 @@ fn claim(
     let (provider, model) = (&candidate.provider.name, &candidate.model);
     let kind = request.route.request_type();
     let catalog = gateway.prices();
-    let question = PriceQuestion {
-        key: key.map(|key| key.row.id.as_str()),
-        provider,
-        model,
-        kind,
-    };
+    let question = PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, model, kind };
     let price = catalog.price(question);
     let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
@@ -166,17 +151,13 @@ fn claim(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "model_unpriced",
-            format!(
-                "Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"
-            ),
+            format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
         ));
     }
     let price = price.unwrap_or_default();
     let known_output = match kind {
         RequestType::Embedding => Some(0),
-        _ => request
-            .max_output
-            .or_else(|| catalog.max_output_tokens(provider, model)),
+        _ => request.max_output.or_else(|| catalog.max_output_tokens(provider, model)),
     };
     let bound = |output: u64| Spent {
         cost: price.bound(request.input_bytes, output),
@@ -184,22 +165,11 @@ fn claim(
     };
     let most = match known_output {
         Some(output) => bound(output),
-        None => gateway
-            .last_spent
-            .get(provider, model)
-            .unwrap_or_else(|| bound(UNKNOWN_OUTPUT_TOKENS)),
+        None => gateway.last_spent.get(provider, model).unwrap_or_else(|| bound(UNKNOWN_OUTPUT_TOKENS)),
     };
-    let claim = Claim {
-        cost: most.cost,
-        tokens: most.tokens,
-        meters: meters.into(),
-        admission: gateway.client.admission,
-    };
-    let tariff = Tariff {
-        price,
-        provider: Arc::clone(provider),
-        model: model.clone(),
-    };
+    let claim =
+        Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client.admission };
+    let tariff = Tariff { price, provider: Arc::clone(provider), model: model.clone() };
     Ok((claim, tariff))
 }
 
@@ -218,9 +188,7 @@ fn not_held(error: &HoldError, gateway: &Gateway) -> Problem {
 /// to answer with success: then it may have charged anything up to the bound.
 async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff) {
     let reported = match failure {
-        Failure::Status { body, .. } => serde_json::from_slice(body)
-            .ok()
-            .and_then(|body| usage_of(&body)),
+        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| usage_of(&body)),
         _ => None,
     };
     let written = match reported {
@@ -247,9 +215,7 @@ async fn whole(
     let usage = parsed.as_ref().and_then(usage_of);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     if usage.is_some() {
-        gateway
-            .last_spent
-            .set(&tariff.provider, &tariff.model, spent);
+        gateway.last_spent.set(&tariff.provider, &tariff.model, spent);
     }
     log(held.settle(spent).await);
     let Some(parsed) = parsed else {

@@ -17,16 +17,8 @@ use crate::routing::{self, Candidate, RouteError};
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
 /// Serves a request. Who asks is settled before a byte of the body is looked at.
-pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
-    route: Route,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let about = About {
-        request_type: route.request_type().word(),
-        ..About::default()
-    };
+pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderMap, body: Body) -> Response {
+    let about = About { request_type: route.request_type().word(), ..About::default() };
     let key = match identify(&gateway, &headers) {
         Ok(key) => key,
         Err(problem) => return problem.render(route.wording(), &about),
@@ -47,21 +39,14 @@ pub(crate) async fn handle(
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a request ended abnormally");
-            Problem::failure(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "internal server error",
-            )
-            .render(route.wording(), &about)
+            Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error")
+                .render(route.wording(), &about)
         }
     }
 }
 
 /// The virtual key of a request; `None` where it brings none and needs none.
-pub(crate) fn identify(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-) -> Result<Option<Arc<VirtualKey>>, Problem> {
+pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Arc<VirtualKey>>, Problem> {
     match identity::presented(headers) {
         Presented::Conflict => Err(Problem::new(
             StatusCode::BAD_REQUEST,
@@ -80,11 +65,9 @@ pub(crate) fn identify(
                 "virtual_key_not_found",
                 "virtual key not found. The provided virtual key does not exist or has been revoked.",
             )),
-            Some(key) if !key.row.is_active => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "virtual_key_blocked",
-                "Virtual key is inactive",
-            )),
+            Some(key) if !key.row.is_active => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "virtual_key_blocked", "Virtual key is inactive"))
+            }
             Some(key) => Ok(Some(key)),
         },
     }
@@ -93,10 +76,7 @@ pub(crate) fn identify(
 async fn read(gateway: &Gateway, route: Route, body: Body) -> Result<Request, Problem> {
     let limit = gateway.client.max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
-        let message = format!(
-            "the request's body is incomplete or larger than {} MB",
-            limit >> 20
-        );
+        let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;
     Request::parse(route, &bytes)
@@ -104,20 +84,9 @@ async fn read(gateway: &Gateway, route: Route, body: Body) -> Result<Request, Pr
 
 /// Tries the providers in their order; the first that serves is the answer. If
 /// none does, the first one's error is.
-async fn run(
-    gateway: &Arc<Gateway>,
-    request: Request,
-    key: Option<Arc<VirtualKey>>,
-    headers: HeaderMap,
-) -> Response {
+async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKey>>, headers: HeaderMap) -> Response {
     let dice = gateway.dice.roll();
-    let plan = routing::plan(
-        &request.model,
-        &request.fallbacks,
-        key.as_deref(),
-        &gateway.providers,
-        dice,
-    );
+    let plan = routing::plan(&request.model, &request.fallbacks, key.as_deref(), &gateway.providers, dice);
     let mut tried = Vec::new();
     let mut first_error: Option<(AttemptError, About)> = None;
     let targets = std::iter::once(plan.first).chain(plan.fallbacks.into_iter().map(Ok));
@@ -130,9 +99,7 @@ async fn run(
             Ok(candidate) => {
                 let about = about(&request, Some(&candidate));
                 let provider = Arc::clone(&candidate.provider.name);
-                let outcome =
-                    attempt::attempt(gateway, &request, key.as_ref(), candidate, &headers, index)
-                        .await;
+                let outcome = attempt::attempt(gateway, &request, key.as_ref(), candidate, &headers, index).await;
                 if let Err(error) = &outcome {
                     tried.push(format!("{provider}:{}", error.word()));
                 }
@@ -146,25 +113,16 @@ async fn run(
             }
         }
     }
-    let (error, about) = first_error.unwrap_or_else(|| {
-        (
-            AttemptError::Refused(refused(&RouteError::Unresolved)),
-            about(&request, None),
-        )
-    });
+    let (error, about) =
+        first_error.unwrap_or_else(|| (AttemptError::Refused(refused(&RouteError::Unresolved)), about(&request, None)));
     with_attempts(error.render(request.route.wording(), &about), &tried)
 }
 
 fn about(request: &Request, candidate: Option<&Candidate>) -> About {
     About {
         request_type: request.route.request_type().word(),
-        provider: candidate
-            .map(|candidate| candidate.provider.name.to_string())
-            .unwrap_or_default(),
-        model: candidate.map_or_else(
-            || request.model.clone(),
-            |candidate| candidate.model.clone(),
-        ),
+        provider: candidate.map(|candidate| candidate.provider.name.to_string()).unwrap_or_default(),
+        model: candidate.map_or_else(|| request.model.clone(), |candidate| candidate.model.clone()),
     }
 }
 

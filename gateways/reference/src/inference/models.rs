@@ -19,10 +19,7 @@ pub(crate) fn list_models(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Respon
     let key = match identify(gateway, headers) {
         Ok(key) => key,
         Err(problem) => {
-            let about = About {
-                request_type: "list_models",
-                ..About::default()
-            };
+            let about = About { request_type: "list_models", ..About::default() };
             return problem.render(Wording::Native, &about);
         }
     };
@@ -45,20 +42,8 @@ fn models(gateway: &Gateway, provider: &Provider, key: Option<&VirtualKey>) -> V
         return Vec::new();
     }
     let grant = grant.flatten().map(|policy| &policy.grant);
-    let mut names: Vec<String> = provider
-        .keys
-        .iter()
-        .filter_map(|key| key.models.names())
-        .flatten()
-        .cloned()
-        .collect();
-    names.extend(
-        grant
-            .and_then(|grant| grant.allowed_models.names())
-            .into_iter()
-            .flatten()
-            .cloned(),
-    );
+    let mut names: Vec<String> = provider.keys.iter().filter_map(|key| key.models.names()).flatten().cloned().collect();
+    names.extend(grant.and_then(|grant| grant.allowed_models.names()).into_iter().flatten().cloned());
     names.extend(gateway.prices().models_of(&provider.name));
     names.retain(|name| provider.serves(name) && grant.is_none_or(|grant| grant.allows(name)));
     names.sort();

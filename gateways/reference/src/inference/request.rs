@@ -11,16 +11,8 @@ use crate::errors::{Problem, Wording};
 use crate::stream::watch::Protocol;
 
 /// The fields whose texts a provider reads as input.
-const INPUT_FIELDS: [&str; 8] = [
-    "messages",
-    "system",
-    "prompt",
-    "input",
-    "instructions",
-    "tools",
-    "functions",
-    "suffix",
-];
+const INPUT_FIELDS: [&str; 8] =
+    ["messages", "system", "prompt", "input", "instructions", "tools", "functions", "suffix"];
 /// Texts under these names are structure, not input.
 const STRUCTURE: [&str; 3] = ["role", "type", "id"];
 
@@ -45,19 +37,13 @@ impl Route {
     }
 
     pub(crate) fn wording(self) -> Wording {
-        if self == Route::Messages {
-            Wording::Anthropic
-        } else {
-            Wording::Native
-        }
+        if self == Route::Messages { Wording::Anthropic } else { Wording::Native }
     }
 
     /// How the stream of this route is framed for the caller.
     pub(crate) fn protocol(self) -> Protocol {
         match self {
-            Route::ChatCompletions | Route::Completions | Route::Embeddings => {
-                Protocol::Completions
-            }
+            Route::ChatCompletions | Route::Completions | Route::Embeddings => Protocol::Completions,
             Route::Responses => Protocol::Responses,
             Route::Messages => Protocol::Messages,
         }
@@ -66,17 +52,12 @@ impl Route {
     /// How a provider of this kind serves the route.
     pub(crate) fn service(self, api: ApiBase) -> Option<Service> {
         match (self, api) {
-            (Route::ChatCompletions, ApiBase::OpenAi) => {
-                Some(Service::as_is("/v1/chat/completions"))
-            }
+            (Route::ChatCompletions, ApiBase::OpenAi) => Some(Service::as_is("/v1/chat/completions")),
             (Route::Completions, ApiBase::OpenAi) => Some(Service::as_is("/v1/completions")),
             (Route::Responses, ApiBase::OpenAi) => Some(Service::as_is("/v1/responses")),
             (Route::Embeddings, ApiBase::OpenAi) => Some(Service::as_is("/v1/embeddings")),
             (Route::Messages, ApiBase::Anthropic) => Some(Service::as_is("/v1/messages")),
-            (Route::Messages, ApiBase::OpenAi) => Some(Service {
-                path: "/v1/chat/completions",
-                is_translated: true,
-            }),
+            (Route::Messages, ApiBase::OpenAi) => Some(Service { path: "/v1/chat/completions", is_translated: true }),
             (_, ApiBase::Anthropic) => None,
         }
     }
@@ -92,10 +73,7 @@ pub(crate) struct Service {
 
 impl Service {
     fn as_is(path: &'static str) -> Service {
-        Service {
-            path,
-            is_translated: false,
-        }
+        Service { path, is_translated: false }
     }
 }
 
@@ -116,13 +94,12 @@ pub(crate) struct Request {
 impl Request {
     /// Reads a body.
     pub(crate) fn parse(route: Route, body: &[u8]) -> Result<Request, Problem> {
-        let mut fields: IndexMap<String, Box<RawValue>> = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
+        let mut fields: IndexMap<String, Box<RawValue>> =
+            serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
         let fallbacks = match fields.shift_remove("fallbacks") {
             None => Vec::new(),
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| {
-                Problem::bad_request("fallbacks must be a list of \"provider/model\"")
-            })?,
+            Some(raw) => serde_json::from_str(raw.get())
+                .map_err(|_| Problem::bad_request("fallbacks must be a list of \"provider/model\""))?,
         };
         let model: String = field(&fields, "model")?.unwrap_or_default();
         if model.is_empty() {
@@ -135,8 +112,7 @@ impl Request {
             max_output = max_output.max(bound);
         }
         let answers: Option<u64> = field(&fields, "n")?;
-        let max_output =
-            max_output.map(|bound: u64| bound.saturating_mul(answers.unwrap_or(1).max(1)));
+        let max_output = max_output.map(|bound: u64| bound.saturating_mul(answers.unwrap_or(1).max(1)));
         let input_bytes = INPUT_FIELDS
             .iter()
             .filter_map(|name| fields.get(*name))
@@ -179,23 +155,19 @@ impl Request {
             }
             fields.insert("stream_options".to_owned(), raw(&options)?);
         }
-        let body =
-            serde_json::to_vec(&fields).map_err(|error| Problem::bad_request(error.to_string()))?;
+        let body = serde_json::to_vec(&fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         Ok(body.into())
     }
 
     /// The whole body as one value, for translation.
     pub(crate) fn to_value(&self) -> Result<Value, Problem> {
-        let text = serde_json::to_string(&self.fields)
-            .map_err(|error| Problem::bad_request(error.to_string()))?;
-        serde_json::from_str(&text)
-            .map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))
+        let text = serde_json::to_string(&self.fields).map_err(|error| Problem::bad_request(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))
     }
 }
 
 fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {
-    RawValue::from_string(value.to_string())
-        .map_err(|error| Problem::bad_request(error.to_string()))
+    RawValue::from_string(value.to_string()).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 fn field<T: serde::de::DeserializeOwned>(
@@ -205,8 +177,7 @@ fn field<T: serde::de::DeserializeOwned>(
     let Some(raw) = fields.get(name) else {
         return Ok(None);
     };
-    serde_json::from_str(raw.get())
-        .map_err(|_| Problem::bad_request(format!("{name} has a value of the wrong type")))
+    serde_json::from_str(raw.get()).map_err(|_| Problem::bad_request(format!("{name} has a value of the wrong type")))
 }
 
 /// The bytes of all texts; a number is a token by itself.
@@ -253,14 +224,10 @@ mod tests {
 
     #[test]
     fn what_the_gateway_does_not_know_passes_through_as_written() {
-        let text =
-            r#"{"model":"primary/mock-1","temperature":0.10,"big":123456789012345678901234567890}"#;
+        let text = r#"{"model":"primary/mock-1","temperature":0.10,"big":123456789012345678901234567890}"#;
         let request = Request::parse(Route::ChatCompletions, text.as_bytes()).unwrap();
         let body = request.body_for("mock-1").unwrap();
-        assert_eq!(
-            body,
-            r#"{"model":"mock-1","temperature":0.10,"big":123456789012345678901234567890}"#
-        );
+        assert_eq!(body, r#"{"model":"mock-1","temperature":0.10,"big":123456789012345678901234567890}"#);
     }
 
     #[test]
@@ -268,10 +235,7 @@ mod tests {
         let request = parse(&json!({"model": "m", "stream": true, "stream_options": {"other": 1}}));
         assert!(!request.wants_usage_chunk());
         let body: Value = serde_json::from_slice(&request.body_for("m").unwrap()).unwrap();
-        assert_eq!(
-            body["stream_options"],
-            json!({"other": 1, "include_usage": true})
-        );
+        assert_eq!(body["stream_options"], json!({"other": 1, "include_usage": true}));
     }
 
     #[test]
@@ -285,10 +249,7 @@ mod tests {
             r#"{"model":"m","max_tokens":-1}"#,
             r#"{"model":"m","stream":"yes"}"#,
         ] {
-            assert!(
-                Request::parse(Route::ChatCompletions, body.as_bytes()).is_err(),
-                "{body}"
-            );
+            assert!(Request::parse(Route::ChatCompletions, body.as_bytes()).is_err(), "{body}");
         }
     }
 

@@ -90,18 +90,11 @@ impl Ledger {
         let Some(first) = breaches(false).next() else {
             return breaches(true).next().map(Refusal::Budget);
         };
-        let other = breaches(false)
-            .find(|breach| breach.owner == first.owner && breach.measure != first.measure);
+        let other = breaches(false).find(|breach| breach.owner == first.owner && breach.measure != first.measure);
         Some(match (first.measure, other) {
             (_, None) => Refusal::Limit(first),
-            (Measure::Tokens, Some(requests)) => Refusal::Limits {
-                requests,
-                tokens: first,
-            },
-            (_, Some(tokens)) => Refusal::Limits {
-                requests: first,
-                tokens,
-            },
+            (Measure::Tokens, Some(requests)) => Refusal::Limits { requests, tokens: first },
+            (_, Some(tokens)) => Refusal::Limits { requests: first, tokens },
         })
     }
 
@@ -112,9 +105,7 @@ impl Ledger {
         let promised = used.plus(meter.held);
         let full = match (meter.measure, claim.admission) {
             (Measure::Usd, BudgetAdmission::PostPaid) => used >= meter.limit,
-            (Measure::Usd, BudgetAdmission::Reserved) => {
-                used >= meter.limit || promised.plus(asked) > meter.limit
-            }
+            (Measure::Usd, BudgetAdmission::Reserved) => used >= meter.limit || promised.plus(asked) > meter.limit,
             // The request that reaches a token limit is still served, as in Bifrost.
             (Measure::Requests | Measure::Tokens, _) => promised >= meter.limit,
         };
@@ -132,11 +123,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::panic,
-        reason = "a test fails by panicking"
-    )]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::super::meter::{Amount, Level, Owner};
     use super::*;
@@ -148,15 +135,9 @@ mod tests {
     fn meter(measure: Measure, level: Level, limit: i64) -> Meter {
         Meter {
             measure,
-            owner: Owner {
-                level,
-                entity: "agent".into(),
-            },
+            owner: Owner { level, entity: "agent".into() },
             limit: Amount::from_raw(limit),
-            window: Window {
-                start: START,
-                length: "1m".parse().unwrap(),
-            },
+            window: Window { start: START, length: "1m".parse().unwrap() },
             used: Amount::ZERO,
             held: Amount::ZERO,
         }
@@ -174,19 +155,13 @@ mod tests {
         Claim {
             cost: Usd::from_pico(cost),
             tokens: 10,
-            meters: meters
-                .iter()
-                .map(|id| MeterId::parse(id).unwrap())
-                .collect(),
+            meters: meters.iter().map(|id| MeterId::parse(id).unwrap()).collect(),
             admission: BudgetAdmission::Reserved,
         }
     }
 
     fn spent(cost: i64) -> Spent {
-        Spent {
-            cost: Usd::from_pico(cost),
-            tokens: 10,
-        }
+        Spent { cost: Usd::from_pico(cost), tokens: 10 }
     }
 
     fn used(ledger: &Ledger, id: &str) -> i64 {
@@ -222,16 +197,9 @@ mod tests {
     fn a_refusal_by_one_level_holds_nothing_at_another() {
         let mut ledger = ledger(&[
             ("budget:wide", meter(Measure::Usd, Level::VirtualKey, 1_000)),
-            (
-                "budget:tight",
-                meter(Measure::Usd, Level::VirtualKeyProvider, 100),
-            ),
+            ("budget:tight", meter(Measure::Usd, Level::VirtualKeyProvider, 100)),
         ]);
-        assert!(
-            ledger
-                .admit(&claim(125, &["budget:wide", "budget:tight"]), START)
-                .is_err()
-        );
+        assert!(ledger.admit(&claim(125, &["budget:wide", "budget:tight"]), START).is_err());
         let wide = ledger.get(&MeterId::parse("budget:wide").unwrap()).unwrap();
         assert_eq!(wide.held, Amount::ZERO);
     }
@@ -239,10 +207,7 @@ mod tests {
     #[test]
     fn post_paid_admits_while_the_limit_is_not_spent() {
         let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 100))]);
-        let claim = Claim {
-            admission: BudgetAdmission::PostPaid,
-            ..claim(125, &["budget:b"])
-        };
+        let claim = Claim { admission: BudgetAdmission::PostPaid, ..claim(125, &["budget:b"]) };
         ledger.admit(&claim, START).unwrap();
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(125), START);
@@ -258,10 +223,7 @@ mod tests {
         let claim = claim(0, &["requests:r", "tokens:r"]);
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(0), START);
-        assert!(matches!(
-            ledger.admit(&claim, START),
-            Err(Refusal::Limits { .. })
-        ));
+        assert!(matches!(ledger.admit(&claim, START), Err(Refusal::Limits { .. })));
     }
 
     #[test]
@@ -292,10 +254,7 @@ mod tests {
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(125), START);
         ledger.admit(&claim, START).unwrap();
-        let raised = ledger.put(
-            MeterId::parse("budget:b").unwrap(),
-            meter(Measure::Usd, Level::VirtualKey, 375),
-        );
+        let raised = ledger.put(MeterId::parse("budget:b").unwrap(), meter(Measure::Usd, Level::VirtualKey, 375));
         assert_eq!((raised.used.raw(), raised.held.raw()), (125, 125));
     }
 }

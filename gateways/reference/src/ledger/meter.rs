@@ -60,9 +60,7 @@ impl Measure {
     }
 
     pub(crate) fn from_word(word: &str) -> Option<Measure> {
-        [Measure::Usd, Measure::Requests, Measure::Tokens]
-            .into_iter()
-            .find(|measure| measure.word() == word)
+        [Measure::Usd, Measure::Requests, Measure::Tokens].into_iter().find(|measure| measure.word() == word)
     }
 
     /// `amount` as a caller reads it: dollars for a budget, else a count.
@@ -164,20 +162,13 @@ pub(crate) struct MeterState {
 impl Meter {
     /// What is used at `now`: nothing once the window has ended.
     pub(crate) fn used_at(&self, now: Moment) -> Amount {
-        if self.window.has_ended(now) {
-            Amount::ZERO
-        } else {
-            self.used
-        }
+        if self.window.has_ended(now) { Amount::ZERO } else { self.used }
     }
 
     /// The window that `now` belongs to; a new one begins at its first use.
     pub(crate) fn window_at(&self, now: Moment) -> Window {
         if self.window.has_ended(now) {
-            Window {
-                start: now,
-                length: self.window.length.clone(),
-            }
+            Window { start: now, length: self.window.length.clone() }
         } else {
             self.window.clone()
         }
@@ -195,10 +186,6 @@ impl Meter {
     }
 
     pub(super) fn state(&self, id: &MeterId) -> MeterState {
-        MeterState {
-            id: id.clone(),
-            used: self.used,
-            window_start: self.window.start,
-        }
+        MeterState { id: id.clone(), used: self.used, window_start: self.window.start }
     }
 }

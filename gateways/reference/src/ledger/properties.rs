@@ -45,15 +45,9 @@ fn id(text: &str) -> MeterId {
 fn budget(limit: i64, length: &str, level: Level) -> Meter {
     Meter {
         measure: Measure::Usd,
-        owner: Owner {
-            level,
-            entity: "agent".into(),
-        },
+        owner: Owner { level, entity: "agent".into() },
         limit: Amount::from_raw(limit),
-        window: Window {
-            start: Moment::from_millis(0),
-            length: length.parse().unwrap(),
-        },
+        window: Window { start: Moment::from_millis(0), length: length.parse().unwrap() },
         used: Amount::ZERO,
         held: Amount::ZERO,
     }

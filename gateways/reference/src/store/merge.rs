@@ -70,31 +70,16 @@ pub(crate) struct MergeError {
 pub(crate) fn merge(declared: Declared, saved: Saved, now: Moment) -> Result<Merged, MergeError> {
     let mut merged = Merged::default();
     keys(declared.keys, saved.keys, now, &mut merged)?;
-    meters(
-        declared.meters,
-        recovered(saved.meters, &saved.holds, now),
-        now,
-        &mut merged,
-    );
+    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &mut merged);
     Ok(merged)
 }
 
-fn keys(
-    declared: Vec<DeclaredKey>,
-    saved: Vec<KeyRow>,
-    now: Moment,
-    merged: &mut Merged,
-) -> Result<(), MergeError> {
-    let mut saved: HashMap<String, KeyRow> =
-        saved.into_iter().map(|row| (row.id.clone(), row)).collect();
+fn keys(declared: Vec<DeclaredKey>, saved: Vec<KeyRow>, now: Moment, merged: &mut Merged) -> Result<(), MergeError> {
+    let mut saved: HashMap<String, KeyRow> = saved.into_iter().map(|row| (row.id.clone(), row)).collect();
     for key in declared {
         let hash = key_hash(&key);
         let row = match saved.remove(&key.id) {
-            Some(row)
-                if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
-            {
-                row
-            }
+            Some(row) if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left => row,
             before => {
                 let row = key_row(key, hash, before, now, &mut merged.generated);
                 merged.changes.push(Change::PutKey(row.clone()));
@@ -107,16 +92,9 @@ fn keys(
     }
     let mut rest: Vec<KeyRow> = saved.into_values().collect();
     rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let names: HashMap<String, String> = merged
-        .keys
-        .iter()
-        .map(|row| (row.name.clone(), row.name.clone()))
-        .collect();
-    let values: HashMap<String, String> = merged
-        .keys
-        .iter()
-        .map(|row| (row.value_hash.clone(), row.name.clone()))
-        .collect();
+    let names: HashMap<String, String> = merged.keys.iter().map(|row| (row.name.clone(), row.name.clone())).collect();
+    let values: HashMap<String, String> =
+        merged.keys.iter().map(|row| (row.value_hash.clone(), row.name.clone())).collect();
     for mut row in rest {
         if row.standing != Standing::Live {
             continue;
@@ -126,16 +104,9 @@ fn keys(
             merged.changes.push(Change::PutKey(row));
             continue;
         }
-        for (field, clash) in [
-            ("name", names.get(&row.name)),
-            ("value", values.get(&row.value_hash)),
-        ] {
+        for (field, clash) in [("name", names.get(&row.name)), ("value", values.get(&row.value_hash))] {
             if let Some(declared) = clash {
-                return Err(MergeError {
-                    declared: declared.clone(),
-                    saved: row.name,
-                    field,
-                });
+                return Err(MergeError { declared: declared.clone(), saved: row.name, field });
             }
         }
         merged.keys.push(row);
@@ -175,45 +146,27 @@ fn key_row(
     }
 }
 
-fn meters(
-    declared: Vec<DeclaredMeter>,
-    saved: Vec<(MeterRow, bool)>,
-    now: Moment,
-    merged: &mut Merged,
-) {
+fn meters(declared: Vec<DeclaredMeter>, saved: Vec<(MeterRow, bool)>, now: Moment, merged: &mut Merged) {
     let ids: HashSet<&MeterId> = declared.iter().map(|meter| &meter.id).collect();
     let mut renamed: HashMap<(OwnerKey, String), MeterId> = saved
         .iter()
         .filter(|(row, _)| row.file_hash.is_some() && !ids.contains(&row.id))
-        .map(|(row, _)| {
-            (
-                same_place(&row.owner, &row.id, &row.reset_duration),
-                row.id.clone(),
-            )
-        })
+        .map(|(row, _)| (same_place(&row.owner, &row.id, &row.reset_duration), row.id.clone()))
         .collect();
-    let mut saved: HashMap<MeterId, (MeterRow, bool)> = saved
-        .into_iter()
-        .map(|(row, changed)| (row.id.clone(), (row, changed)))
-        .collect();
+    let mut saved: HashMap<MeterId, (MeterRow, bool)> =
+        saved.into_iter().map(|(row, changed)| (row.id.clone(), (row, changed))).collect();
     for meter in declared {
         let hash = meter_hash(&meter);
         let before = saved.remove(&meter.id).or_else(|| {
-            let old =
-                renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
+            let old = renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
             merged.changes.push(Change::DeleteMeter(old.clone()));
             saved.remove(&old)
         });
         let (row, changed) = match before {
-            Some((row, charged))
-                if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
-            {
+            Some((row, charged)) if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left => {
                 (row, charged)
             }
-            before => (
-                meter_row(meter, hash, before.map(|(row, _)| row), now),
-                true,
-            ),
+            before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
         };
         if changed {
             merged.changes.push(Change::PutMeter(row.clone()));
@@ -236,14 +189,8 @@ fn meters(
     }
 }
 
-fn meter_row(
-    meter: DeclaredMeter,
-    hash: String,
-    before: Option<MeterRow>,
-    now: Moment,
-) -> MeterRow {
-    let (used, window_start) =
-        before.map_or((Amount::ZERO, now), |row| (row.used, row.window_start));
+fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: Moment) -> MeterRow {
+    let (used, window_start) = before.map_or((Amount::ZERO, now), |row| (row.used, row.window_start));
     MeterRow {
         id: meter.id,
         owner: meter.owner,
@@ -262,11 +209,7 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<(Mete
     let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
     for hold in holds {
         for id in hold.meters.iter() {
-            let amount = crate::ledger::Spent {
-                cost: hold.cost,
-                tokens: hold.tokens,
-            }
-            .amount(id.measure());
+            let amount = crate::ledger::Spent { cost: hold.cost, tokens: hold.tokens }.amount(id.measure());
             let sum = extra.entry(id).or_default();
             *sum = sum.plus(amount);
         }
@@ -288,10 +231,7 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<(Mete
 /// Under which a budget whose id changed is found again: its owner, what it
 /// counts, and its window.
 fn same_place(owner: &OwnerKey, id: &MeterId, length: &ResetDuration) -> (OwnerKey, String) {
-    (
-        owner.clone(),
-        format!("{} {}", id.measure().word(), length.millis()),
-    )
+    (owner.clone(), format!("{} {}", id.measure().word(), length.millis()))
 }
 
 /// The grants as a store keeps them.
@@ -300,18 +240,9 @@ pub(crate) fn grants_json(grants: &[Grant]) -> String {
 }
 
 fn key_hash(key: &DeclaredKey) -> String {
-    let value = key
-        .value
-        .as_deref()
-        .map_or_else(String::new, |value| KeyHash::of(value).to_hex());
+    let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
-    file_hash(&[
-        &key.name,
-        &key.description,
-        active,
-        &value,
-        &grants_json(&key.grants),
-    ])
+    file_hash(&[&key.name, &key.description, active, &value, &grants_json(&key.grants)])
 }
 
 fn meter_hash(meter: &DeclaredMeter) -> String {
@@ -363,27 +294,13 @@ mod tests {
     }
 
     fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
-        Declared {
-            keys: vec![key("agent", active)],
-            meters: vec![budget(budget_id, limit)],
-        }
+        Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)] }
     }
 
     /// What a store holds after the merge, with `used` spent since.
     fn saved(merged: Merged, used: i64) -> Saved {
-        let meters = merged
-            .meters
-            .into_iter()
-            .map(|row| MeterRow {
-                used: Amount::from_raw(used),
-                ..row
-            })
-            .collect();
-        Saved {
-            keys: merged.keys,
-            meters,
-            holds: Vec::new(),
-        }
+        let meters = merged.meters.into_iter().map(|row| MeterRow { used: Amount::from_raw(used), ..row }).collect();
+        Saved { keys: merged.keys, meters, holds: Vec::new() }
     }
 
     fn first_start() -> Merged {
@@ -399,12 +316,7 @@ mod tests {
 
     #[test]
     fn a_budget_whose_id_changed_keeps_what_was_spent() {
-        let merged = merge(
-            declared(true, "renamed", 100),
-            saved(first_start(), 70),
-            NOW,
-        )
-        .unwrap();
+        let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
         assert_eq!(merged.meters.len(), 1);
         assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
     }

@@ -15,9 +15,7 @@ use futures_util::future::BoxFuture;
 
 pub(crate) use lock::{FolderLock, LockError};
 pub(crate) use merge::{Declared, DeclaredKey, DeclaredMeter, MergeError, grants_json, merge};
-pub(crate) use rows::{
-    Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing,
-};
+pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 pub(crate) use sqlite::{Durability, SqliteStore, StoreError};
 pub(crate) use writer::{NotWritten, Writer, Written};
 

@@ -33,9 +33,7 @@ impl Standing {
     }
 
     pub(crate) fn from_word(word: &str) -> Option<Standing> {
-        [Standing::Live, Standing::Left, Standing::Deleted]
-            .into_iter()
-            .find(|standing| standing.word() == word)
+        [Standing::Live, Standing::Left, Standing::Deleted].into_iter().find(|standing| standing.word() == word)
     }
 }
 
@@ -156,9 +154,6 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.holds.is_empty()
-            && self.closed.is_empty()
-            && self.states.is_empty()
-            && self.changes.is_empty()
+        self.holds.is_empty() && self.closed.is_empty() && self.states.is_empty() && self.changes.is_empty()
     }
 }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _};
 
 use crate::clock::Moment;
@@ -71,17 +69,11 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the database, making it where there is none, and brings its schema up
     /// to date. A damaged file is an error and never a fresh start.
-    pub(crate) async fn open(
-        path: &Path,
-        durability: Durability,
-    ) -> Result<SqliteStore, StoreError> {
+    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<SqliteStore, StoreError> {
         let failed = |error| from_sqlx(path, error);
         match std::fs::metadata(path) {
             Ok(file) if file.len() == 0 => {
-                return Err(StoreError::Damaged(
-                    path.to_owned(),
-                    "the file is empty".to_owned(),
-                ));
+                return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
             }
             Ok(_) => {}
             Err(_) => create(path).await?,
@@ -90,25 +82,16 @@ impl SqliteStore {
             Durability::Process => SqliteSynchronous::Normal,
             Durability::PowerLoss => SqliteSynchronous::Full,
         };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous);
-        let mut connection = SqliteConnection::connect_with(&options)
-            .await
-            .map_err(failed)?;
-        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
+        let options =
+            SqliteConnectOptions::new().filename(path).journal_mode(SqliteJournalMode::Wal).synchronous(synchronous);
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+        let check: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await.map_err(failed)?;
         if check != "ok" {
             return Err(StoreError::Damaged(path.to_owned(), check));
         }
         migrate(path, &mut connection).await?;
-        Ok(SqliteStore {
-            path: path.to_owned(),
-            connection,
-        })
+        Ok(SqliteStore { path: path.to_owned(), connection })
     }
 
     async fn load_all(&mut self) -> Result<Saved, StoreError> {
@@ -116,37 +99,19 @@ impl SqliteStore {
         let damaged = |what: String| StoreError::Damaged(path.clone(), what);
         let failed = |error| from_sqlx(path, error);
         let mut saved = Saved::default();
-        for row in sqlx::query("SELECT * FROM virtual_keys")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(failed)?
-        {
+        for row in sqlx::query("SELECT * FROM virtual_keys").fetch_all(&mut self.connection).await.map_err(failed)? {
             let id: String = row.try_get("id").map_err(failed)?;
             let key = key_row(&row).map_err(failed)?;
-            saved
-                .keys
-                .push(key.ok_or_else(|| damaged(format!("virtual key {id}")))?);
+            saved.keys.push(key.ok_or_else(|| damaged(format!("virtual key {id}")))?);
         }
-        for row in sqlx::query("SELECT * FROM meters")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(failed)?
-        {
+        for row in sqlx::query("SELECT * FROM meters").fetch_all(&mut self.connection).await.map_err(failed)? {
             let id: String = row.try_get("id").map_err(failed)?;
             let meter = meter_row(&row).map_err(failed)?;
-            saved
-                .meters
-                .push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
+            saved.meters.push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
         }
-        for row in sqlx::query("SELECT * FROM holds")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(failed)?
-        {
+        for row in sqlx::query("SELECT * FROM holds").fetch_all(&mut self.connection).await.map_err(failed)? {
             let hold = hold_row(&row).map_err(failed)?;
-            saved
-                .holds
-                .push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
+            saved.holds.push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
         }
         Ok(saved)
     }
@@ -154,12 +119,8 @@ impl SqliteStore {
     async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         let (holds, states, closed) = usage_json(batch);
         if batch.changes.is_empty() {
-            let outcome = sqlx::query(USAGE_ALONE)
-                .bind(holds)
-                .bind(states)
-                .bind(closed)
-                .execute(&mut self.connection)
-                .await;
+            let outcome =
+                sqlx::query(USAGE_ALONE).bind(holds).bind(states).bind(closed).execute(&mut self.connection).await;
             if outcome.is_err() {
                 // Fails where the transaction never began, which is as good.
                 let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
@@ -170,12 +131,7 @@ impl SqliteStore {
         for change in &batch.changes {
             apply(&mut transaction, change).await?;
         }
-        sqlx::query(USAGE)
-            .bind(holds)
-            .bind(states)
-            .bind(closed)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(USAGE).bind(holds).bind(states).bind(closed).execute(&mut *transaction).await?;
         transaction.commit().await
     }
 }
@@ -199,10 +155,7 @@ impl Store for SqliteStore {
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         async move {
             let path = self.path;
-            self.connection
-                .close()
-                .await
-                .map_err(|error| from_sqlx(&path, error))
+            self.connection.close().await.map_err(|error| from_sqlx(&path, error))
         }
         .boxed()
     }
@@ -222,23 +175,18 @@ async fn create(path: &Path) -> Result<(), StoreError> {
         .journal_mode(SqliteJournalMode::Memory)
         .synchronous(SqliteSynchronous::Off);
     let failed = |error| from_sqlx(path, error);
-    let mut connection = SqliteConnection::connect_with(&options)
-        .await
-        .map_err(failed)?;
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     migrate(path, &mut connection).await?;
     connection.close().await.map_err(failed)?;
     std::fs::rename(&unfinished, path).map_err(io)
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    MIGRATIONS
-        .run(connection)
-        .await
-        .map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
-            MigrateError::Execute(error) => from_sqlx(path, error),
-            other => StoreError::Migrate(path.to_owned(), other),
-        })
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
+        MigrateError::Execute(error) => from_sqlx(path, error),
+        other => StoreError::Migrate(path.to_owned(), other),
+    })
 }
 
 fn from_sqlx(path: &Path, error: sqlx::Error) -> StoreError {
@@ -261,32 +209,14 @@ fn usage_json(batch: &Batch) -> (String, String, String) {
         .map(|hold| {
             let meters: Vec<_> = hold.meters.iter().map(MeterId::as_str).collect();
             let tokens = Amount::of_count(hold.tokens).raw();
-            (
-                hold.id.0,
-                hold.cost.pico(),
-                tokens,
-                serde_json::json!(meters).to_string(),
-            )
+            (hold.id.0, hold.cost.pico(), tokens, serde_json::json!(meters).to_string())
         })
         .collect();
-    let states: Vec<_> = batch
-        .states
-        .values()
-        .map(|state| {
-            (
-                state.id.as_str(),
-                state.used.raw(),
-                state.window_start.millis(),
-            )
-        })
-        .collect();
+    let states: Vec<_> =
+        batch.states.values().map(|state| (state.id.as_str(), state.used.raw(), state.window_start.millis())).collect();
     let closed: Vec<_> = batch.closed.iter().map(|id| id.0).collect();
     let text = |value: serde_json::Value| value.to_string();
-    (
-        text(serde_json::json!(holds)),
-        text(serde_json::json!(states)),
-        text(serde_json::json!(closed)),
-    )
+    (text(serde_json::json!(holds)), text(serde_json::json!(states)), text(serde_json::json!(closed)))
 }
 
 async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
@@ -354,9 +284,7 @@ fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
     let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
     let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse().ok();
     let standing = Standing::from_word(row.try_get("standing")?);
-    let (Some(id), Some(owner), Some(reset_duration), Some(standing)) =
-        (id, owner, reset_duration, standing)
-    else {
+    let (Some(id), Some(owner), Some(reset_duration), Some(standing)) = (id, owner, reset_duration, standing) else {
         return Ok(None);
     };
     Ok(Some(MeterRow {
@@ -376,10 +304,5 @@ fn hold_row(row: &SqliteRow) -> Result<Option<HoldRow>, sqlx::Error> {
     let meters = meters.and_then(|ids| ids.iter().map(|id| MeterId::parse(id)).collect());
     let (cost, tokens): (i64, i64) = (row.try_get("cost")?, row.try_get("tokens")?);
     let id = HoldId(row.try_get("id")?);
-    Ok(meters.map(|meters| HoldRow {
-        id,
-        cost: Usd::from_pico(cost),
-        tokens: tokens.unsigned_abs(),
-        meters,
-    }))
+    Ok(meters.map(|meters| HoldRow { id, cost: Usd::from_pico(cost), tokens: tokens.unsigned_abs(), meters }))
 }

@@ -89,10 +89,7 @@ impl Writer {
     }
 }
 
-async fn write_all(
-    mut store: Box<dyn Store>,
-    mut entries: mpsc::UnboundedReceiver<Entry>,
-) -> Result<(), StoreError> {
+async fn write_all(mut store: Box<dyn Store>, mut entries: mpsc::UnboundedReceiver<Entry>) -> Result<(), StoreError> {
     let mut waiting = Vec::new();
     while let Some(entry) = entries.recv().await {
         let mut batch = Batch::default();

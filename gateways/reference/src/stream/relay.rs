@@ -77,14 +77,8 @@ pub(crate) async fn start(
     first: Bytes,
     rest: Pieces,
 ) -> Result<Response, Failure> {
-    let protocol = if framing.is_translated {
-        Protocol::Completions
-    } else {
-        framing.caller
-    };
-    let translation = framing
-        .is_translated
-        .then(|| MessagesStream::new(&framing.model));
+    let protocol = if framing.is_translated { Protocol::Completions } else { framing.caller };
+    let translation = framing.is_translated.then(|| MessagesStream::new(&framing.model));
     let mut relay = Relay {
         gateway: Arc::clone(gateway),
         held: Some(held),
@@ -117,10 +111,7 @@ pub(crate) async fn start(
     });
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -172,10 +163,9 @@ impl Relay {
         match tokio::time::timeout(self.framing.idle, self.rest.next()).await {
             Err(_) => Err("the provider's stream was idle for too long".to_owned()),
             Ok(None) => Err("the provider's stream ended without its end marker".to_owned()),
-            Ok(Some(Err(error))) => Err(format!(
-                "the provider's stream broke off: {}",
-                crate::upstream::describe(&error)
-            )),
+            Ok(Some(Err(error))) => {
+                Err(format!("the provider's stream broke off: {}", crate::upstream::describe(&error)))
+            }
             Ok(Some(Ok(piece))) => self.take(&piece),
         }
     }
@@ -200,9 +190,7 @@ impl Relay {
         let spent = match self.watch.usage() {
             Some((usage, _)) => {
                 let spent = self.tariff.spent(&usage);
-                self.gateway
-                    .last_spent
-                    .set(&self.tariff.provider, &self.tariff.model, spent);
+                self.gateway.last_spent.set(&self.tariff.provider, &self.tariff.model, spent);
                 spent
             }
             None => held.bound(),
@@ -219,10 +207,7 @@ impl Relay {
             Some((usage, true)) => self.tariff.spent(&usage),
             Some((usage, false)) => {
                 let so_far = self.tariff.spent(&usage);
-                Spent {
-                    cost: so_far.cost.max(bound.cost),
-                    tokens: so_far.tokens.max(bound.tokens),
-                }
+                Spent { cost: so_far.cost.max(bound.cost), tokens: so_far.tokens.max(bound.tokens) }
             }
             None => bound,
         };
@@ -252,8 +237,7 @@ fn error_event(protocol: Protocol, message: &str) -> Bytes {
             format!("event: error\ndata: {error}\n\n")
         }
         Protocol::Messages => {
-            let error =
-                json!({ "type": "error", "error": { "type": "api_error", "message": message } });
+            let error = json!({ "type": "error", "error": { "type": "api_error", "message": message } });
             format!("event: error\ndata: {error}\n\n")
         }
     };

@@ -58,9 +58,7 @@ impl Parser {
 /// The length of the first line and of its ending. A carriage return that ends what
 /// has arrived may be half of an ending: more is needed.
 fn line(bytes: &[u8]) -> Option<(usize, usize)> {
-    let length = bytes
-        .iter()
-        .position(|byte| matches!(byte, b'\n' | b'\r'))?;
+    let length = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
     match (bytes.get(length), bytes.get(length + 1)) {
         (Some(b'\r'), None) => None,
         (Some(b'\r'), Some(b'\n')) => Some((length, 2)),
@@ -115,10 +113,7 @@ mod tests {
     fn every_kind_of_line_ending_separates_events() {
         let text = "event: a\ndata: 1\ndata: 2\n\ndata: 3\r\n\r\n: comment\rdata:4\r\rx";
         let seen = events([text.as_bytes()]);
-        let seen: Vec<_> = seen
-            .iter()
-            .map(|event| (event.name.as_str(), event.data.as_str()))
-            .collect();
+        let seen: Vec<_> = seen.iter().map(|event| (event.name.as_str(), event.data.as_str())).collect();
         assert_eq!(seen, [("a", "1\n2"), ("", "3"), ("", "4")]);
     }
 

@@ -40,11 +40,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(protocol: Protocol) -> Watch {
-        Watch {
-            protocol,
-            usage: None,
-            is_final: false,
-        }
+        Watch { protocol, usage: None, is_final: false }
     }
 
     /// The latest usage that the stream carried, and whether it is final.
@@ -56,11 +52,7 @@ impl Watch {
     pub(crate) fn see(&mut self, event: &Event) -> Sign {
         let data = event.data.trim();
         if data == "[DONE]" {
-            return if self.protocol == Protocol::Completions {
-                Sign::End
-            } else {
-                Sign::Content
-            };
+            return if self.protocol == Protocol::Completions { Sign::End } else { Sign::Content };
         }
         if data.is_empty() {
             return Sign::Content;
@@ -84,48 +76,34 @@ impl Watch {
         let usage = json.get("usage").and_then(Usage::of_openai);
         if let Some(usage) = usage {
             self.usage = Some(usage);
-            let finished = choices.into_iter().flatten().any(|choice| {
-                choice
-                    .get("finish_reason")
-                    .is_some_and(|reason| !reason.is_null())
-            });
+            let finished = choices
+                .into_iter()
+                .flatten()
+                .any(|choice| choice.get("finish_reason").is_some_and(|reason| !reason.is_null()));
             self.is_final |= no_choices || finished;
         }
-        if no_choices && usage.is_some() {
-            Sign::UsageOnly
-        } else {
-            Sign::Content
-        }
+        if no_choices && usage.is_some() { Sign::UsageOnly } else { Sign::Content }
     }
 
     fn responses(&mut self, event: &Event, json: &Value) -> Sign {
-        let kind = json
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or(&event.name);
+        let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
         let response = json.get("response");
-        if let Some(usage) = response.and_then(|response| Usage::of_openai(response.get("usage")?))
-        {
+        if let Some(usage) = response.and_then(|response| Usage::of_openai(response.get("usage")?)) {
             self.usage = Some(usage);
             self.is_final = matches!(kind, "response.completed" | "response.incomplete");
         }
         match kind {
             "response.completed" | "response.incomplete" => Sign::End,
             "error" => Sign::Failure(message(json)),
-            "response.failed" => Sign::Failure(
-                response
-                    .and_then(|response| response.get("error"))
-                    .map_or_else(String::new, message),
-            ),
+            "response.failed" => {
+                Sign::Failure(response.and_then(|response| response.get("error")).map_or_else(String::new, message))
+            }
             _ => Sign::Content,
         }
     }
 
     fn messages(&mut self, event: &Event, json: &Value) -> Sign {
-        let kind = json
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or(&event.name);
+        let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
         let usage = match kind {
             "message_start" => json.get("message").and_then(|message| message.get("usage")),
             _ => json.get("usage"),
@@ -143,10 +121,10 @@ impl Watch {
 }
 
 fn message(error: &Value) -> String {
-    error.get("message").and_then(Value::as_str).map_or_else(
-        || "the provider reported a failure".to_owned(),
-        str::to_owned,
-    )
+    error
+        .get("message")
+        .and_then(Value::as_str)
+        .map_or_else(|| "the provider reported a failure".to_owned(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -174,11 +152,7 @@ mod tests {
                     data: [DONE]\n\n";
         let (watch, signs) = watch(Protocol::Completions, text);
         assert_eq!(signs, [Sign::Content, Sign::UsageOnly, Sign::End]);
-        let usage = Usage {
-            input: 7,
-            output: 3,
-            ..Usage::default()
-        };
+        let usage = Usage { input: 7, output: 3, ..Usage::default() };
         assert_eq!(watch.usage(), Some((usage, true)));
     }
 
@@ -196,17 +170,7 @@ mod tests {
                     event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         let (watch, signs) = watch(Protocol::Messages, text);
         assert_eq!(signs.last(), Some(&Sign::End));
-        assert_eq!(
-            watch.usage(),
-            Some((
-                Usage {
-                    input: 7,
-                    output: 3,
-                    ..Usage::default()
-                },
-                true
-            ))
-        );
+        assert_eq!(watch.usage(), Some((Usage { input: 7, output: 3, ..Usage::default() }, true)));
     }
 
     #[test]
@@ -220,18 +184,9 @@ mod tests {
     #[test]
     fn a_failure_inside_a_stream_is_seen_in_each_protocol() {
         for (protocol, text) in [
-            (
-                Protocol::Completions,
-                "data: {\"error\":{\"message\":\"broken\"}}\n\n",
-            ),
-            (
-                Protocol::Responses,
-                "event: error\ndata: {\"type\":\"error\",\"message\":\"broken\"}\n\n",
-            ),
-            (
-                Protocol::Messages,
-                "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"broken\"}}\n\n",
-            ),
+            (Protocol::Completions, "data: {\"error\":{\"message\":\"broken\"}}\n\n"),
+            (Protocol::Responses, "event: error\ndata: {\"type\":\"error\",\"message\":\"broken\"}\n\n"),
+            (Protocol::Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"broken\"}}\n\n"),
         ] {
             let (_, signs) = watch(protocol, text);
             assert_eq!(signs, [Sign::Failure("broken".to_owned())], "{protocol:?}");

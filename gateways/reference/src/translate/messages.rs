@@ -18,9 +18,7 @@ pub(crate) enum TranslateError {
 
 /// The body of a chat completion for an Anthropic message request.
 pub(crate) fn to_chat(request: &Value, model: &str) -> Result<Value, TranslateError> {
-    let request = request
-        .as_object()
-        .ok_or(TranslateError::Shape("the request"))?;
+    let request = request.as_object().ok_or(TranslateError::Shape("the request"))?;
     let mut chat = Map::new();
     chat.insert("model".to_owned(), json!(model));
     let mut messages = Vec::new();
@@ -33,9 +31,7 @@ pub(crate) fn to_chat(request: &Value, model: &str) -> Result<Value, TranslateEr
         let role = role
             .filter(|role| matches!(*role, "user" | "assistant" | "system"))
             .ok_or(TranslateError::Shape("messages[].role"))?;
-        let content = turn
-            .get("content")
-            .ok_or(TranslateError::Shape("messages[].content"))?;
+        let content = turn.get("content").ok_or(TranslateError::Shape("messages[].content"))?;
         messages.push(json!({ "role": role, "content": text(content, "messages[].content")? }));
     }
     chat.insert("messages".to_owned(), Value::Array(messages));
@@ -51,10 +47,7 @@ pub(crate) fn to_chat(request: &Value, model: &str) -> Result<Value, TranslateEr
             "stream" => {
                 chat.insert(name.clone(), value.clone());
                 if value == &Value::Bool(true) {
-                    chat.insert(
-                        "stream_options".to_owned(),
-                        json!({ "include_usage": true }),
-                    );
+                    chat.insert("stream_options".to_owned(), json!({ "include_usage": true }));
                 }
             }
             // Says nothing about the answer.
@@ -90,14 +83,8 @@ fn text(content: &Value, place: &'static str) -> Result<String, TranslateError> 
 /// The message for a chat completion's answer.
 pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
     let choice = chat.pointer("/choices/0").unwrap_or(&Value::Null);
-    let content = choice
-        .pointer("/message/content")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let usage = chat
-        .get("usage")
-        .and_then(Usage::of_openai)
-        .unwrap_or_default();
+    let content = choice.pointer("/message/content").and_then(Value::as_str).unwrap_or_default();
+    let usage = chat.get("usage").and_then(Usage::of_openai).unwrap_or_default();
     json!({
         "id": message_id(chat),
         "type": "message",
@@ -112,10 +99,7 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
 
 /// A message's id for that of a chat completion.
 pub(super) fn message_id(chat: &Value) -> String {
-    format!(
-        "msg_{}",
-        chat.get("id").and_then(Value::as_str).unwrap_or("0")
-    )
+    format!("msg_{}", chat.get("id").and_then(Value::as_str).unwrap_or("0"))
 }
 
 /// Anthropic's word for why an answer ended.
@@ -129,10 +113,7 @@ pub(super) fn stop_reason(finish_reason: Option<&str>) -> &'static str {
 
 /// Usage in Anthropic's form: cached tokens stand beside the input, not among it.
 pub(super) fn usage_object(usage: &Usage) -> Value {
-    let fresh = usage
-        .input
-        .saturating_sub(usage.cached)
-        .saturating_sub(usage.cache_write);
+    let fresh = usage.input.saturating_sub(usage.cached).saturating_sub(usage.cache_write);
     json!({
         "input_tokens": fresh,
         "cache_creation_input_tokens": usage.cache_write,
@@ -172,19 +153,10 @@ mod tests {
             request[field] = value;
             to_chat(&request, "m").unwrap_err()
         };
-        assert_eq!(
-            with("tools", json!([])),
-            TranslateError::Field("tools".to_owned())
-        );
+        assert_eq!(with("tools", json!([])), TranslateError::Field("tools".to_owned()));
         let image = json!([{"role": "user", "content": [{"type": "image"}]}]);
-        assert_eq!(
-            with("messages", image),
-            TranslateError::Block("image".to_owned())
-        );
-        assert_eq!(
-            with("messages", json!(1)),
-            TranslateError::Shape("messages")
-        );
+        assert_eq!(with("messages", image), TranslateError::Block("image".to_owned()));
+        assert_eq!(with("messages", json!(1)), TranslateError::Shape("messages"));
     }
 
     #[test]

@@ -16,11 +16,7 @@ pub(crate) struct MessagesStream {
 
 impl MessagesStream {
     pub(crate) fn new(model: &str) -> MessagesStream {
-        MessagesStream {
-            model: model.to_owned(),
-            has_begun: false,
-            finish_reason: None,
-        }
+        MessagesStream { model: model.to_owned(), has_begun: false, finish_reason: None }
     }
 
     /// The events for the `data` of one chunk, possibly none. The end marker becomes
@@ -118,11 +114,7 @@ mod tests {
             r#"{"id":"c1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#,
             "[DONE]",
         ] {
-            let usage = Usage {
-                input: 7,
-                output: 3,
-                ..Usage::default()
-            };
+            let usage = Usage { input: 7, output: 3, ..Usage::default() };
             out.extend(stream.translate(data, Some(usage)));
         }
         insta::assert_snapshot!(String::from_utf8_lossy(&out));

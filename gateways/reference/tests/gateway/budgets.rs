@@ -40,8 +40,7 @@ async fn a_stream_is_charged_as_its_twin_without() {
 #[tokio::test]
 async fn a_second_key_is_unaffected() {
     let world = World::start(|config| {
-        config["governance"]["virtual_keys"] =
-            json!([virtual_key("agent", KEY), virtual_key("other", "sk-other")]);
+        config["governance"]["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", "sk-other")]);
         config["governance"]["budgets"] = json!([budget("b", "0.00125", "1h", "vk-agent")]);
     })
     .await;
@@ -121,7 +120,8 @@ async fn post_paid_admits_what_is_asked_while_the_cap_is_not_spent() {
     .await;
     let mut large = body();
     large["max_tokens"] = json!(10_000);
-    let statuses = [world.send(world.chat(KEY, &large)).await.status, world.call().await.status, world.call().await.status];
+    let statuses =
+        [world.send(world.chat(KEY, &large)).await.status, world.call().await.status, world.call().await.status];
     assert_eq!(statuses, [200, 200, 402]);
 }
 
@@ -142,10 +142,8 @@ async fn a_request_without_a_bound_is_held_at_what_the_model_cost_last() {
 #[tokio::test]
 async fn the_tighter_of_two_windows_trips_and_opens_again() {
     let world = World::start(|config| {
-        config["governance"]["budgets"] = json!([
-            budget("day", "0.005", "1d", "vk-agent"),
-            budget("hour", "0.0025", "1h", "vk-agent"),
-        ]);
+        config["governance"]["budgets"] =
+            json!([budget("day", "0.005", "1d", "vk-agent"), budget("hour", "0.0025", "1h", "vk-agent"),]);
     })
     .await;
     for expected in [200, 200, 402] {
@@ -188,7 +186,8 @@ async fn completions_responses_and_embeddings_are_charged_too() {
     let completion = post("/v1/completions", json!({"model": "mock-1", "prompt": "a", "max_tokens": 100})).await;
     assert_eq!(completion.status, 200);
     assert_eq!(world.spent().await, "0.00125");
-    let response = post("/openai/v1/responses", json!({"model": "mock-1", "input": "a", "max_output_tokens": 100})).await;
+    let response =
+        post("/openai/v1/responses", json!({"model": "mock-1", "input": "a", "max_output_tokens": 100})).await;
     assert_eq!(response.status, 200);
     assert_eq!(world.spent().await, "0.0025");
     let embedding = post("/v1/embeddings", json!({"model": "mock-1", "input": ["a"]})).await;

@@ -5,13 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{KEY, World, body, virtual_key};
 
-const ROUTES: [&str; 5] = [
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/responses",
-    "/v1/embeddings",
-    "/anthropic/v1/messages",
-];
+const ROUTES: [&str; 5] =
+    ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/anthropic/v1/messages"];
 const HEADERS: [(&str, &str); 4] =
     [("x-bf-vk", ""), ("authorization", "Bearer "), ("x-api-key", ""), ("x-goog-api-key", "")];
 
@@ -111,7 +106,9 @@ async fn providers_and_models_that_a_key_does_not_allow_are_403() {
         config["governance"]["virtual_keys"] = json!([key]);
     })
     .await;
-    for (model, reason) in [("second/mock-1", "provider_blocked"), ("other-1", "model_blocked"), ("primary/other-1", "model_blocked")] {
+    for (model, reason) in
+        [("second/mock-1", "provider_blocked"), ("other-1", "model_blocked"), ("primary/other-1", "model_blocked")]
+    {
         let mut call = body();
         call["model"] = json!(model);
         let answer = world.send(world.chat(KEY, &call)).await;

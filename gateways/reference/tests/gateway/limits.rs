@@ -28,7 +28,10 @@ async fn a_request_limit_answers_429_with_retry_after_and_opens_again() {
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     let error = &refused.json()["error"];
-    assert_eq!((&error["scope"], &error["metric"], &error["limit"]), (&json!("virtual_key"), &json!("requests"), &json!("3")));
+    assert_eq!(
+        (&error["scope"], &error["metric"], &error["limit"]),
+        (&json!("virtual_key"), &json!("requests"), &json!("3"))
+    );
     assert_eq!(world.upstream_calls(), 3);
     world.advance(&format!("{wait}s")).await;
     assert_eq!(world.call().await.status, 200);

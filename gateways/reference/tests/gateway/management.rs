@@ -47,7 +47,7 @@ async fn a_created_key_is_enforced_at_once_and_survives_a_kill() {
     let (id, value) = create(&world, "made").await;
     assert!(value.starts_with("sk-bf-"));
     assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
-    world.kill_and_start();
+    world.kill_and_start().await;
     assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
     assert_eq!(world.send(world.chat(&value, &body())).await.status, 402);
     let listed = world.admin(Method::GET, KEYS, None).await;
@@ -139,7 +139,7 @@ async fn a_refused_change_changes_nothing() {
 #[tokio::test]
 async fn the_clock_can_be_advanced_only_where_the_command_line_says_so() {
     let mut world = World::prepare(|_| {}).await;
-    world.run(&[]);
+    world.run(&[]).await;
     let advance = json!({"advance": "1h"});
     assert_eq!(world.admin(Method::POST, "/api/test/clock", Some(&advance)).await.status, 404);
     let with = World::start(|_| {}).await;

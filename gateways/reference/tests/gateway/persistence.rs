@@ -22,7 +22,7 @@ async fn spend_survives_a_kill_right_after_the_last_call() {
     let mut world = World::with_budget("0.005").await;
     for expected in ["0.00125", "0.0025", "0.00375", "0.005"] {
         assert_eq!(world.call().await.status, 200);
-        world.kill_and_start();
+        world.kill_and_start().await;
         assert_eq!(world.spent().await, expected);
     }
     assert_eq!(world.call().await.status, 402);
@@ -35,7 +35,7 @@ async fn a_call_that_a_kill_cut_off_counts_as_spent() {
     let call = world.chat(KEY, &body()).send();
     let call = tokio::spawn(call);
     assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
-    world.kill_and_start();
+    world.kill_and_start().await;
     assert!(call.await.unwrap().is_err());
     assert_eq!(world.spent().await, "0.00115");
     // And not once more at the next start.
@@ -57,12 +57,13 @@ async fn kills_under_load_lose_nothing_that_was_charged() {
         let enough = answered as usize + 3 * round;
         let reached = |ledger: &mock_upstream::Ledger| ledger.inference().count() > enough;
         assert!(world.upstream.wait_until(reached, DEADLINE).await);
-        world.kill_and_start();
+        world.kill_and_start().await;
         for call in calls {
             answered += u32::from(call.await.unwrap());
         }
         let spent: rust_decimal::Decimal = world.spent().await.parse().unwrap();
-        let answered_cost: rust_decimal::Decimal = "0.00125".parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(answered);
+        let answered_cost: rust_decimal::Decimal =
+            "0.00125".parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(answered);
         assert!(spent >= answered_cost, "round {round}: {spent} of {answered_cost}");
     }
 }
@@ -89,7 +90,7 @@ async fn rate_limits_survive_a_kill() {
     })
     .await;
     assert_eq!(world.call().await.status, 200);
-    world.kill_and_start();
+    world.kill_and_start().await;
     assert_eq!(world.call().await.status, 200);
     assert_eq!(world.call().await.status, 429);
 }
@@ -111,7 +112,7 @@ async fn a_stop_lets_a_stream_finish_and_takes_no_new_connections() {
     assert!(text.ends_with(b"data: [DONE]\n\n"));
     assert!(process.terminate().await);
     assert!(reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap_err().is_connect());
-    world.run(&["--test-clock"]);
+    world.run(&["--test-clock"]).await;
     assert_eq!(world.spent().await, "0.00125");
 }
 

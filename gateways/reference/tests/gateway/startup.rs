@@ -10,11 +10,11 @@ use crate::support::{Process, World, command};
 async fn refused(edit: impl FnOnce(&mut Value)) -> String {
     let world = World::prepare(edit).await;
     world.write_config();
-    refusal(world.folder.path())
+    refusal(world.folder.path()).await
 }
 
-fn refusal(folder: &Path) -> String {
-    let Err(stderr) = Process::start(folder, &[]) else { panic!("it started") };
+async fn refusal(folder: &Path) -> String {
+    let Err(stderr) = Process::start(folder, &[]).await else { panic!("it started") };
     assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
     stderr.replace(&folder.display().to_string(), "DIR").trim_end().to_owned()
 }
@@ -50,7 +50,10 @@ async fn values_that_make_no_sense_are_named_with_their_field() {
     type Edit = fn(&mut Value);
     let cases: [(Edit, &str); 7] = [
         (
-            |config| config["governance"]["budgets"] = json!([{"id": "b", "max_limit": 1, "reset_duration": "1h", "virtual_key_id": "nobody"}]),
+            |config| {
+                config["governance"]["budgets"] =
+                    json!([{"id": "b", "max_limit": 1, "reset_duration": "1h", "virtual_key_id": "nobody"}])
+            },
             "governance.budgets[0].virtual_key_id: there is no `nobody`",
         ),
         (
@@ -100,7 +103,7 @@ async fn a_value_from_the_environment_is_not_repeated_in_a_message() {
 #[tokio::test]
 async fn no_configuration_is_told_so() {
     let folder = tempfile::TempDir::new().unwrap();
-    let line = refusal(folder.path());
+    let line = refusal(folder.path()).await;
     assert!(line.starts_with("probity-reference: cannot read DIR/config.json:"), "{line}");
 }
 
@@ -111,7 +114,7 @@ async fn a_damaged_database_is_an_error_and_never_a_fresh_start() {
         world.write_config();
         let database = world.folder.path().join("config.db");
         std::fs::write(&database, damage).unwrap();
-        let line = refusal(world.folder.path());
+        let line = refusal(world.folder.path()).await;
         assert!(line.contains("the database DIR/config.db is damaged"), "{line}");
         assert_eq!(std::fs::read(&database).unwrap(), damage);
     }
@@ -127,14 +130,14 @@ async fn a_database_of_a_newer_gateway_is_refused() {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', 1, x'00', 0)";
     sqlx::query(newer).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    let line = refusal(world.folder.path());
+    let line = refusal(world.folder.path()).await;
     assert!(line.contains("schema version 9999, which is newer"), "{line}");
 }
 
 #[tokio::test]
 async fn a_second_process_on_the_same_folder_is_refused() {
     let world = World::start(|_| {}).await;
-    let line = refusal(world.folder.path());
+    let line = refusal(world.folder.path()).await;
     assert_eq!(line, "probity-reference: another gateway is using the application folder DIR");
 }
 

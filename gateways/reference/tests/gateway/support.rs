@@ -9,7 +9,6 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use mock_upstream::{Script, Upstream};
@@ -17,6 +16,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 pub(crate) const KEY: &str = "sk-proxy";
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
@@ -53,16 +53,17 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the gateway on a free port and waits until it says where it listens.
-    pub(crate) fn start(folder: &Path, options: &[&str]) -> Result<Process, String> {
+    pub(crate) async fn start(folder: &Path, options: &[&str]) -> Result<Process, String> {
         let mut child = command(folder, options).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
             BufReader::new(stdout).read_line(&mut line).unwrap();
             sender.send(line)
         });
-        let line = receiver.recv_timeout(DEADLINE).expect("the gateway says nothing");
+        let said = tokio::time::timeout(DEADLINE, receiver).await;
+        let line = said.expect("the gateway says nothing").unwrap();
         match line.trim().strip_prefix("listening on http://") {
             Some(address) => Ok(Process { child, address: address.parse().unwrap() }),
             None => {
@@ -128,7 +129,7 @@ impl World {
     /// The world with an edited configuration.
     pub(crate) async fn start(edit: impl FnOnce(&mut Value)) -> World {
         let mut world = World::prepare(edit).await;
-        world.run(&["--test-clock", "--seed", "7"]);
+        world.run(&["--test-clock", "--seed", "7"]).await;
         world
     }
 
@@ -145,9 +146,9 @@ impl World {
     }
 
     /// Writes the configuration and starts the gateway.
-    pub(crate) fn run(&mut self, options: &[&str]) {
+    pub(crate) async fn run(&mut self, options: &[&str]) {
         self.write_config();
-        self.process = Some(Process::start(self.folder.path(), options).unwrap());
+        self.process = Some(Process::start(self.folder.path(), options).await.unwrap());
     }
 
     pub(crate) fn write_config(&self) {
@@ -156,12 +157,12 @@ impl World {
 
     pub(crate) async fn restart(&mut self) {
         assert!(self.process.take().unwrap().terminate().await);
-        self.run(&["--test-clock"]);
+        self.run(&["--test-clock"]).await;
     }
 
-    pub(crate) fn kill_and_start(&mut self) {
+    pub(crate) async fn kill_and_start(&mut self) {
         self.process.take().unwrap().kill();
-        self.run(&["--test-clock"]);
+        self.run(&["--test-clock"]).await;
     }
 
     /// Faults for some providers, like `{"primary": [{"fault": "hang"}]}`.

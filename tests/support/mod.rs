@@ -1,0 +1,121 @@
+//! What the tests of the whole share: the runtime that this machine has, and runs of single scenarios.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use probity::{
+    config::Config,
+    gateway::Gateway,
+    report::{
+        log::LogWriter,
+        model::{Report, ScenarioResult},
+        progress::Progress,
+    },
+    run::{Plan, Target, plan},
+    runtime::{Kind, Runtime, Setup, choose},
+    scenario::{CaseContext, Catalogue},
+};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The executable under test.
+pub fn probity() -> PathBuf {
+    env!("CARGO_BIN_EXE_probity").into()
+}
+
+/// The folder for what a test writes.
+pub fn out(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Whether whatever a test needs must be there: `PROBITY_REQUIRE=all`, as in CI.
+pub fn everything_required() -> bool {
+    std::env::var("PROBITY_REQUIRE").is_ok_and(|value| value == "all")
+}
+
+/// Runs scenarios of the catalogue against the reference gateway, in the runtime that this machine has.
+pub struct Bench {
+    async_runtime: tokio::runtime::Runtime,
+    runtime: Arc<dyn Runtime>,
+    /// Which runtime that is, and why, in a line.
+    pub why: String,
+    config: Config,
+    pub catalogue: Catalogue,
+}
+
+impl Bench {
+    /// The bench of this test binary.
+    pub fn get() -> &'static Self {
+        static BENCH: OnceLock<Bench> = OnceLock::new();
+        BENCH.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
+        let async_runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let setup = Setup {
+            run: uuid::Uuid::new_v4().simple().to_string(),
+            out: out("runtime"),
+            executable: Some(probity()),
+        };
+        let forced = std::env::var("PROBITY_RUNTIME").ok().filter(|value| !value.is_empty());
+        let forced = forced.map(|value| value.parse::<Kind>().unwrap_or_else(|error| panic!("PROBITY_RUNTIME: {error}")));
+        let chosen = async_runtime.block_on(choose(forced, &setup));
+        let (runtime, why) = chosen.unwrap_or_else(|error| panic!("{error}"));
+        let config = Config::load(&root().join("runner.yaml"), |name| std::env::var(name).ok()).unwrap();
+        let context = CaseContext { eval: config.eval.clone(), ..CaseContext::default() };
+        let catalogue = Catalogue::load(&config.runner.scenarios, &context).unwrap();
+        Self { async_runtime, runtime, why, config, catalogue }
+    }
+
+    /// Runs one scenario, all its cases.
+    pub fn run(&self, id: &str) -> ScenarioResult {
+        let report = self.report(id);
+        let target = report.targets.first().expect("one target was planned");
+        assert_eq!(target.problem, None, "the reference gateway must get ready");
+        target.scenarios.first().expect("one scenario was planned").clone()
+    }
+
+    fn report(&self, id: &str) -> Report {
+        let gateway =
+            Gateway::load(&self.config.runner.gateways, "reference", &indexmap::IndexMap::new(), |_| None).unwrap();
+        let target = Target {
+            version: gateway.manifest.version.clone(),
+            gateway,
+            runtime: Arc::clone(&self.runtime),
+            why: self.why.clone(),
+            installed: String::new(),
+            probity: probity(),
+        };
+        let entry = self.catalogue.find(id).unwrap_or_else(|| panic!("there is no scenario {id}"));
+        let planned = plan::plan(Arc::new(target), &[entry], &self.config.eval, &|_| true).unwrap();
+        let out = out(&format!("{}-{}", std::process::id(), id.replace('/', "-")));
+        let plan = Plan {
+            targets: vec![planned],
+            seed: 1,
+            jobs: 2,
+            evidence: out.join("evidence"),
+            rerun: "cargo run -- run".to_owned(),
+        };
+        let mut log = LogWriter::create(&out).unwrap();
+        let outcome = self.async_runtime.block_on(probity::run::run(plan, &mut log, &Progress::new(true))).unwrap();
+        Report::from_events(&outcome.events)
+    }
+}
+
+/// What to say of a scenario that did not pass: every check that did not, with its witnesses.
+pub fn explain_failure(scenario: &ScenarioResult) -> String {
+    let mut text = format!("{}: {}\n", scenario.id, scenario.verdict);
+    for check in scenario.cases.iter().flat_map(|case| &case.checks) {
+        if check.verdict != probity::verdict::Verdict::Pass {
+            text += &format!("{}\n", serde_json::to_string_pretty(check).unwrap());
+        }
+    }
+    text
+}
