@@ -11,7 +11,7 @@ const SINGLE_DASH: [&str; 5] = ["app-dir", "host", "port", "log-level", "log-sty
 
 /// A strict AI gateway with Bifrost's configuration, routes and bodies.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "probity-reference", version)]
+#[command(name = "probity-reference", version, args_override_self = true)]
 pub struct Args {
     /// The folder with config.json, in which config.db is kept
     /// [default: the folder `bifrost` in the user's configuration folder]

@@ -39,8 +39,7 @@ impl Books {
         let mut written = None;
         {
             let mut ledger = self.ledger();
-            let rolled =
-                ledger.admit(&claim, self.clock.now()).map_err(|refusal| HoldError::Refused(Box::new(refusal)))?;
+            let rolled = ledger.admit(&claim, self.clock.now()).map_err(HoldError::Refused)?;
             if let Some(id) = id {
                 let row = HoldRow { id, cost: claim.cost, tokens: claim.tokens, meters: Arc::clone(&claim.meters) };
                 written = Some(self.writer.hold(row, rolled));

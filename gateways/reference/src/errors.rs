@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     /// Whether the gateway itself is at fault, as far as the caller is concerned.
     pub(crate) is_gateways: bool,
     /// Machine-readable fields that stand beside the message.
-    pub(crate) fields: Map<String, Value>,
+    pub(crate) fields: Vec<(&'static str, Value)>,
     /// Seconds after which a try can succeed.
     pub(crate) retry_after: Option<u64>,
 }
@@ -49,7 +49,7 @@ impl Problem {
             kind: kind.into(),
             message: message.into(),
             is_gateways: false,
-            fields: Map::new(),
+            fields: Vec::new(),
             retry_after: None,
         }
     }
@@ -140,7 +140,7 @@ impl Problem {
         error.insert("type".to_owned(), Value::Null);
         error.insert("code".to_owned(), json!(self.kind));
         error.insert("message".to_owned(), json!(self.message));
-        error.extend(self.fields.clone());
+        error.extend(self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         error
     }
 }
@@ -161,10 +161,10 @@ fn anthropic_type(status: StatusCode) -> &'static str {
     }
 }
 
-fn breach_fields(breach: &Breach) -> Map<String, Value> {
+fn breach_fields(breach: &Breach) -> Vec<(&'static str, Value)> {
     let show = |amount| json!(breach.measure.show(amount));
-    let mut fields = Map::new();
-    let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    let mut fields = Vec::new();
+    let mut add = |name: &'static str, value: Value| fields.push((name, value));
     add("scope", json!(breach.owner.level.word()));
     add("entity", json!(breach.owner.entity.as_ref()));
     match breach.measure {

@@ -38,10 +38,11 @@ impl VirtualKey {
         self.grants.iter().find(|policy| policy.grant.provider == provider)
     }
 
-    /// Every meter that a request through `provider` touches, from the narrowest.
+    /// Every meter that a request through `provider` touches, from the widest: of several that
+    /// refuse, the widest is named, since another provider would not help against it.
     pub(crate) fn meters_for(&self, provider: &str) -> Vec<MeterId> {
         let grant = self.grant(provider).map(|policy| policy.meters.as_slice());
-        let own = grant.unwrap_or_default().iter().chain(&self.meters);
+        let own = self.meters.iter().chain(grant.unwrap_or_default());
         own.map(|meter| meter.id.clone()).collect()
     }
 

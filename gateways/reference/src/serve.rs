@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +22,9 @@ use crate::routing::Dice;
 use crate::server;
 use crate::store::{Batch, FolderLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
+
+/// How long the last records may take to reach the disk, after the requests ended.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Why the gateway could not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +97,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let _ = refresh.await;
     drop(gateway);
     // The last writer is gone; what it was given is written.
-    let closing = tokio::time::timeout(server::DRAIN, writing).await;
+    let closing = tokio::time::timeout(FLUSH, writing).await;
     outcome.map_err(ServeError::Server)?;
     match closing {
         Ok(Ok(closed)) => Ok(closed?),

@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::inference::{self, Route};
 
 /// How long requests on their way may take to end after a stop was asked for.
-pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves until `stop`, then takes no more connections and waits for requests on

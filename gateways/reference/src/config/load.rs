@@ -91,20 +91,20 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
     };
     let mut json = serde_json::Deserializer::from_str(&resolved.text);
     let file = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| shape(error.inner(), describe(error.path().to_string(), error.inner())))?;
+        .map_err(|error| shape(error.inner(), describe(&error.path().to_string(), error.inner())))?;
     json.end().map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
     Ok(file)
 }
 
 /// The error with its field's path, and without the position, which stands before it.
-fn describe(path: String, error: &serde_json::Error) -> String {
+fn describe(path: &str, error: &serde_json::Error) -> String {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
         return if path == "." { message } else { format!("{path}: {message}") };
     };
     // The path of an unknown field ends in the field itself.
-    let place = path.strip_suffix(field).unwrap_or(&path).trim_end_matches('.');
+    let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
     let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     if unsupported::is_bifrosts(place, field) {
         format!("{at}: is not supported by the reference gateway")

@@ -19,9 +19,9 @@ impl Ledger {
     ///
     /// Rate limits are asked before budgets, each in the claim's order. Returned
     /// are the meters in which a new window began.
-    pub(crate) fn admit(&mut self, claim: &Claim, now: Moment) -> Result<Vec<MeterState>, Refusal> {
+    pub(crate) fn admit(&mut self, claim: &Claim, now: Moment) -> Result<Vec<MeterState>, Box<Refusal>> {
         if let Some(refusal) = self.refusal(claim, now) {
-            return Err(refusal);
+            return Err(Box::new(refusal));
         }
         let mut rolled = Vec::new();
         for id in claim.meters.iter() {
@@ -176,8 +176,8 @@ mod tests {
             ledger.admit(&claim, START).unwrap();
             ledger.settle(&claim, spent(125), START);
         }
-        let Err(Refusal::Budget(breach)) = ledger.admit(&claim, START) else {
-            panic!("the fifth call was admitted");
+        let Refusal::Budget(breach) = *ledger.admit(&claim, START).unwrap_err() else {
+            panic!("the fifth call was refused by no budget");
         };
         assert!(breach.is_spent());
         assert_eq!(used(&ledger, "budget:b"), 500);
@@ -223,7 +223,8 @@ mod tests {
         let claim = claim(0, &["requests:r", "tokens:r"]);
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(0), START);
-        assert!(matches!(ledger.admit(&claim, START), Err(Refusal::Limits { .. })));
+        let refusal = *ledger.admit(&claim, START).unwrap_err();
+        assert!(matches!(refusal, Refusal::Limits { .. }));
     }
 
     #[test]

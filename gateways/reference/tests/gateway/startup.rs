@@ -52,7 +52,7 @@ async fn values_that_make_no_sense_are_named_with_their_field() {
         (
             |config| {
                 config["governance"]["budgets"] =
-                    json!([{"id": "b", "max_limit": 1, "reset_duration": "1h", "virtual_key_id": "nobody"}])
+                    json!([{"id": "b", "max_limit": 1, "reset_duration": "1h", "virtual_key_id": "nobody"}]);
             },
             "governance.budgets[0].virtual_key_id: there is no `nobody`",
         ),
