@@ -115,16 +115,16 @@ async fn target(name: &str, args: &RunArgs, loaded: &loaded::Loaded, out: &Path)
     let set = args.set.iter().cloned().collect();
     let gateway = Gateway::load(&runner.gateways, folder, &set, |name| std::env::var(name).ok())
         .map_err(|error| stopped(Exit::Usage)(format!("{:?}", miette::Report::new(*error))))?;
-    let (runtime, why) = runtime(&gateway, args, runner.runtime, out).await.map_err(not_ready)?;
-    let installed = install(&gateway, runtime.kind(), out, args.quiet).await.map_err(not_ready)?;
+    let (runtime, why) = runtime(&gateway, args, runner.runtime, out).await.map_err(|error| not_ready(&error))?;
+    let installed = install(&gateway, runtime.kind(), out, args.quiet).await.map_err(|error| not_ready(&error))?;
     let version = version.map_or_else(|| gateway.manifest.version.clone(), str::to_owned);
     let probity = std::env::current_exe().map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
     Ok(Target { gateway, version, runtime, why, installed, probity })
 }
 
-fn not_ready(error: RuntimeError) -> Stopped {
+fn not_ready(error: &RuntimeError) -> Stopped {
     let log = error.log_tail().map_or(String::new(), |log| format!("\n{log}"));
-    let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
     stopped(Exit::NotReady)(format!("{text}{log}"))
 }

@@ -73,10 +73,26 @@ async fn a_provider_over_its_own_cap_is_passed_over_and_the_key_is_still_charged
     }
     assert_eq!(world.called(), ["primary", "second", "second"]);
     assert_eq!(world.spent().await, "0.00375");
-    let refused = world.call().await;
+}
+
+#[tokio::test]
+async fn of_several_caps_that_are_spent_the_widest_is_named() {
+    let world = World::start(|config| {
+        let mut own = budget("own", "0.00125", "1h", "");
+        own["provider_config_id"] = json!("agent-primary");
+        own.as_object_mut().unwrap().remove("virtual_key_id");
+        config["governance"]["budgets"] = json!([budget("b", "0.0025", "1h", "vk-agent"), own]);
+    })
+    .await;
+    let mut named = body();
+    named["model"] = json!("primary/mock-1");
+    assert_eq!(world.send(world.chat(KEY, &named)).await.status, 200);
+    let refused = world.send(world.chat(KEY, &named)).await;
     assert_eq!(refused.status, 402);
     assert_eq!(refused.json()["error"]["scope"], "virtual_key_provider");
     assert_eq!(refused.json()["error"]["entity"], "agent/primary");
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.call().await.json()["error"]["scope"], "virtual_key");
 }
 
 #[tokio::test]
