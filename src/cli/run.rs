@@ -142,8 +142,8 @@ async fn runtime(
     let launch = &gateway.manifest.launch;
     let (kind, why) = match args.runtime.or(configured) {
         Some(kind) => (kind, "as asked for"),
-        None if launch.process.is_some() => (Kind::Process, "the default"),
-        None => (Kind::Container, "it has no other way to start"),
+        None if launch.is_process(&gateway.settings) => (Kind::Process, "the default"),
+        None => (Kind::Container, "nothing else can be started here"),
     };
     let runtime: Arc<dyn Runtime> = match kind {
         Kind::Process => Arc::new(ProcessRuntime::new(out)?),

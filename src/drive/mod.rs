@@ -15,4 +15,4 @@ pub use answer::Outgoing;
 pub use secrets::Secrets;
 pub use send::{Size, body, client, send};
 pub use steps::{Driver, Patience};
-pub use world::{CaseWorld, Start, StartError, complete_key, completed_script};
+pub use world::{CaseWorld, Start, StartError, complete_key, completed_script, sheet};

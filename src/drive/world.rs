@@ -183,13 +183,19 @@ fn world_of(
         upstream: format!("http://{}:{upstream_port}", site.upstream_host),
         admin,
         upstream_keys,
-        prices: script.models.iter().filter_map(|(name, model)| sheet_price(name, model)).collect(),
+        prices: sheet(script),
         models: script.models.keys().cloned().collect(),
         probity: start.probity.display().to_string(),
         installed: start.installed.to_owned(),
         seed: start.seed,
         settings: start.gateway.settings.clone(),
     }
+}
+
+/// The price of every model that has one, as a price sheet gives it.
+#[must_use]
+pub fn sheet(script: &Script) -> Vec<SheetPrice> {
+    script.models.iter().filter_map(|(name, model)| sheet_price(name, model)).collect()
 }
 
 fn sheet_price(name: &str, model: &Model) -> Option<SheetPrice> {

@@ -67,10 +67,22 @@ pub struct Launch {
     pub container: Option<ContainerLaunch>,
 }
 
+impl Launch {
+    /// Whether the gateway can be started as a process with these settings.
+    #[must_use]
+    pub fn is_process(&self, settings: &IndexMap<String, String>) -> bool {
+        let given = |name: &String| settings.get(name).is_some_and(|value| !value.is_empty());
+        self.process.as_ref().is_some_and(|process| process.only_with.as_ref().is_none_or(given))
+    }
+}
+
 /// A gateway as a process of this machine.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessLaunch {
+    /// The setting without which there is nothing on this machine to start; a container is tried then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_with: Option<String>,
     /// What is installed before its first start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<PythonInstall>,

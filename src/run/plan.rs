@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     document::DocumentError,
-    drive::complete_key,
+    drive::{complete_key, completed_script, sheet},
     gateway::{
         Gateway, RenderError, World,
         render::{AdminCredentials, Renderer},
@@ -165,6 +165,7 @@ fn plan_case(target: &Target, case: Case) -> (DeclaredCase, Option<PlannedCase>)
 
 /// A policy that cannot be expressed is found before anything is started.
 fn can_render(target: &Target, case: &Case) -> Result<(), PlanError> {
+    let script = completed_script(&case.scenario.upstream, &case.scenario.policy);
     let mut policy = case.scenario.policy.clone();
     let providers: Vec<_> = policy.providers.iter().map(|provider| provider.name.clone()).collect();
     for key in &mut policy.virtual_keys {
@@ -178,8 +179,8 @@ fn can_render(target: &Target, case: &Case) -> Result<(), PlanError> {
         upstream: "http://127.0.0.1:1".to_owned(),
         admin: AdminCredentials { username: String::new(), password: String::new(), basic: String::new() },
         upstream_keys: providers.iter().map(|name| (name.clone(), String::new())).collect(),
-        prices: Vec::new(),
-        models: Vec::new(),
+        prices: sheet(&script),
+        models: script.models.keys().cloned().collect(),
         probity: String::new(),
         installed: String::new(),
         seed: 0,

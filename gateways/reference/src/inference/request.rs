@@ -96,11 +96,8 @@ impl Request {
     pub(crate) fn parse(route: Route, body: &[u8]) -> Result<Request, Problem> {
         let mut fields: IndexMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
-        let fallbacks = match fields.shift_remove("fallbacks") {
-            None => Vec::new(),
-            Some(raw) => serde_json::from_str(raw.get())
-                .map_err(|_| Problem::bad_request("fallbacks must be a list of \"provider/model\""))?,
-        };
+        let fallbacks = field(&fields, "fallbacks")?.unwrap_or_default();
+        fields.shift_remove("fallbacks");
         let model: String = field(&fields, "model")?.unwrap_or_default();
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
@@ -111,8 +108,10 @@ impl Request {
             // Where several are given, a provider may go by the largest.
             max_output = max_output.max(bound);
         }
-        let answers: Option<u64> = field(&fields, "n")?;
-        let max_output = max_output.map(|bound: u64| bound.saturating_mul(answers.unwrap_or(1).max(1)));
+        let max_output = match max_output {
+            Some(bound) => Some(bound.saturating_mul(answers(&fields)?)),
+            None => None,
+        };
         let input_bytes = INPUT_FIELDS
             .iter()
             .filter_map(|name| fields.get(*name))
@@ -177,7 +176,22 @@ fn field<T: serde::de::DeserializeOwned>(
     let Some(raw) = fields.get(name) else {
         return Ok(None);
     };
-    serde_json::from_str(raw.get()).map_err(|_| Problem::bad_request(format!("{name} has a value of the wrong type")))
+    // What is null is left out, as clients mean it.
+    serde_json::from_str::<Option<T>>(raw.get())
+        .map_err(|_| Problem::bad_request(format!("{name} has a value of the wrong type")))
+}
+
+/// How many answers a bound on output holds for: each of several prompts, and each
+/// of several answers to one.
+fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
+    let wanted: Option<u64> = field(fields, "n")?;
+    let tried: Option<u64> = field(fields, "best_of")?;
+    let each = wanted.max(tried).unwrap_or(1).max(1);
+    let prompts = match field::<Value>(fields, "prompt")? {
+        Some(Value::Array(prompts)) if prompts.iter().any(|prompt| !prompt.is_number()) => prompts.len(),
+        _ => 1,
+    };
+    Ok(each.saturating_mul(u64::try_from(prompts).unwrap_or(u64::MAX)))
 }
 
 /// The bytes of all texts; a number is a token by itself.
@@ -223,6 +237,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_on_output_holds_for_every_prompt_and_every_answer() {
+        let bound = |prompt: Value| {
+            parse(&json!({"model": "m", "prompt": prompt, "max_tokens": 10, "n": 2, "best_of": 3})).max_output
+        };
+        assert_eq!(bound(json!("a")), Some(30));
+        assert_eq!(bound(json!([1, 2, 3, 4])), Some(30));
+        assert_eq!(bound(json!(["a", "b"])), Some(60));
+        assert_eq!(bound(json!([[1, 2], [3]])), Some(60));
+    }
+
+    #[test]
     fn what_the_gateway_does_not_know_passes_through_as_written() {
         let text = r#"{"model":"primary/mock-1","temperature":0.10,"big":123456789012345678901234567890}"#;
         let request = Request::parse(Route::ChatCompletions, text.as_bytes()).unwrap();
@@ -251,6 +276,13 @@ mod tests {
         ] {
             assert!(Request::parse(Route::ChatCompletions, body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn null_is_the_same_as_nothing() {
+        let request = parse(&json!({"model": "m", "max_tokens": null, "stream": null, "n": null, "fallbacks": null}));
+        assert_eq!((request.max_output, request.is_stream), (None, false));
+        assert!(request.fallbacks.is_empty());
     }
 
     #[test]
