@@ -1,6 +1,12 @@
 //! The figures of the reference gateway and of the runner, measured by running the executable:
 //! `cargo bench --bench figures`. Nothing here passes or fails; numbers depend on the machine.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a program that prints a table")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program that prints a table"
+)]
 
 use std::{
     fmt::Write as _,
@@ -61,7 +67,8 @@ fn print(title: &str, report: &Value) {
     println!("  {:<46}{:>12}", "verdict", target["conformance"].as_str().unwrap_or("-"));
     for fact in target["facts"].as_array().into_iter().flatten() {
         let name = fact["name"].as_str().unwrap_or_default();
-        let case = fact["case"].as_str().filter(|case| !case.is_empty()).map_or(String::new(), |case| format!(" ({case})"));
+        let case =
+            fact["case"].as_str().filter(|case| !case.is_empty()).map_or(String::new(), |case| format!(" ({case})"));
         println!("  {:<46}{:>12}", format!("{name}{case}"), fact["value"].as_str().unwrap_or_default());
     }
 }
@@ -73,7 +80,10 @@ fn facts<'a>(target: &'a Value, name: &'a str) -> impl Iterator<Item = &'a str> 
 
 fn case_millis(report: &Value) -> Vec<u64> {
     let scenarios = report["targets"][0]["scenarios"].as_array().into_iter().flatten();
-    scenarios.flat_map(|scenario| scenario["cases"].as_array().into_iter().flatten()).filter_map(|case| case["millis"].as_u64()).collect()
+    scenarios
+        .flat_map(|scenario| scenario["cases"].as_array().into_iter().flatten())
+        .filter_map(|case| case["millis"].as_u64())
+        .collect()
 }
 
 fn median(numbers: &[u64]) -> u64 {

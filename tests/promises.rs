@@ -11,7 +11,8 @@ fn keeps(id: &str, decisive: &[&str]) -> ScenarioResult {
     assert_eq!(scenario.verdict, Verdict::Pass, "{}", explain_failure(&scenario));
     for case in &scenario.cases {
         for check in decisive {
-            let judged = case.checks.iter().any(|judged| judged.check.ends_with(check) && judged.verdict == Verdict::Pass);
+            let judged =
+                case.checks.iter().any(|judged| judged.check.ends_with(check) && judged.verdict == Verdict::Pass);
             assert!(judged, "{id}[{}] must judge a check {check}", case.case);
         }
     }

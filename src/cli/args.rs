@@ -12,9 +12,6 @@ use crate::runtime::Kind;
 #[command(name = "probity", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: `probity help exit-codes`. Results go to stdout, progress to stderr.")]
 pub(super) struct Cli {
-    /// What `run` does here.
-    #[arg(long, global = true, value_name = "FILE", default_value = "runner.yaml")]
-    pub(super) config: PathBuf,
     /// Say more on stderr; twice for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
@@ -31,7 +28,7 @@ pub(super) enum Command {
     /// Show what a scenario or a requirement is about.
     Explain(ExplainArgs),
     /// Check configuration, scenarios and gateway folders without starting anything.
-    Check,
+    Check(ConfigArgs),
     /// Serve the mock providers or the reference gateway alone.
     #[command(subcommand)]
     Serve(ServeCommand),
@@ -54,8 +51,18 @@ pub(super) enum Topic {
     ExitCodes,
 }
 
+/// Not an option of every command: what `serve upstream` is configured with is something else.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// What `run` does here.
+    #[arg(long, value_name = "FILE", default_value = "runner.yaml")]
+    pub(super) config: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
     /// Scenarios: part of an id, such as `budgets`; `=id` for exactly one. All if none is given.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenarios: Vec<String>,
@@ -98,6 +105,8 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
     /// Scenarios: part of an id, such as `budgets`; `=id` for exactly one. All if none is given.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenarios: Vec<String>,
@@ -108,6 +117,8 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
     /// A scenario's id, or a requirement's, such as `BUD-1`.
     pub(super) id: String,
 }
@@ -123,7 +134,7 @@ pub(super) enum ServeCommand {
 #[derive(Debug, Args)]
 pub(super) struct UpstreamArgs {
     /// The script, as YAML or JSON: the `upstream` of a scenario. One provider, `primary`, if absent.
-    #[arg(long = "config", id = "script", value_name = "FILE")]
+    #[arg(long = "config", value_name = "FILE")]
     pub(super) script: Option<PathBuf>,
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1")]

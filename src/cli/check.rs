@@ -6,6 +6,7 @@ use super::{failed, loaded, printed};
 use crate::{
     exit::Exit,
     gateway::Gateway,
+    report::style::count,
     run::{Target, plan},
     runtime::ExternalRuntime,
 };
@@ -14,7 +15,7 @@ use crate::{
 pub(super) fn check(config: &Path) -> Exit {
     let loaded = match loaded::load(config) {
         Ok(loaded) => loaded,
-        Err(report) => return failed(Exit::Usage, &format!("{report:?}")),
+        Err(why) => return failed(Exit::Usage, &why),
     };
     let runner = &loaded.config.runner;
     let mut wrong = 0;
@@ -37,10 +38,10 @@ pub(super) fn check(config: &Path) -> Exit {
     }
     let catalogue = &loaded.catalogue;
     printed(&format!(
-        "{} scenarios for {} requirements, {} gateways: all in order\n",
-        catalogue.entries.len(),
-        catalogue.requirements.len(),
-        names.len()
+        "{} for {}, {}: all in order\n",
+        count(catalogue.entries.len(), "scenario"),
+        count(catalogue.requirements.len(), "requirement"),
+        count(names.len(), "gateway")
     ))
 }
 
@@ -49,7 +50,7 @@ fn check_gateway(loaded: &loaded::Loaded, name: &str) -> Result<(), String> {
     // A setting without a default need not be known to check what is written.
     let any = |_: &str| Some("any".to_owned());
     let gateway = Gateway::load(&loaded.config.runner.gateways, name, &indexmap::IndexMap::new(), any)
-        .map_err(|error| format!("{:?}", miette::Report::new(*error)))?;
+        .map_err(|error| super::drawn(*error))?;
     let runtime = ExternalRuntime::new("http://127.0.0.1:1").map_err(|error| error.to_string())?;
     let target = Target {
         version: gateway.manifest.version.clone(),

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::{
+    drawn,
     explain::{Explained, ExplainedCase, ExplainedCheck},
     list::ListEntry,
 };
 use crate::{
     config::Config,
     document::closest,
-    scenario::{CaseContext, Catalogue, Entry},
+    scenario::{CaseContext, Catalogue, Entry, load::CatalogueError},
 };
 
 /// Configuration and catalogue.
@@ -18,11 +19,12 @@ pub(super) struct Loaded {
     pub(super) catalogue: Catalogue,
 }
 
-/// Reads `runner.yaml` and the scenarios that it names.
-pub(super) fn load(path: &Path) -> miette::Result<Loaded> {
-    let config = Config::load(path, |name| std::env::var(name).ok()).map_err(|error| miette::Report::new(*error))?;
+/// Reads `runner.yaml` and the scenarios that it names. What is wrong with them is drawn, every file of it.
+pub(super) fn load(path: &Path) -> Result<Loaded, String> {
+    let config = Config::load(path, |name| std::env::var(name).ok()).map_err(|error| drawn(*error))?;
     let context = CaseContext { eval: config.eval.clone(), ..CaseContext::default() };
-    let catalogue = Catalogue::load(&config.runner.scenarios, &context)?;
+    let drawings = |errors: CatalogueError| errors.errors.into_iter().map(drawn).collect::<Vec<_>>().join("\n\n");
+    let catalogue = Catalogue::load(&config.runner.scenarios, &context).map_err(drawings)?;
     Ok(Loaded { config, catalogue })
 }
 
@@ -41,8 +43,9 @@ impl Loaded {
 
     /// What to say when no scenario is selected.
     pub(super) fn nothing_selected(&self, patterns: &[String]) -> String {
-        let ids = self.catalogue.entries.iter().map(|entry| entry.id.as_str());
-        let meant = patterns.iter().find_map(|pattern| closest(pattern.trim_start_matches('='), ids.clone()));
+        let entries = || self.catalogue.entries.iter();
+        let words = entries().map(Entry::area).chain(entries().map(|entry| entry.id.as_str()));
+        let meant = patterns.iter().find_map(|pattern| closest(pattern.trim_start_matches('='), words.clone()));
         let meant = meant.map_or(String::new(), |id| format!("; did you mean `{id}`?"));
         format!("no scenario is selected by {}{meant} (`probity list` shows them)", patterns.join(" "))
     }

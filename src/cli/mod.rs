@@ -11,11 +11,14 @@ mod run;
 pub mod schema;
 mod serve;
 
-use std::process::ExitCode;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
-use crate::exit::Exit;
+use crate::{document, exit::Exit};
 use args::{Cli, Command};
 
 /// Runs the command line of this process.
@@ -33,10 +36,10 @@ pub fn main() -> ExitCode {
     let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().width(120).build())));
     logging(cli.verbose);
     match cli.command {
-        Command::Run(args) => on_runtime(run::run(&cli.config, args)).into(),
-        Command::List(args) => list_command(&cli.config, &args).into(),
-        Command::Explain(args) => explain_command(&cli.config, &args).into(),
-        Command::Check => check::check(&cli.config).into(),
+        Command::Run(args) => on_runtime(run::run(args)).into(),
+        Command::List(args) => list_command(&args).into(),
+        Command::Explain(args) => explain_command(&args).into(),
+        Command::Check(args) => check::check(&args.config).into(),
         Command::Serve(args) => serve::serve(args),
         Command::Schema { subject } => printed(&subject.text()).into(),
         Command::Help { topic } => help_command(topic).into(),
@@ -45,7 +48,9 @@ pub fn main() -> ExitCode {
 
 fn on_runtime(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command),
+        // Nothing is used after a panic but its exit code; its message is on stderr by then.
+        Ok(runtime) => panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)))
+            .unwrap_or_else(|_| failed(Exit::Bug, "this is a bug of probity; please report what stands above")),
         Err(error) => failed(Exit::Bug, &format!("the asynchronous runtime could not be started: {error}")),
     }
 }
@@ -60,10 +65,10 @@ fn logging(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }
 
-fn list_command(config: &std::path::Path, args: &args::ListArgs) -> Exit {
-    let loaded = match loaded::load(config) {
+fn list_command(args: &args::ListArgs) -> Exit {
+    let loaded = match loaded::load(&args.config.config) {
         Ok(loaded) => loaded,
-        Err(report) => return failed(Exit::Usage, &format!("{report:?}")),
+        Err(why) => return failed(Exit::Usage, &why),
     };
     let entries: Vec<_> = loaded.selected(&args.scenarios).into_iter().map(loaded::list_entry).collect();
     if entries.is_empty() {
@@ -75,10 +80,10 @@ fn list_command(config: &std::path::Path, args: &args::ListArgs) -> Exit {
     }
 }
 
-fn explain_command(config: &std::path::Path, args: &args::ExplainArgs) -> Exit {
-    let loaded = match loaded::load(config) {
+fn explain_command(args: &args::ExplainArgs) -> Exit {
+    let loaded = match loaded::load(&args.config.config) {
         Ok(loaded) => loaded,
-        Err(report) => return failed(Exit::Usage, &format!("{report:?}")),
+        Err(why) => return failed(Exit::Usage, &why),
     };
     let explained: Vec<_> = loaded.catalogue.entries.iter().map(loaded::explained).collect();
     match explain::explain(&args.id, &explained, &loaded.catalogue.requirements, out::style()) {
@@ -103,6 +108,11 @@ fn printed(text: &str) -> Exit {
     out::exit_after(&printed, Exit::Ok)
 }
 
+/// An error in a file, with the lines around its place.
+fn drawn(error: document::DocumentError) -> String {
+    format!("{:?}", miette::Report::new(error)).trim().to_owned()
+}
+
 /// Says on stderr why the command ends as it does.
 fn failed(exit: Exit, why: &str) -> Exit {
     say(why);
@@ -112,5 +122,5 @@ fn failed(exit: Exit, why: &str) -> Exit {
 fn say(text: &str) {
     use std::io::Write as _;
     // A stderr that is gone leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "probity: {}", text.trim_end());
+    let _ = writeln!(std::io::stderr(), "probity: {}", text.trim());
 }

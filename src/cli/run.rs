@@ -5,19 +5,25 @@ use std::{
     sync::Arc,
 };
 
-use super::{args::RunArgs, failed, loaded, out, say};
+use super::{args::RunArgs, drawn, failed, loaded, out, say};
 use crate::{
     document::closest,
     exit::Exit,
     gateway::Gateway,
     report::{self, log::LogWriter, model::Report, progress::Progress, write::WriteError},
-    run::{Plan, RunError, Target, plan},
+    run::{Interrupt, Plan, RunError, Target, plan},
     runtime::{ContainerRuntime, ExternalRuntime, Kind, ProcessRuntime, Runtime, RuntimeError, python},
 };
 
+/// The reports beside the run log: all of a run as JSON, and as JUnit.
+const REPORTS: [&str; 2] = ["report.json", "junit.xml"];
+
+/// The folder with one folder for each case that did not pass.
+const EVIDENCE: &str = "evidence";
+
 /// Runs the selected scenarios, writes the reports, and prints one.
-pub(super) async fn run(config: &Path, args: RunArgs) -> Exit {
-    match try_run(config, args).await {
+pub(super) async fn run(args: RunArgs) -> Exit {
+    match try_run(args).await {
         Ok(exit) => exit,
         Err(Stopped { exit, why }) => failed(exit, &why),
     }
@@ -39,35 +45,20 @@ impl From<WriteError> for Stopped {
     }
 }
 
-async fn try_run(config: &Path, args: RunArgs) -> Result<Exit, Stopped> {
-    let loaded = loaded::load(config).map_err(|report| stopped(Exit::Usage)(format!("{report:?}")))?;
-    let runner = &loaded.config.runner;
-    let entries = loaded.selected(&args.scenarios);
-    if entries.is_empty() {
-        return Err(stopped(Exit::Nothing)(loaded.nothing_selected(&args.scenarios)));
-    }
-    let out = args.out.clone().unwrap_or_else(|| runner.out.clone());
-    // Before anything is started: a folder that cannot be written costs nobody a run.
+async fn try_run(args: RunArgs) -> Result<Exit, Stopped> {
+    // Before anything that could be left behind, such as an installation half done.
+    let mut interrupt =
+        Interrupt::listen().map_err(|error| stopped(Exit::Bug)(RunError::Signals(error).to_string()))?;
+    let (plan, out) = tokio::select! {
+        prepared = prepare(&args) => prepared?,
+        () = interrupt.asked() => return Err(stopped(Exit::Incomplete)("interrupted before the run began".to_owned())),
+    };
+    // Before anything is started: a folder that cannot be written costs nobody a run. And after all that
+    // can be wrong with what was asked for: a typo does not cost the log of the last run.
     let mut log = LogWriter::create(&out)?;
+    clear_earlier(&out)?;
     let progress = Progress::new(args.quiet);
-    let names = if args.gateway.is_empty() { &runner.targets } else { &args.gateway };
-    let mut targets = Vec::new();
-    for name in names {
-        let target = Arc::new(target(name, &args, &loaded, &out).await?);
-        let selected = |case: &crate::scenario::Case| args.case.as_ref().is_none_or(|name| *name == case.name);
-        let planned = plan::plan(target, &entries, &loaded.config.eval, &selected)
-            .map_err(|error| stopped(Exit::Usage)(error.to_string()))?;
-        targets.push(planned);
-    }
-    if targets.iter().all(|planned| planned.declared.is_empty()) {
-        let why = format!("no case is called `{}`", args.case.unwrap_or_default());
-        return Err(stopped(Exit::Nothing)(why));
-    }
-    let seed = args.seed.or(runner.seed).unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 16);
-    let jobs = args.jobs.map_or(runner.jobs, usize::from);
-    let plan = Plan { targets, seed, jobs, evidence: out.join("evidence"), rerun: rerun(config, &args, seed) };
-    clear_evidence(&plan.evidence)?;
-    let outcome = crate::run::run(plan, &mut log, &progress).await.map_err(|error| match error {
+    let outcome = crate::run::run_until(plan, &mut log, &progress, interrupt).await.map_err(|error| match error {
         RunError::Log(error) => error.into(),
         other => stopped(Exit::Bug)(other.to_string()),
     })?;
@@ -89,20 +80,54 @@ async fn try_run(config: &Path, args: RunArgs) -> Result<Exit, Stopped> {
     }
 }
 
-/// Reports of an earlier run would be mistaken for evidence of this one.
-fn clear_evidence(folder: &Path) -> Result<(), Stopped> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(stopped(Exit::Unwritable)(format!("cannot clear {}: {error}", folder.display())))
-        }
-        _ => Ok(()),
+/// Reads and checks everything, and finds the runtimes; the plan and the output folder.
+async fn prepare(args: &RunArgs) -> Result<(Plan, PathBuf), Stopped> {
+    let loaded = loaded::load(&args.config.config).map_err(stopped(Exit::Usage))?;
+    let runner = &loaded.config.runner;
+    let entries = loaded.selected(&args.scenarios);
+    if entries.is_empty() {
+        return Err(stopped(Exit::Nothing)(loaded.nothing_selected(&args.scenarios)));
     }
+    let out = args.out.clone().unwrap_or_else(|| runner.out.clone());
+    let names = if args.gateway.is_empty() { &runner.targets } else { &args.gateway };
+    let mut targets = Vec::new();
+    for name in names {
+        let target = Arc::new(target(name, args, &loaded, &out).await?);
+        let selected = |case: &crate::scenario::Case| args.case.as_ref().is_none_or(|name| *name == case.name);
+        let planned = plan::plan(target, &entries, &loaded.config.eval, &selected)
+            .map_err(|error| stopped(Exit::Usage)(error.to_string()))?;
+        targets.push(planned);
+    }
+    if targets.iter().all(|planned| planned.declared.is_empty()) {
+        let why = format!("no case is called `{}`", args.case.clone().unwrap_or_default());
+        return Err(stopped(Exit::Nothing)(why));
+    }
+    let seed = args.seed.or(runner.seed).unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 16);
+    let jobs = args.jobs.map_or(runner.jobs, usize::from);
+    let plan = Plan { targets, seed, jobs, evidence: out.join(EVIDENCE), rerun: rerun(args, seed) };
+    Ok((plan, out))
+}
+
+/// Reports of an earlier run would be mistaken for evidence of this one.
+fn clear_earlier(out: &Path) -> Result<(), Stopped> {
+    let evidence = out.join(EVIDENCE);
+    let files = REPORTS.map(|name| out.join(name));
+    let removed = files.iter().map(|path| (path, std::fs::remove_file(path)));
+    for (path, removed) in removed.chain(std::iter::once((&evidence, std::fs::remove_dir_all(&evidence)))) {
+        if let Err(error) = removed
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(stopped(Exit::Unwritable)(format!("cannot clear {}: {error}", path.display())));
+        }
+    }
+    Ok(())
 }
 
 fn write_reports(report: &Report, out: &Path) -> Result<(), Stopped> {
-    report::write::write_file(&out.join("report.json"), &report::json::render(report))?;
+    let [json_file, junit_file] = REPORTS.map(|name| out.join(name));
+    report::write::write_file(&json_file, &report::json::render(report))?;
     let junit = report::junit::render(report).map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
-    report::write::write_file(&out.join("junit.xml"), &junit)?;
+    report::write::write_file(&junit_file, &junit)?;
     Ok(())
 }
 
@@ -114,7 +139,7 @@ async fn target(name: &str, args: &RunArgs, loaded: &loaded::Loaded, out: &Path)
     }
     let set = args.set.iter().cloned().collect();
     let gateway = Gateway::load(&runner.gateways, folder, &set, |name| std::env::var(name).ok())
-        .map_err(|error| stopped(Exit::Usage)(format!("{:?}", miette::Report::new(*error))))?;
+        .map_err(|error| stopped(Exit::Usage)(drawn(*error)))?;
     let (runtime, why) = runtime(&gateway, args, runner.runtime, out).await.map_err(|error| not_ready(&error))?;
     let installed = install(&gateway, runtime.kind(), out, args.quiet).await.map_err(|error| not_ready(&error))?;
     let version = version.map_or_else(|| gateway.manifest.version.clone(), str::to_owned);
@@ -178,8 +203,9 @@ pub(super) fn no_such_gateway(gateways: &Path, name: &str) -> String {
 }
 
 /// The command that runs one case again, up to its target and id.
-fn rerun(config: &Path, args: &RunArgs, seed: u64) -> String {
+fn rerun(args: &RunArgs, seed: u64) -> String {
     let mut command = "cargo run -- run".to_owned();
+    let config = &args.config.config;
     if config != Path::new("runner.yaml") {
         command += &format!(" --config {}", config.display());
     }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
 
 use super::{
     args::{ServeCommand, UpstreamArgs},
-    failed,
+    drawn, failed,
 };
 use crate::{document::Document, exit::Exit};
 
@@ -35,7 +35,7 @@ fn upstream(args: &UpstreamArgs) -> ExitCode {
         None => mock_upstream::Script::usual(),
         Some(path) => match Document::load(path).and_then(|document| document.decode()) {
             Ok(script) => script,
-            Err(error) => return failed(Exit::Usage, &format!("{:?}", miette::Report::new(*error))).into(),
+            Err(error) => return failed(Exit::Usage, &drawn(*error)).into(),
         },
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -1,8 +1,11 @@
 //! Calls and bursts: what is sent to the gateway, and by how many at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use reqwest::Client;
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
+    period::Period,
     scenario::step::{Burst, Call},
 };
 
@@ -27,6 +31,7 @@ pub(super) struct Maker {
     call: Call,
     size: super::send::Size,
     prefix: String,
+    counted_within: Duration,
 }
 
 impl Maker {
@@ -55,6 +60,7 @@ impl Maker {
             call: call.clone(),
             size: world.size(&call.model),
             prefix,
+            counted_within: manifest.promises.counted_within.map_or(Duration::ZERO, Period::duration),
         }
     }
 
@@ -83,6 +89,8 @@ pub(super) async fn in_sequence(client: &Client, maker: &Maker) -> Vec<Answer> {
         if over && maker.call.until_refused {
             break;
         }
+        // When a call was counted cannot be asked for: the gateway's promise is waited for.
+        tokio::time::sleep(maker.counted_within).await;
     }
     answers
 }

@@ -73,7 +73,8 @@ impl StartError {
         for cause in causes.map(ToString::to_string).filter(|cause| !self.to_string().contains(cause)) {
             text = format!("{text}: {cause}");
         }
-        log.map_or(text.clone(), |log| format!("{text}; its last lines: {log}"))
+        // On lines of their own: a summary shows the first line only.
+        log.map_or(text.clone(), |log| format!("{text}\nits last lines:\n{log}"))
     }
 }
 
@@ -125,7 +126,8 @@ impl CaseWorld {
         let policy = with_values(start, policy, &mut secrets);
         let renderer = Renderer::new(gateway, &world);
         let files = renderer.files(&policy)?;
-        let instance = runtime.launch(site, command(start, &renderer, &policy, files.clone())?).await?;
+        let launched = runtime.launch(site, command(start, &renderer, &policy, files.clone())?).await;
+        let instance = launched.map_err(|error| redacted(error, &secrets))?;
         let keys = policy.virtual_keys.iter().filter_map(|key| Some((key.name.clone(), key.value.clone()?))).collect();
         let ids = policy.virtual_keys.iter().map(|key| (key.name.clone(), format!("vk-{}", key.name))).collect();
         Ok(Self { upstream, instance, world, policy, keys, ids, secrets, files })
@@ -143,6 +145,17 @@ impl CaseWorld {
         self.instance.discard().await;
         self.upstream.stop().await;
     }
+}
+
+/// A gateway that cannot start likes to show what it was given.
+fn redacted(mut error: RuntimeError, secrets: &Secrets) -> RuntimeError {
+    if let RuntimeError::PortInUse { log, .. }
+    | RuntimeError::ExitedAtStart { log, .. }
+    | RuntimeError::NeverReady { log, .. } = &mut error
+    {
+        *log = secrets.redact(log);
+    }
+    error
 }
 
 /// The script with what goes without saying: the usual model, and every provider of the policy.

@@ -150,6 +150,9 @@ pub struct Promises {
     pub budget_admission: Admission,
     /// The status for each reason to refuse.
     pub status: IndexMap<Reason, u16>,
+    /// How long after an answer the next call may still be admitted as if it had not been counted.
+    /// Callers of a sequence wait so long between two calls; callers of a burst do not.
+    pub counted_within: Option<Period>,
     /// How long after an answer its cost may be missing from the gateway's own figures.
     pub usage_within: Option<Period>,
     /// How long after an answer its cost may be missing from the gateway's disk.

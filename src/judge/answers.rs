@@ -18,23 +18,37 @@ fn is_refusal(answer: &Answer) -> bool {
     answer.status.is_some_and(|status| status >= 400)
 }
 
-/// Ledger entries in a phrase.
+/// Ledger entries in a phrase: equal ones that follow each other are counted.
 pub(super) fn entries(entries: &[Entry]) -> String {
     let charged = super::money::ledger_charged(entries);
-    let shown = entries.iter().take(8).map(|entry| {
+    let describe = |entry: &Entry| {
         let provider = entry.provider.as_deref().unwrap_or("?");
         let status = entry.status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
         format!("{provider} {status} {}", entry.charged)
-    });
-    let mut shown = shown.collect::<Vec<_>>().join(", ");
-    if entries.len() > 8 {
-        shown.push_str(", …");
+    };
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for described in entries.iter().map(describe) {
+        match kinds.last_mut() {
+            Some((kind, count)) if *kind == described => *count += 1,
+            _ => kinds.push((described, 1)),
+        }
     }
+    let shown = counted(&kinds, 6, ", ");
     match entries.len() {
         0 => "no call".to_owned(),
         1 => format!("1 call ({shown})"),
         calls => format!("{calls} calls, {charged} ({shown})"),
     }
+}
+
+/// The first few kinds of something, each with its number.
+fn counted(kinds: &[(String, usize)], most: usize, between: &str) -> String {
+    let one = |(kind, count): &(String, usize)| if *count == 1 { kind.clone() } else { format!("{count} × {kind}") };
+    let mut shown: Vec<_> = kinds.iter().take(most).map(one).collect();
+    if kinds.len() > most {
+        shown.push("…".to_owned());
+    }
+    shown.join(between)
 }
 
 /// What the caller saw, in a phrase: equal answers are counted.
@@ -47,9 +61,7 @@ fn witness(seen: &Observation) -> Option<String> {
             None => kinds.push((described, 1)),
         }
     }
-    let shown =
-        kinds.iter().take(4).map(|(kind, count)| if *count == 1 { kind.clone() } else { format!("{count} × {kind}") });
-    (!kinds.is_empty()).then(|| shown.collect::<Vec<_>>().join("; "))
+    (!kinds.is_empty()).then(|| counted(&kinds, 4, "; "))
 }
 
 fn with_witnesses(found: Finding, seen: &Observation) -> Finding {

@@ -191,7 +191,7 @@ pub fn facts(step: &Step, seen: &Observation) -> Vec<Fact> {
     let value = |measure| match measure {
         Measure::Overshoot => multiple(charged, cap),
         Measure::SpendLost => (if charged > cap { charged - cap } else { Usd::ZERO }).to_string(),
-        Measure::ElapsedMs => seen.took.as_millis().to_string(),
+        Measure::ElapsedMs => format!("{} ms", seen.took.as_millis()),
     };
     let facts = step.expect.fact.iter();
     facts.map(|(name, measure)| Fact { name: name.clone(), value: value(*measure) }).collect()

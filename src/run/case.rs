@@ -135,9 +135,10 @@ impl<'a> CaseRun<'a> {
                     fact,
                 });
             }
-            let fatal = seen.problem.as_ref().is_some_and(|problem| problem.fatal);
             self.answers.extend(seen.answers);
-            if worst > Verdict::Deviates || fatal {
+            // A gateway that went in a step without checks is found gone by the next step that has any.
+            let cannot_go_on = seen.problem.is_some_and(|problem| problem.fatal && problem.blame != Blame::Gateway);
+            if worst > Verdict::Deviates || cannot_go_on {
                 failed = Some(number);
             }
         }
@@ -146,11 +147,20 @@ impl<'a> CaseRun<'a> {
     fn judge(&mut self, driver: &Driver<'_>, number: usize, step: &Step, seen: &Observation) -> Verdict {
         let gateway = &self.context.target.gateway;
         let judging = Judging { dialect: &gateway.dialect, promises: &gateway.manifest.promises };
-        let mut worst = Verdict::Pass;
-        for id in self.checks_of(number) {
-            let mut finding = judge::judge(judging, step, &id.kind, seen);
+        let checks = self.checks_of(number);
+        let mut findings: Vec<_> = checks.iter().map(|id| judge::judge(judging, step, &id.kind, seen)).collect();
+        let worst = |findings: &[Finding]| Verdict::worst(findings.iter().map(|finding| finding.verdict));
+        if let Some(problem) = seen.problem.as_ref().filter(|problem| problem.fatal && problem.blame == Blame::Gateway)
+            && worst(&findings) <= Verdict::Deviates
+            && let Some(first) = findings.first_mut()
+        {
+            // "None was served" holds for a gateway that is gone, too: that is no pass.
+            let expected = format!("{}, from a gateway that lives", first.expected);
+            *first = plain(Verdict::Fail, Blame::Gateway, expected, problem.what.clone());
+        }
+        let worst = worst(&findings);
+        for (id, mut finding) in checks.into_iter().zip(findings) {
             redact(&driver.world, &mut finding);
-            worst = worst.max(finding.verdict);
             self.found(id, finding);
         }
         worst

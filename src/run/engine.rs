@@ -4,13 +4,13 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
     task::JoinSet,
 };
 
 use super::{
     case::{Context, run_unit},
+    interrupt::Interrupt,
     plan::{Plan, Planned},
     smoke,
 };
@@ -66,8 +66,20 @@ impl Recorder<'_> {
 /// # Errors
 /// When the run log cannot be written.
 pub async fn run(plan: Plan, log: &mut LogWriter, progress: &Progress) -> Result<Outcome, RunError> {
+    run_until(plan, log, progress, Interrupt::listen().map_err(RunError::Signals)?).await
+}
+
+/// As [`run`], for one who listened already while the plan was made.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(
+    plan: Plan,
+    log: &mut LogWriter,
+    progress: &Progress,
+    mut interrupt: Interrupt,
+) -> Result<Outcome, RunError> {
     let client = drive::client()?;
-    let mut interrupt = Interrupt::listen().map_err(RunError::Signals)?;
     let mut recorder = Recorder { log, events: Vec::new() };
     recorder.record(Event::RunStarted {
         format: FORMAT,
@@ -179,34 +191,6 @@ async fn run_target(
     }
     recorder.record(ended(None))?;
     Ok(false)
-}
-
-/// Whether the process was asked to end, by Ctrl-C or SIGTERM, since the run began.
-#[derive(Clone)]
-struct Interrupt(watch::Receiver<bool>);
-
-impl Interrupt {
-    fn listen() -> Result<Self, std::io::Error> {
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
-        let (tell, told) = watch::channel(false);
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            }
-            tell.send_replace(true);
-            // Ends with the process: whoever still listens keeps hearing it.
-            tell.closed().await;
-        });
-        Ok(Self(told))
-    }
-
-    async fn asked(&mut self) {
-        if self.0.wait_for(|asked| *asked).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// The most memory that this process has held, in KiB.

@@ -4,8 +4,10 @@ mod case;
 mod control;
 mod engine;
 mod evidence;
+mod interrupt;
 pub mod plan;
 mod smoke;
 
-pub use engine::{Outcome, RunError, run};
+pub use engine::{Outcome, RunError, run, run_until};
+pub use interrupt::Interrupt;
 pub use plan::{Plan, PlanError, Target};

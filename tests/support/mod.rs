@@ -2,11 +2,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod python;
+pub mod served;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
+use libtest_mimic::{Completion, Failed};
 use probity::{
     config::Config,
     gateway::Gateway,
@@ -40,9 +44,24 @@ pub fn everything_required() -> bool {
     std::env::var("PROBITY_REQUIRE").is_ok_and(|value| value == "all")
 }
 
+/// What a test says where something that it needs is not there: that it was not run, and why.
+/// Where everything must be there, that is a failure.
+pub fn not_run(reason: &str) -> Result<Completion, Failed> {
+    if everything_required() {
+        return Err(format!("PROBITY_REQUIRE=all, and this test cannot be run: {reason}").into());
+    }
+    Ok(Completion::ignored_with(format!("not run: {reason}")))
+}
+
+/// Waits for a future, on the runtime of this test binary.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let new = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    RUNTIME.get_or_init(new).block_on(future)
+}
+
 /// Runs scenarios of the catalogue against the reference gateway, in the runtime that this machine has.
 pub struct Bench {
-    async_runtime: tokio::runtime::Runtime,
     runtime: Arc<dyn Runtime>,
     /// Which runtime that is, and why, in a line.
     pub why: String,
@@ -58,20 +77,17 @@ impl Bench {
     }
 
     fn new() -> Self {
-        let async_runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let setup = Setup {
-            run: uuid::Uuid::new_v4().simple().to_string(),
-            out: out("runtime"),
-            executable: Some(probity()),
-        };
+        let setup =
+            Setup { run: uuid::Uuid::new_v4().simple().to_string(), out: out("runtime"), executable: Some(probity()) };
         let forced = std::env::var("PROBITY_RUNTIME").ok().filter(|value| !value.is_empty());
-        let forced = forced.map(|value| value.parse::<Kind>().unwrap_or_else(|error| panic!("PROBITY_RUNTIME: {error}")));
-        let chosen = async_runtime.block_on(choose(forced, &setup));
+        let forced =
+            forced.map(|value| value.parse::<Kind>().unwrap_or_else(|error| panic!("PROBITY_RUNTIME: {error}")));
+        let chosen = wait(choose(forced, &setup));
         let (runtime, why) = chosen.unwrap_or_else(|error| panic!("{error}"));
         let config = Config::load(&root().join("runner.yaml"), |name| std::env::var(name).ok()).unwrap();
         let context = CaseContext { eval: config.eval.clone(), ..CaseContext::default() };
         let catalogue = Catalogue::load(&config.runner.scenarios, &context).unwrap();
-        Self { async_runtime, runtime, why, config, catalogue }
+        Self { runtime, why, config, catalogue }
     }
 
     /// Runs one scenario, all its cases.
@@ -82,9 +98,12 @@ impl Bench {
         target.scenarios.first().expect("one scenario was planned").clone()
     }
 
+    fn reference(&self) -> Gateway {
+        Gateway::load(&self.config.runner.gateways, "reference", &indexmap::IndexMap::new(), |_| None).unwrap()
+    }
+
     fn report(&self, id: &str) -> Report {
-        let gateway =
-            Gateway::load(&self.config.runner.gateways, "reference", &indexmap::IndexMap::new(), |_| None).unwrap();
+        let gateway = self.reference();
         let target = Target {
             version: gateway.manifest.version.clone(),
             gateway,
@@ -104,7 +123,7 @@ impl Bench {
             rerun: "cargo run -- run".to_owned(),
         };
         let mut log = LogWriter::create(&out).unwrap();
-        let outcome = self.async_runtime.block_on(probity::run::run(plan, &mut log, &Progress::new(true))).unwrap();
+        let outcome = wait(probity::run::run(plan, &mut log, &Progress::new(true))).unwrap();
         Report::from_events(&outcome.events)
     }
 }

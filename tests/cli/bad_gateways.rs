@@ -1,0 +1,122 @@
+//! Gateways that do not start, or do not last: told with whose fault it is and their last words.
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+use crate::sandbox::{CAP, HANG, REFERENCE, Sandbox};
+
+/// A check of the only case of a scenario, as the report has it.
+fn check<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let scenarios = report["targets"][0]["scenarios"].as_array().unwrap();
+    let checks = scenarios.iter().flat_map(|scenario| scenario["cases"][0]["checks"].as_array().unwrap());
+    checks.into_iter().find(|check| check["check"] == id).unwrap_or_else(|| panic!("no {id} in {report:#}"))
+}
+
+#[test]
+fn a_gateway_that_exits_at_its_start_is_shown_with_its_last_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("broken", "echo reading config; echo 'config.json: no such key' >&2; exit 3");
+    sandbox.golden("exits_at_start", &["run", "--gateway", "broken", "--seed", "7"]).exits(3);
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_gateway_that_never_gets_ready_is_shown_with_its_last_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("slow", "echo still thinking; exec tail -q -n 0 -f \"$1/config.json\"");
+    sandbox.edit("gateways/slow/gateway.yaml", "within: 10s, stops", "within: 300ms, stops");
+    sandbox.golden("never_ready", &["run", "--gateway", "slow", "--seed", "7"]).exits(3);
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_gateway_whose_executable_is_not_there_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("absent", "exit 1");
+    sandbox.edit("gateways/absent/gateway.yaml", "/bin/sh", "no-such-gateway");
+    sandbox.golden("no_executable", &["run", "--gateway", "absent", "--seed", "7"]).exits(3);
+}
+
+#[test]
+fn a_gateway_whose_own_port_is_taken_is_not_ready_and_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let sandbox = Sandbox::new();
+    sandbox.gateway("fixed", &REFERENCE.replace("\"$3\"", &port.to_string()));
+    let ended = sandbox.probity(&["run", "--gateway", "fixed"]);
+    ended.exits(3);
+    assert!(ended.stdout.contains("in use"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(&port.to_string()), "{}", ended.stdout);
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn one_target_that_does_not_start_keeps_no_other_from_being_tested() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("broken", "exit 3");
+    let words = ["run", "--gateway", "broken", "--gateway", "reference", "--format", "json"];
+    let report = sandbox.probity(&words).exits(3).json();
+    assert_eq!(report["targets"][0]["conformance"], "not_tested", "{report:#}");
+    assert_eq!(report["targets"][1]["conformance"], "conformant", "{report:#}");
+}
+
+#[test]
+fn a_gateway_that_starts_once_but_not_again_fails_and_keeps_its_evidence() {
+    let sandbox = Sandbox::new();
+    let twice = format!(
+        "test -e \"$1/../../seen\" && {{ echo 'no second time'; exit 4; }}; touch \"$1/../../seen\"; exec {REFERENCE}"
+    );
+    sandbox.gateway("once", &twice);
+    let report = sandbox.probity(&["run", "--gateway", "once", "--format", "json"]).exits(1).json();
+    let first = check(&report, "budgets/cap#1.status");
+    assert_eq!((&first["verdict"], &first["blame"]), (&"fail".into(), &"gateway".into()));
+    assert!(first["found"].as_str().unwrap().contains("no second time"), "{first}");
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_gateway_that_is_killed_in_the_middle_fails_with_its_last_lines_and_does_not_hang() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/hang", &HANG.replace("answers: { passed: 0 }", "refused: upstream_failed"));
+    let run = sandbox.start(&["run", "=budgets/hang", "--format", "json"]);
+    sandbox.wait_for_check("budgets/hang#1.status");
+    for (gateway, _) in sandbox.gateways() {
+        kill(gateway, Signal::SIGKILL).unwrap();
+    }
+    let report = run.end().exits(1).json();
+    let found = check(&report, "budgets/hang#3.refused");
+    assert_eq!((&found["verdict"], &found["blame"]), (&"fail".into(), &"gateway".into()));
+    let text = found["found"].as_str().unwrap();
+    assert!(text.contains("the gateway is gone (killed by signal 9)"), "{text}");
+    assert!(text.contains("listening on http://127.0.0.1:"), "{text}");
+    assert!(sandbox.files().contains(&"evidence/reference@0.1.0/budgets-hang/gateway.log".to_owned()));
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_gateway_that_is_gone_fails_even_where_none_was_to_be_served() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/hang", HANG);
+    let run = sandbox.start(&["run", "=budgets/hang", "--format", "json"]);
+    sandbox.wait_for_check("budgets/hang#1.status");
+    for (gateway, _) in sandbox.gateways() {
+        kill(gateway, Signal::SIGKILL).unwrap();
+    }
+    let report = run.end().exits(1).json();
+    let found = check(&report, "budgets/hang#3.answers.passed");
+    assert_eq!((&found["verdict"], &found["blame"]), (&"fail".into(), &"gateway".into()));
+    assert!(found["found"].as_str().unwrap().contains("killed by signal 9"), "{found}");
+}
+
+#[test]
+fn a_gateway_that_does_not_end_when_asked_to_is_killed_and_fails() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("stubborn", &format!("trap 'echo not yet' TERM; {REFERENCE} & while kill -0 $!; do wait; done"));
+    sandbox.edit("gateways/stubborn/gateway.yaml", "stops_within: 20s", "stops_within: 300ms");
+    sandbox.scenario("budgets/cap", &CAP.replace("steps:\n", "steps:\n  - restart: { signal: term }\n"));
+    let report = sandbox.probity(&["run", "--gateway", "stubborn", "--format", "json"]).exits(1).json();
+    let found = check(&report, "budgets/cap#1.done");
+    assert_eq!((&found["verdict"], &found["blame"]), (&"fail".into(), &"gateway".into()));
+    assert!(found["found"].as_str().unwrap().contains("did not stop within"), "{found}");
+    sandbox.assert_nothing_is_left();
+}

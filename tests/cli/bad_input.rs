@@ -1,0 +1,186 @@
+//! Wrong input: one clear message with file, line and field, the documented exit code, nothing started.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use crate::sandbox::{HANG, Running, Sandbox};
+
+#[test]
+fn a_typo_in_a_scenario_is_shown_with_its_line_and_what_was_meant() {
+    let sandbox = Sandbox::new();
+    sandbox.edit("scenarios/budgets/cap.yaml", "times: 4", "tiems: 4");
+    sandbox
+        .golden("typo_in_scenario", &["run"])
+        .exits(2)
+        .says(&["scenarios/budgets/cap.yaml:10: ", "did you mean `times`?"]);
+    sandbox.probity(&["check"]).exits(2).says(&["did you mean `times`?"]);
+    assert!(!sandbox.path("out").exists(), "nothing was to be written");
+}
+
+#[test]
+fn a_typo_in_a_manifest_is_shown_with_its_line_and_what_was_meant() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("toy", "exit 1");
+    sandbox.edit("gateways/toy/gateway.yaml", "ready: { get:", "ready: { gett:");
+    let words = ["run", "--gateway", "toy"];
+    sandbox.golden("typo_in_manifest", &words).exits(2).says(&["gateways/toy/gateway.yaml:7: ", "did you mean `get`?"]);
+    sandbox.probity(&["check"]).exits(2).says(&["did you mean `get`?"]);
+}
+
+#[test]
+fn a_typo_in_the_configuration_is_shown_with_its_line_and_what_was_meant() {
+    let sandbox = Sandbox::new();
+    sandbox.write("runner.yaml", "targets: [reference]\njbos: 2\n");
+    sandbox.golden("typo_in_runner", &["run"]).exits(2).says(&["runner.yaml:2: ", "did you mean `jobs`?"]);
+    for words in [&["list"][..], &["check"], &["explain", "BUD-1"]] {
+        sandbox.probity(words).exits(2).says(&["runner.yaml:2: ", "did you mean `jobs`?"]);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    Sandbox::new().golden("no_config", &["run", "--config", "nowhere.yaml"]).exits(2);
+}
+
+#[test]
+fn a_requirement_that_does_not_exist_is_shown_with_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.edit("scenarios/budgets/cap.yaml", "BUD-1", "BUD-2");
+    sandbox.golden("no_such_requirement", &["run"]).exits(2).says(&["cap.yaml:2: ", "did you mean `BUD-1`?"]);
+}
+
+#[test]
+fn every_file_that_is_wrong_is_shown_not_just_the_first() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/more", "steps: [{ setle: {} }]\n");
+    sandbox.edit("scenarios/budgets/cap.yaml", "BUD-1", "BUD-2");
+    sandbox.probity(&["check"]).exits(2).says(&["budgets/cap.yaml:2", "budgets/more.yaml:4", "did you mean `settle`?"]);
+}
+
+#[test]
+fn a_policy_that_a_template_does_not_express_is_named_before_anything_starts() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("forgetful", "exit 1");
+    sandbox.write("gateways/forgetful/config.json.j2", "{}");
+    sandbox.golden("inexpressible", &["run", "--gateway", "forgetful"]).exits(2);
+    sandbox.probity(&["check"]).exits(2).says(&["forgetful", "cannot express policy"]);
+}
+
+#[test]
+fn a_template_that_breaks_is_shown_with_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("broken", "exit 1");
+    sandbox.write("gateways/broken/config.json.j2", "{\n{{ policy.virtual_keys | nothing }}\n}");
+    sandbox.golden("broken_template", &["run", "--gateway", "broken"]).exits(2);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named_with_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write("runner.yaml", "targets: [reference]\nout: ${PROBITY_TEST_NOWHERE}\n");
+    sandbox.golden("unset_variable", &["run"]).exits(2).says(&["runner.yaml:2: "]);
+}
+
+#[test]
+fn a_selection_of_nothing_ends_with_a_code_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.golden("nothing_selected", &["run", "budgtes"]).exits(4).says(&["did you mean `budgets`?"]);
+    sandbox.probity(&["list", "budgtes"]).exits(4);
+    sandbox.golden("no_such_case", &["run", "--case", "stream=true"]).exits(4);
+}
+
+#[test]
+fn a_gateway_that_claims_nothing_that_is_asked_for_has_nothing_to_run() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("humble", crate::sandbox::REFERENCE);
+    sandbox.edit("gateways/humble/gateway.yaml", "budgets.virtual_key, ", "");
+    sandbox.golden("nothing_applicable", &["run", "--gateway", "humble", "--seed", "7"]).exits(4);
+}
+
+#[test]
+fn a_gateway_that_does_not_exist_is_named_and_costs_nobody_the_last_run() {
+    let sandbox = Sandbox::new();
+    sandbox.probity(&["run"]).exits(0);
+    let log = sandbox.read("out/run.ndjson");
+    sandbox.golden("no_such_gateway", &["run", "--gateway", "refrence"]).exits(2);
+    assert_eq!(sandbox.read("out/run.ndjson"), log);
+}
+
+#[test]
+fn a_setting_that_does_not_exist_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.golden("no_such_setting", &["run", "--gateway", "bifrost", "--set", "bim=x"]).exits(2);
+    sandbox.probity(&["run", "--set", "bin"]).exits(2).says(&["write NAME=VALUE"]);
+}
+
+#[test]
+fn docker_that_is_forced_and_absent_means_not_ready() {
+    let sandbox = Sandbox::new();
+    let words = ["run"];
+    let mut command = sandbox.command(&words);
+    command.env("PROBITY_RUNTIME", "container").env("DOCKER_HOST", "unix:///nonexistent.sock");
+    let ended = Running::spawn(command).end();
+    sandbox.snapshot("no_docker", &words, &ended);
+    ended.exits(3);
+}
+
+#[test]
+fn a_runtime_that_does_not_exist_is_wrong_usage() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["run"]);
+    command.env("PROBITY_RUNTIME", "balloon");
+    Running::spawn(command).end().exits(2).says(&["balloon"]);
+    sandbox.probity(&["run", "--runtime", "external"]).exits(3).says(&["--url"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let words = ["serve", "upstream", "--port", &port];
+    let sandbox = Sandbox::new();
+    let ended = sandbox.probity(&words);
+    sandbox.snapshot("upstream_port_taken", &["serve", "upstream", "--port", "[port]"], &ended);
+    ended.exits(3).says(&[&port]);
+}
+
+#[test]
+fn a_script_of_the_upstream_that_is_wrong_is_shown_with_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write("script.yaml", "providers:\n  primary:\n    fautls: []\n");
+    let words = ["serve", "upstream", "--config", "script.yaml"];
+    sandbox.probity(&words).exits(2).says(&["script.yaml:3: ", "did you mean `faults`?"]);
+}
+
+#[test]
+fn a_file_where_the_report_folder_should_be_is_told_before_anything_starts() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out", "a file");
+    sandbox.golden("unwritable_out", &["run"]).exits(74);
+    assert_eq!(sandbox.read("out"), "a file");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_after_the_verdict() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("out/junit.xml")).unwrap();
+    let ended = sandbox.probity(&["run"]);
+    ended.exits(74).says(&["cannot write out/junit.xml: "]);
+    assert!(ended.stdout.contains("reference@"), "{}", ended.stdout);
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_second_run_in_the_same_folder_is_refused_and_hinders_the_first_in_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/hang", HANG);
+    let first = sandbox.start(&["run", "=budgets/hang", "--seed", "7"]);
+    sandbox.wait_for_check("budgets/hang#1.status");
+    sandbox.golden("two_runs_at_once", &["run", "budgets/cap"]).exits(74);
+    first.signal(Signal::SIGINT);
+    first.end().exits(5);
+    assert_eq!(sandbox.events().first().unwrap()["event"], "run_started");
+    assert_eq!(sandbox.events().last().unwrap()["event"], "run_finished");
+    sandbox.assert_nothing_is_left();
+}

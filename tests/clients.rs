@@ -1,0 +1,327 @@
+//! The official OpenAI and Anthropic Python clients in front of the reference gateway: what its
+//! users' programs see, which exceptions they must catch, and what is tried again behind their backs.
+//! `clients/*.py` are the programs; what they must see is said here.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use libtest_mimic::{Arguments, Trial};
+use mock_upstream::Script;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use support::{Bench, python, root, served::Served, wait};
+
+const REQUIREMENTS: &str = "tests/clients/requirements.txt";
+
+/// What the mock answers; its characters have one to four bytes.
+const REPLY: &str = "A café in 東京 serves 🍵 for 3 €.";
+
+/// A program may take so long, Python's own start on a busy machine among it.
+const PROGRAM_ENDS_WITHIN: Duration = Duration::from_secs(60);
+
+#[expect(clippy::print_stdout, reason = "a test binary's first line says what it runs in")]
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        println!("\n{}", Bench::get().why);
+    }
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+fn trials() -> Vec<Trial> {
+    let of_each: [(&str, Test); 10] = [
+        ("a call is served, with text and usage", call),
+        ("a stream's text is whole however its bytes arrive", stream),
+        ("a spent budget is an exception of its own with status 402, and is not tried again", spent_budget),
+        ("a spent budget refuses a stream before it begins", spent_budget_of_a_stream),
+        ("a rate limit is a RateLimitError with status 429", rate_limit),
+        ("a rate limit is tried again twice, after as long as Retry-After says", rate_limit_is_tried_again),
+        ("a rate limit that is waited out is served", rate_limit_is_waited_out),
+        ("a missing or unknown key is an AuthenticationError with status 401, and is not tried again", no_key),
+        ("a disabled key is a PermissionDeniedError with status 403, and is not tried again", disabled_key),
+        ("a stream that its provider cuts raises an error after the text that came", cut_stream),
+    ];
+    let programs = [("openai", "openai_client.py"), ("anthropic", "anthropic_client.py")];
+    let mut trials = Vec::new();
+    for (client, file) in programs {
+        trials.extend(of_each.map(|(sentence, test)| trial(client, file, sentence, test)));
+    }
+    trials.push(trial(
+        "openai",
+        "openai_client.py",
+        "the usage of a stream comes only if it is asked for",
+        stream_usage,
+    ));
+    trials.push(trial("openai", "openai_client.py", "embeddings are numbers", embeddings));
+    trials
+}
+
+fn trial(client: &'static str, file: &'static str, sentence: &str, test: Test) -> Trial {
+    python::trial(&format!("{client}: {sentence}"), REQUIREMENTS, move |venv| {
+        test(&Program { client, file, venv });
+        Ok(())
+    })
+}
+
+type Test = fn(&Program);
+
+/// A program that uses a client.
+struct Program<'a> {
+    client: &'static str,
+    file: &'static str,
+    venv: &'a Path,
+}
+
+/// What came of one call of a program.
+#[derive(Debug, Deserialize)]
+struct Seen {
+    /// What the client returned.
+    returned: Option<Value>,
+    /// The class of what it raised, and the classes that this one is of.
+    raised: Option<String>,
+    #[serde(default)]
+    kinds: Vec<String>,
+    /// The exception's `status_code` and `body`.
+    status: Option<u16>,
+    body: Option<Value>,
+    message: Option<String>,
+    /// What went over the wire: for each request, how often the client had tried before.
+    requests: Vec<String>,
+    /// The seconds of each Retry-After that it was told.
+    told: Vec<u64>,
+    /// The seconds that it chose to wait before each further try.
+    waits: Vec<Value>,
+    /// The text of the answer, as far as it came.
+    text: String,
+}
+
+impl Program<'_> {
+    fn is_openai(&self) -> bool {
+        self.client == "openai"
+    }
+
+    /// Runs a case of the program with a key's value; `clock` are the credentials by which its waits
+    /// move the gateway's clock.
+    fn run(&self, served: &Served, key: Option<&str>, clock: Option<String>, case: &str, options: &Value) -> Vec<Seen> {
+        let folder = root().join("tests/clients");
+        let mut python = tokio::process::Command::new(self.venv.join("bin/python"));
+        // Without this machine's variables: keys and addresses of real providers may be among them.
+        python.env_clear().env("PYTHONDONTWRITEBYTECODE", "1").env("GATEWAY", served.world().instance.base_url());
+        python.envs(key.map(|key| ("KEY", key))).envs(clock.map(|clock| ("CLOCK", clock)));
+        python.arg(folder.join(self.file)).arg(case).arg(options.to_string());
+        let output =
+            wait(async { tokio::time::timeout(PROGRAM_ENDS_WITHIN, python.kill_on_drop(true).output()).await });
+        let output = output.expect("the program must end").unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {case}: {errors}", self.file);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// The same as the virtual key `agent`, with a clock that stands.
+    fn run_as_agent(&self, served: &Served, case: &str, options: &Value) -> Vec<Seen> {
+        self.run(served, Some(&served.world().keys["agent"]), None, case, options)
+    }
+}
+
+impl Seen {
+    #[track_caller]
+    fn served(&self) -> &Value {
+        assert_eq!(self.requests, ["0"], "{self:?}");
+        self.returned.as_ref().unwrap_or_else(|| panic!("nothing was returned: {self:?}"))
+    }
+
+    /// What was raised is of this very class, and was raised for this status.
+    #[track_caller]
+    fn raised(&self, class: &str, status: u16) {
+        assert_eq!((self.raised.as_deref(), self.status), (Some(class), Some(status)), "{self:?}");
+        assert!(self.kinds.iter().any(|kind| kind == "APIStatusError"), "{self:?}");
+    }
+
+    #[track_caller]
+    fn not_tried_again(&self) {
+        assert_eq!((self.requests.as_slice(), self.waits.len()), (["0".to_owned()].as_slice(), 0), "{self:?}");
+    }
+
+    /// A field of the error's body. The OpenAI client gives its users what stands in `error`, and
+    /// the Anthropic client the whole body.
+    fn field(&self, name: &str) -> &Value {
+        let body = self.body.as_ref().unwrap_or(&Value::Null);
+        &body.get("error").unwrap_or(body)[name]
+    }
+}
+
+/// A gateway with a virtual key `agent` on which this is enforced. A call costs $0.00125.
+fn gateway(program: &Program, name: &str, enforced: Value) -> Served {
+    gateway_with(program, name, enforced, &Script::usual())
+}
+
+fn gateway_with(program: &Program, name: &str, mut enforced: Value, script: &Script) -> Served {
+    enforced["name"] = json!("agent");
+    let policy = serde_json::from_value(json!({ "virtual_keys": [enforced] })).unwrap();
+    Bench::get().serve(&format!("{}-{name}", program.client), &policy, script)
+}
+
+/// The usual providers, one of which this befalls.
+fn fault(fault: &Value) -> Script {
+    let mut script = serde_json::to_value(Script::usual()).unwrap();
+    script["providers"]["primary"]["faults"] = json!([{ "fault": fault }]);
+    serde_json::from_value(script).unwrap()
+}
+
+fn call(program: &Program) {
+    let served = gateway(program, "call", json!({}));
+    let seen = program.run_as_agent(&served, "call", &json!({}));
+    whole_answer(program, &seen[0]);
+    assert_eq!(served.calls(), 1);
+}
+
+/// Text, reason of the end and usage, as the client gives them.
+#[track_caller]
+fn whole_answer(program: &Program, seen: &Seen) {
+    let answer = seen.served();
+    assert_eq!(seen.text, REPLY);
+    assert_eq!(answer["end"], if program.is_openai() { "stop" } else { "end_turn" });
+    let names =
+        if program.is_openai() { ["prompt_tokens", "completion_tokens"] } else { ["input_tokens", "output_tokens"] };
+    assert_eq!(names.map(|name| &answer["usage"][name]), [100, 100], "{answer}");
+}
+
+fn stream(program: &Program) {
+    // Every boundary there can be: inside characters, inside `data:`, between the two line ends.
+    let served = gateway_with(program, "stream", json!({}), &fault(&json!({ "split": { "sizes": [1, 2, 3] } })));
+    let seen = program.run_as_agent(&served, "stream", &json!({ "include_usage": true }));
+    whole_answer(program, &seen[0]);
+}
+
+fn stream_usage(program: &Program) {
+    let served = gateway(program, "stream-usage", json!({}));
+    let asked = program.run_as_agent(&served, "stream", &json!({ "include_usage": true }));
+    assert_eq!(asked[0].served()["usage"]["total_tokens"], 200, "{asked:?}");
+    let unasked = program.run_as_agent(&served, "stream", &json!({}));
+    assert_eq!(unasked[0].served(), &json!({ "end": "stop", "usage": null }));
+    assert_eq!(unasked[0].text, REPLY);
+}
+
+fn embeddings(program: &Program) {
+    let served = gateway(program, "embeddings", json!({}));
+    let seen = program.run_as_agent(&served, "embeddings", &json!({}));
+    let answer = seen[0].served();
+    assert_eq!(answer["numbers"], json!([true, true]), "{answer}");
+    assert!(answer["sizes"][0].as_u64().unwrap() > 0, "{answer}");
+    assert_eq!(answer["usage"], json!({ "prompt_tokens": 100, "total_tokens": 100 }));
+}
+
+fn spent_budget(program: &Program) {
+    let served = gateway(program, "budget", json!({ "budgets": [{ "limit": "$0.0025", "reset": "1h" }] }));
+    let seen = program.run_as_agent(&served, "call", &json!({ "times": 3 }));
+    seen[0].served();
+    seen[1].served();
+    refused_for_the_budget(program, &seen[2]);
+    assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
+}
+
+#[track_caller]
+fn refused_for_the_budget(program: &Program, refused: &Seen) {
+    // OpenAI's client has no class of its own for a 402, so its users look at the code.
+    refused.raised(if program.is_openai() { "APIStatusError" } else { "PaymentRequiredError" }, 402);
+    refused.not_tried_again();
+    assert_eq!(refused.told, [] as [u64; 0], "nothing must invite to another try: {refused:?}");
+    assert_eq!(refused.field("code"), "budget_exceeded");
+    assert_eq!(refused.field("type"), if program.is_openai() { "budget_exceeded" } else { "billing_error" });
+    let which = ["scope", "entity", "limit"].map(|name| refused.field(name));
+    assert_eq!(which, ["virtual_key", "agent", "0.0025"], "it must say whose cap, and which");
+    assert!(refused.message.as_ref().unwrap().contains("Budget exceeded"), "{refused:?}");
+}
+
+fn spent_budget_of_a_stream(program: &Program) {
+    let served = gateway(program, "stream-budget", json!({ "budgets": [{ "limit": "$0.0025", "reset": "1h" }] }));
+    let seen = program.run_as_agent(&served, "stream", &json!({ "times": 3 }));
+    seen[0].served();
+    seen[1].served();
+    refused_for_the_budget(program, &seen[2]);
+    assert_eq!(seen[2].text, "");
+    assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
+}
+
+fn one_a_minute(program: &Program, name: &str) -> Served {
+    gateway(program, name, json!({ "limits": { "requests": { "max": 1, "per": "1m" } } }))
+}
+
+fn rate_limit(program: &Program) {
+    let served = one_a_minute(program, "limit");
+    let seen = program.run_as_agent(&served, "call", &json!({ "times": 2, "max_retries": 0 }));
+    seen[0].served();
+    seen[1].raised("RateLimitError", 429);
+    seen[1].not_tried_again();
+    assert_eq!(seen[1].field("code"), "request_limited");
+    assert_eq!(served.calls(), 1);
+}
+
+fn rate_limit_is_tried_again(program: &Program) {
+    let served = one_a_minute(program, "limit-retries");
+    let seen = program.run_as_agent(&served, "call", &json!({ "times": 2 }));
+    seen[0].served();
+    seen[1].raised("RateLimitError", 429);
+    assert_eq!(seen[1].requests, ["0", "1", "2"]);
+    as_long_as_told(&seen[1], 2);
+    assert_eq!(served.calls(), 1, "none of the three reached the provider");
+}
+
+/// The client waited so often, each time for what it was told and not for a time of its own.
+#[track_caller]
+fn as_long_as_told(seen: &Seen, times: usize) {
+    let told: Vec<Value> = seen.told.iter().map(|seconds| json!(seconds)).collect();
+    assert_eq!(seen.waits, told[..times], "{seen:?}");
+    // A wait of its own would be a second at most.
+    assert!(seen.told.iter().all(|seconds| (2..=60).contains(seconds)), "{seen:?}");
+}
+
+fn rate_limit_is_waited_out(program: &Program) {
+    let served = one_a_minute(program, "limit-waited-out");
+    let admin = &served.world().world.admin;
+    let clock = format!("{}:{}", admin.username, admin.password);
+    let key = served.world().keys["agent"].as_str();
+    let seen = program.run(&served, Some(key), Some(clock), "call", &json!({ "times": 2 }));
+    seen[0].served();
+    assert_eq!((seen[1].text.as_str(), &seen[1].raised), (REPLY, &None), "{seen:?}");
+    assert_eq!(seen[1].requests, ["0", "1"], "what it was told is enough, at once");
+    as_long_as_told(&seen[1], 1);
+    assert_eq!(served.calls(), 2);
+}
+
+fn no_key(program: &Program) {
+    let served = gateway(program, "no-key", json!({}));
+    for (key, code) in [(None, "virtual_key_required"), (Some("sk-bf-unknown"), "virtual_key_not_found")] {
+        let seen = program.run(&served, key, None, "call", &json!({}));
+        seen[0].raised("AuthenticationError", 401);
+        seen[0].not_tried_again();
+        assert_eq!(seen[0].field("code"), code);
+    }
+    assert_eq!(served.calls(), 0);
+}
+
+fn disabled_key(program: &Program) {
+    let served = gateway(program, "disabled-key", json!({ "active": false }));
+    let seen = program.run_as_agent(&served, "call", &json!({}));
+    seen[0].raised("PermissionDeniedError", 403);
+    seen[0].not_tried_again();
+    assert_eq!(seen[0].field("code"), "virtual_key_blocked");
+    assert_eq!(served.calls(), 0);
+}
+
+fn cut_stream(program: &Program) {
+    let served = gateway_with(program, "cut", json!({}), &fault(&json!({ "cut": { "after_chunks": 2 } })));
+    let seen = program.run_as_agent(&served, "stream", &json!({}));
+    let cut = &seen[0];
+    // The answer began with 200, which is all the status there is: OpenAI's client raises its base
+    // class without one, and Anthropic's an `APIStatusError` with the 200.
+    let raised = if program.is_openai() { ("APIError", None) } else { ("APIStatusError", Some(200)) };
+    assert_eq!((cut.raised.as_deref().unwrap(), cut.status), raised, "{cut:?}");
+    assert!(cut.message.as_ref().unwrap().contains("without its end marker"), "{cut:?}");
+    assert!(!cut.text.is_empty() && REPLY.starts_with(&cut.text) && cut.text != REPLY, "{cut:?}");
+    cut.not_tried_again();
+    assert_eq!(served.calls(), 1);
+}
