@@ -196,10 +196,19 @@ pub(super) fn stream(wanted: StreamEnd, seen: &Observation) -> Finding {
     })
 }
 
+/// A number of calls, in words.
+pub(super) fn calls(count: Count) -> String {
+    let noun = if count.at_most == Some(1) && count.at_least == 1 { "call" } else { "calls" };
+    format!("{count} {noun}")
+}
+
 /// How many calls were served.
 pub(super) fn passed(wanted: Count, seen: &Observation) -> Finding {
     let served = seen.answers.iter().filter(|answer| answer.served()).count() as u64;
-    with_witnesses(pass_if(wanted.admits(served), format!("{wanted} calls pass"), format!("{served} passed")), seen)
+    with_witnesses(
+        pass_if(wanted.admits(served), format!("passed: {}", calls(wanted)), format!("{served} passed")),
+        seen,
+    )
 }
 
 /// How many calls were refused, in words that the dialect knows.
@@ -209,7 +218,7 @@ pub(super) fn refusals(judging: Judging<'_>, wanted: Count, seen: &Observation) 
         answer.status.is_some_and(|status| judging.dialect.reason(status, &answer.json()).is_some())
     };
     let understood = refused.iter().filter(known).count();
-    let expected = format!("{wanted} calls are refused");
+    let expected = format!("refused: {}", calls(wanted));
     let found = format!("{} were refused, {understood} for a reason that the dialect knows", refused.len());
     let verdict = match wanted.admits(refused.len() as u64) {
         true if understood == refused.len() => Verdict::Pass,

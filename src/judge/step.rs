@@ -107,7 +107,11 @@ fn done(step: &Step, seen: &Observation) -> Finding {
 
 fn reached(wanted: Count, seen: &Observation) -> Finding {
     let calls = seen.reached.len() as u64;
-    let found = pass_if(wanted.admits(calls), format!("{wanted} calls reach the upstream"), format!("{calls} did"));
+    let found = pass_if(
+        wanted.admits(calls),
+        format!("reached the upstream: {}", answers::calls(wanted)),
+        format!("{calls} did"),
+    );
     Finding { upstream: Some(answers::entries(&seen.reached)), ..found }
 }
 
@@ -135,7 +139,7 @@ fn keys_hidden(seen: &Observation) -> Finding {
 
 fn ledger_calls(wanted: Count, seen: &Observation) -> Finding {
     let calls = seen.ledger.len() as u64;
-    let found = pass_if(wanted.admits(calls), format!("{wanted} calls in the ledger"), format!("{calls}"));
+    let found = pass_if(wanted.admits(calls), format!("in the ledger: {}", answers::calls(wanted)), format!("{calls}"));
     Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
 }
 
