@@ -92,8 +92,10 @@ impl Config {
         let document = Document::load(path)?;
         let document = document.map_strings(|text| interpolate(text, &environment).map(serde_json::Value::String))?;
         let mut runner: RunnerConfig = document.decode()?;
-        let cap = Usd::from_plain(&runner.eval.max_budget).ok().filter(|cap| *cap > Usd::ZERO).ok_or_else(|| {
-            let message = format!("\"{}\" is not an amount above 0; write it as 0.50", runner.eval.max_budget);
+        let least = Eval::least_budget();
+        let cap = Usd::from_plain(&runner.eval.max_budget).ok().filter(|cap| *cap >= least).ok_or_else(|| {
+            let (cap, least) = (&runner.eval.max_budget, least.dollars());
+            let message = format!("\"{cap}\" is not an amount of at least {least}; write it as 0.50");
             document.error(&["eval".into(), "max_budget".into()], &message, None)
         })?;
         if runner.jobs == 0 {
@@ -136,7 +138,10 @@ mod tests {
     #[test]
     fn a_cap_that_is_no_amount_is_refused_with_its_line() {
         let error = load(FILE, Some("much")).unwrap_err();
-        assert_eq!(error, "./runner.yaml:3: eval.max_budget: \"much\" is not an amount above 0; write it as 0.50");
+        assert_eq!(
+            error,
+            "./runner.yaml:3: eval.max_budget: \"much\" is not an amount of at least 0.00104; write it as 0.50"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! probity: a conformance and enforcement test suite for AI gateways.
 
+pub mod capability;
 pub mod cli;
 pub mod config;
 pub mod document;

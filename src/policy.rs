@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Usd, period::Period};
+use crate::{capability::Capability, money::Usd, period::Period};
 
 /// Everything that a gateway is configured with before a scenario starts.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
@@ -142,20 +142,20 @@ pub struct PriceOverride {
 impl Policy {
     /// The capabilities without which a gateway cannot even be configured with this policy.
     #[must_use]
-    pub fn needs(&self) -> Vec<&'static str> {
+    pub fn needs(&self) -> Vec<Capability> {
         let keys = &self.virtual_keys;
         let routes = || keys.iter().flat_map(|key| &key.providers);
         let conditions = [
-            ("keys.optional", !self.mandatory_keys),
-            ("keys.inactive", keys.iter().any(|key| !key.active)),
-            ("keys.literal", keys.iter().any(|key| key.value.is_some())),
-            ("budgets.virtual_key", keys.iter().any(|key| !key.budgets.is_empty())),
-            ("budgets.provider", routes().any(|route| !route.budgets.is_empty())),
-            ("limits.requests", keys.iter().any(|key| key.limits.requests.is_some())),
-            ("limits.tokens", keys.iter().any(|key| key.limits.tokens.is_some())),
-            ("routing.order", routes().count() > keys.len()),
-            ("pricing.overrides", !self.price_overrides.is_empty()),
+            (Capability::KeysOptional, !self.mandatory_keys),
+            (Capability::KeysInactive, keys.iter().any(|key| !key.active)),
+            (Capability::KeysLiteral, keys.iter().any(|key| key.value.is_some())),
+            (Capability::BudgetsVirtualKey, keys.iter().any(|key| !key.budgets.is_empty())),
+            (Capability::BudgetsProvider, routes().any(|route| !route.budgets.is_empty())),
+            (Capability::LimitsRequests, keys.iter().any(|key| key.limits.requests.is_some())),
+            (Capability::LimitsTokens, keys.iter().any(|key| key.limits.tokens.is_some())),
+            (Capability::RoutingOrder, routes().count() > keys.len()),
+            (Capability::PricingOverrides, !self.price_overrides.is_empty()),
         ];
-        conditions.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name).collect()
+        conditions.into_iter().filter(|(_, needed)| *needed).map(|(capability, _)| capability).collect()
     }
 }

@@ -58,10 +58,9 @@ fn rendered(name: &str, stated: &str) -> String {
     files.iter().map(|(file, text)| format!("--- {file}\n{text}\n")).collect()
 }
 
-fn request(gateway: &Gateway, operation: Option<&Operation>, values: Value) -> AdminRequest {
+fn request(gateway: &Gateway, operation: Option<&Operation>, values: &Value) -> AdminRequest {
     let world = world(gateway);
-    let values = minijinja::Value::from(minijinja::value::Serde(values));
-    gateway.manifest.admin.request(operation.unwrap(), &Renderer::new(gateway, &world), &values).unwrap()
+    gateway.manifest.admin.request(operation.unwrap(), &Renderer::new(gateway, &world), values).unwrap()
 }
 
 /// One key with a budget, on one provider.
@@ -183,7 +182,7 @@ fn a_policy_that_a_gateway_cannot_express_is_an_error_that_says_which_part() {
 #[test]
 fn a_key_is_created_with_all_that_the_policy_says_of_it() {
     let key = json!({
-        "name": "made", "value": "ignored", "active": true,
+        "name": "made", "active": true,
         "budgets": [{ "limit": "$0.005", "reset": "1h" }],
         "limits": { "requests": { "max": 5, "per": "1m" } },
         "providers": [
@@ -193,9 +192,41 @@ fn a_key_is_created_with_all_that_the_policy_says_of_it() {
     });
     for name in ["reference", "bifrost"] {
         let gateway = gateway(name);
-        let request = request(&gateway, gateway.manifest.admin.create_key.as_ref(), json!({ "key": key }));
+        let asked = json!({ "key": key, "value": "made" });
+        let request = request(&gateway, gateway.manifest.admin.create_key.as_ref(), &asked);
         insta::allow_duplicates! { insta::assert_json_snapshot!("create_key", request.body); }
     }
+}
+
+#[test]
+fn a_part_that_an_operation_does_not_express_is_an_error_that_names_it() {
+    let unread = |operation: &str, asked: Value| {
+        let gateway = small_gateway(operation, "{}").unwrap();
+        let world = world(&gateway);
+        let create = gateway.manifest.admin.create_key.as_ref().unwrap();
+        let asked = gateway.manifest.admin.request(create, &Renderer::new(&gateway, &world), &asked);
+        asked.map(|request| request.body).map_err(|error| error.to_string())
+    };
+    let takes = "take: { id: [/id] }";
+    let named = format!("{{ method: POST, path: /keys, body: {{ name: '{{{{ key.name }}}}' }}, {takes} }}");
+    let key = json!({ "name": "made", "value": "sk-mine" });
+    assert_eq!(
+        unread(&named, json!({ "key": key })).unwrap_err(),
+        "small: its templates cannot express key.value; say so with a missing capability, or read it"
+    );
+    let declared = named.replace("'{{ key.name }}'", "'{% set _ = key.value %}{{ key.name }}'");
+    assert_eq!(unread(&declared, json!({ "key": key })), Ok(Some(json!({ "name": "made" }))));
+    let only_path = format!("{{ method: PUT, path: '/keys/{{{{ id }}}}', {takes} }}");
+    let budgets = json!([{ "limit": "$1", "reset": "1h" }]);
+    let error = unread(&only_path, json!({ "id": "vk", "key": "made", "budgets": budgets })).unwrap_err();
+    assert!(error.contains("cannot express budgets[0].limit"), "{error}");
+    assert_eq!(unread(&only_path, json!({ "id": "vk", "key": "made" })), Ok(None));
+}
+
+#[test]
+fn an_operation_says_where_its_answer_has_what_is_needed() {
+    let error = small_gateway("{ method: POST, path: /keys }", "").unwrap_err();
+    assert_eq!(error, "gateways/small/gateway.yaml:8: admin.create_key: `take` must say where the answer has `id`");
 }
 
 /// A gateway of one template, with one operation.
@@ -215,8 +246,11 @@ fn small_gateway(operation: &str, template: &str) -> Result<Gateway, String> {
 
 #[test]
 fn an_operations_body_stands_in_one_place_that_exists() {
-    let twice = small_gateway("{ method: POST, path: /keys, body: {}, body_file: key.json.j2 }", "{}").unwrap_err();
-    let nowhere = small_gateway("{ method: POST, path: /keys, body_file: kye.json.j2 }", "{}").unwrap_err();
+    let twice =
+        small_gateway("{ method: POST, path: /keys, body: {}, body_file: key.json.j2, take: { id: [/id] } }", "{}")
+            .unwrap_err();
+    let nowhere =
+        small_gateway("{ method: POST, path: /keys, body_file: kye.json.j2, take: { id: [/id] } }", "{}").unwrap_err();
     insta::assert_snapshot!(format!("{twice}\n{nowhere}"), @r"
     gateways/small/gateway.yaml:8: admin.create_key.body_file: `body` and `body_file` exclude each other
     gateways/small/gateway.yaml:8: admin.create_key.body_file: there is no template kye.json.j2 in gateways/small
@@ -225,12 +259,14 @@ fn an_operations_body_stands_in_one_place_that_exists() {
 
 #[test]
 fn a_body_that_is_not_json_is_an_error_with_its_template_and_line() {
-    let gateway =
-        small_gateway("{ method: POST, path: /keys, body_file: key.json.j2 }", "{\n  \"name\": {{ key.name }}\n}\n")
-            .unwrap();
+    let gateway = small_gateway(
+        "{ method: POST, path: /keys, body_file: key.json.j2, take: { id: [/id] } }",
+        "{\n  \"name\": {{ key.name }}\n}\n",
+    )
+    .unwrap();
     let world = world(&gateway);
     let operation = gateway.manifest.admin.create_key.as_ref().unwrap();
-    let values = minijinja::context! { key => minijinja::context! { name => "made" } };
+    let values = json!({ "key": { "name": "made" } });
     let error = gateway.manifest.admin.request(operation, &Renderer::new(&gateway, &world), &values).unwrap_err();
     assert!(error.to_string().starts_with("small: key.json.j2:2: what it renders is not JSON"), "{error}");
 }
@@ -240,7 +276,7 @@ fn caps_are_replaced_exactly() {
     for name in ["reference", "bifrost"] {
         let gateway = gateway(name);
         let values = json!({ "id": "vk-agent", "budgets": [{ "limit": "$0.005", "reset": "1h" }] });
-        let request = request(&gateway, gateway.manifest.admin.edit_budgets.as_ref(), values);
+        let request = request(&gateway, gateway.manifest.admin.edit_budgets.as_ref(), &values);
         assert_eq!(request.path, "/api/governance/virtual-keys/vk-agent");
         assert_eq!(request.body, Some(json!({ "budgets": [{ "max_limit": 0.005, "reset_duration": "1h" }] })));
         assert_eq!(request.headers, [("authorization".to_owned(), "Basic YWRtaW4=".to_owned())]);
@@ -250,7 +286,7 @@ fn caps_are_replaced_exactly() {
 #[test]
 fn only_the_reference_gateways_clock_can_be_set() {
     let reference = gateway("reference");
-    let request = request(&reference, reference.manifest.admin.advance.as_ref(), json!({ "by": "1h" }));
+    let request = request(&reference, reference.manifest.admin.advance.as_ref(), &json!({ "by": "1h" }));
     assert_eq!((request.path.as_str(), request.body), ("/api/test/clock", Some(json!({ "advance": "1h" }))));
     assert!(!gateway("bifrost").has("admin.advance"));
 }

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Check configuration, scenarios and gateway folders without starting anything.
     Check(ConfigArgs),
+    /// Remove the containers of runs that were killed.
+    Gc,
     /// Serve the mock providers or the reference gateway alone.
     #[command(subcommand)]
     Serve(ServeCommand),
@@ -76,8 +78,14 @@ pub(super) struct RunArgs {
     #[arg(long, env = "PROBITY_RUNTIME", value_name = "RUNTIME")]
     pub(super) runtime: Option<Kind>,
     /// The address of a gateway that runs already; implies `--runtime external`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "upstream")]
     pub(super) url: Option<String>,
+    /// With --url: where the mock listens, and so where that gateway's provider must be.
+    #[arg(long, value_name = "HOST:PORT", requires = "url")]
+    pub(super) upstream: Option<String>,
+    /// With --url: the credentials of that gateway's management API.
+    #[arg(long, env = "PROBITY_ADMIN", hide_env_values = true, value_name = "USER:PASSWORD")]
+    pub(super) admin: Option<String>,
     /// A value for the gateway's templates. Can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,

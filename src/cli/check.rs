@@ -8,7 +8,7 @@ use crate::{
     gateway::Gateway,
     report::style::count,
     run::{Target, plan},
-    runtime::ExternalRuntime,
+    runtime::ProcessRuntime,
 };
 
 /// Checks configuration, scenarios and gateway folders.
@@ -29,7 +29,7 @@ pub(super) fn check(config: &Path) -> Exit {
     for target in &runner.targets {
         let name = target.split('@').next().unwrap_or_default();
         if !names.iter().any(|known| known == name) {
-            failed(Exit::Usage, &super::run::no_such_gateway(&runner.gateways, name));
+            failed(Exit::Usage, &super::target::no_such_gateway(&runner.gateways, name));
             wrong += 1;
         }
     }
@@ -51,7 +51,8 @@ fn check_gateway(loaded: &loaded::Loaded, name: &str) -> Result<(), String> {
     let any = |_: &str| Some("any".to_owned());
     let gateway = Gateway::load(&loaded.config.runner.gateways, name, &indexmap::IndexMap::new(), any)
         .map_err(|error| super::drawn(*error))?;
-    let runtime = ExternalRuntime::new("http://127.0.0.1:1").map_err(|error| error.to_string())?;
+    // Nothing is started in it.
+    let runtime = ProcessRuntime::new(&loaded.config.runner.out).map_err(|error| error.to_string())?;
     let target = Target {
         version: gateway.manifest.version.clone(),
         gateway,

@@ -3,13 +3,16 @@
 mod args;
 mod check;
 pub mod explain;
+mod gc;
 pub mod help;
 pub mod list;
 mod loaded;
 pub mod out;
+mod rerun;
 mod run;
 pub mod schema;
 mod serve;
+mod target;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list_command(&args).into(),
         Command::Explain(args) => explain_command(&args).into(),
         Command::Check(args) => check::check(&args.config).into(),
+        Command::Gc => on_runtime(gc::gc()).into(),
         Command::Serve(args) => serve::serve(args),
         Command::Schema { subject } => printed(&subject.text()).into(),
         Command::Help { topic } => help_command(topic).into(),

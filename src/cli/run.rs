@@ -1,18 +1,23 @@
 //! `probity run`: the main job.
 
 use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{args::RunArgs, drawn, failed, loaded, out, say};
+use super::{args::RunArgs, failed, loaded, out, rerun::rerun, say, target::target};
 use crate::{
-    document::closest,
     exit::Exit,
-    gateway::Gateway,
-    report::{self, log::LogWriter, model::Report, progress::Progress, write::WriteError},
-    run::{Interrupt, Plan, RunError, Target, plan},
-    runtime::{ContainerRuntime, ExternalRuntime, Kind, ProcessRuntime, Runtime, RuntimeError, python},
+    report::{
+        self,
+        log::{self, LogWriter},
+        model::Report,
+        progress::Progress,
+        write::WriteError,
+    },
+    run::{Interrupt, Plan, RunError, plan},
 };
 
 /// The reports beside the run log: all of a run as JSON, and as JUnit.
@@ -30,12 +35,12 @@ pub(super) async fn run(args: RunArgs) -> Exit {
 }
 
 /// Why a run ended before its end.
-struct Stopped {
+pub(super) struct Stopped {
     exit: Exit,
     why: String,
 }
 
-fn stopped(exit: Exit) -> impl FnOnce(String) -> Stopped {
+pub(super) fn stopped(exit: Exit) -> impl FnOnce(String) -> Stopped {
     move |why| Stopped { exit, why }
 }
 
@@ -55,8 +60,11 @@ async fn try_run(args: RunArgs) -> Result<Exit, Stopped> {
     };
     // Before anything is started: a folder that cannot be written costs nobody a run. And after all that
     // can be wrong with what was asked for: a typo does not cost the log of the last run.
+    let had_run = was_run_in(&out);
     let mut log = LogWriter::create(&out)?;
-    clear_earlier(&out)?;
+    if had_run {
+        clear_earlier(&out)?;
+    }
     let progress = Progress::new(args.quiet);
     let outcome = crate::run::run_until(plan, &mut log, &progress, interrupt).await.map_err(|error| match error {
         RunError::Log(error) => error.into(),
@@ -89,6 +97,9 @@ async fn prepare(args: &RunArgs) -> Result<(Plan, PathBuf), Stopped> {
         return Err(stopped(Exit::Nothing)(loaded.nothing_selected(&args.scenarios)));
     }
     let out = args.out.clone().unwrap_or_else(|| runner.out.clone());
+    if args.url.is_some() && args.gateway.len() > 1 {
+        return Err(stopped(Exit::Usage)("one gateway is at --url: give one --gateway".to_owned()));
+    }
     let names = if args.gateway.is_empty() { &runner.targets } else { &args.gateway };
     let mut targets = Vec::new();
     for name in names {
@@ -103,9 +114,19 @@ async fn prepare(args: &RunArgs) -> Result<(Plan, PathBuf), Stopped> {
         return Err(stopped(Exit::Nothing)(why));
     }
     let seed = args.seed.or(runner.seed).unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 16);
-    let jobs = args.jobs.map_or(runner.jobs, usize::from);
+    // At --url there is one gateway, and one address for its mock.
+    let jobs = if args.url.is_some() { 1 } else { args.jobs.map_or(runner.jobs, usize::from) };
     let plan = Plan { targets, seed, jobs, evidence: out.join(EVIDENCE), rerun: rerun(args, seed) };
     Ok((plan, out))
+}
+
+/// Whether an earlier run of ours wrote into this folder. Where none did, nothing in it is ours to remove.
+fn was_run_in(out: &Path) -> bool {
+    let Ok(file) = File::open(out.join(log::FILE)) else { return false };
+    let mut head = String::new();
+    // A head that cannot be read is none of ours.
+    let _ = BufReader::new(file).read_line(&mut head);
+    serde_json::from_str::<serde_json::Value>(&head).is_ok_and(|event| event["event"] == "run_started")
 }
 
 /// Reports of an earlier run would be mistaken for evidence of this one.
@@ -129,94 +150,4 @@ fn write_reports(report: &Report, out: &Path) -> Result<(), Stopped> {
     let junit = report::junit::render(report).map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
     report::write::write_file(&junit_file, &junit)?;
     Ok(())
-}
-
-async fn target(name: &str, args: &RunArgs, loaded: &loaded::Loaded, out: &Path) -> Result<Target, Stopped> {
-    let runner = &loaded.config.runner;
-    let (folder, version) = name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
-    if !runner.gateways.join(folder).join("gateway.yaml").is_file() {
-        return Err(stopped(Exit::Usage)(no_such_gateway(&runner.gateways, folder)));
-    }
-    let set = args.set.iter().cloned().collect();
-    let gateway = Gateway::load(&runner.gateways, folder, &set, |name| std::env::var(name).ok())
-        .map_err(|error| stopped(Exit::Usage)(drawn(*error)))?;
-    let (runtime, why) = runtime(&gateway, args, runner.runtime, out).await.map_err(|error| not_ready(&error))?;
-    let installed = install(&gateway, runtime.kind(), out, args.quiet).await.map_err(|error| not_ready(&error))?;
-    let version = version.map_or_else(|| gateway.manifest.version.clone(), str::to_owned);
-    let probity = std::env::current_exe().map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
-    Ok(Target { gateway, version, runtime, why, installed, probity })
-}
-
-fn not_ready(error: &RuntimeError) -> Stopped {
-    let log = error.log_tail().map_or(String::new(), |log| format!("\n{log}"));
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    stopped(Exit::NotReady)(format!("{text}{log}"))
-}
-
-/// The runtime that was asked for; a process where nothing was and the gateway can be one.
-async fn runtime(
-    gateway: &Gateway,
-    args: &RunArgs,
-    configured: Option<Kind>,
-    out: &Path,
-) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
-    if let Some(url) = &args.url {
-        return Ok((Arc::new(ExternalRuntime::new(url)?), format!("external, at {url}")));
-    }
-    let launch = &gateway.manifest.launch;
-    let (kind, why) = match args.runtime.or(configured) {
-        Some(kind) => (kind, "as asked for"),
-        None if launch.is_process(&gateway.settings) => (Kind::Process, "the default"),
-        None => (Kind::Container, "nothing else can be started here"),
-    };
-    let runtime: Arc<dyn Runtime> = match kind {
-        Kind::Process => Arc::new(ProcessRuntime::new(out)?),
-        Kind::Container => Arc::new(ContainerRuntime::connect(&uuid::Uuid::new_v4().simple().to_string()).await?),
-        Kind::External => {
-            return Err(RuntimeError::Unsupported { kind, what: "be used without --url" });
-        }
-    };
-    Ok((runtime, format!("{kind} ({why})")))
-}
-
-/// Installs what the gateway's process needs; where it is then.
-async fn install(gateway: &Gateway, kind: Kind, out: &Path, quiet: bool) -> Result<String, RuntimeError> {
-    let process = gateway.manifest.launch.process.as_ref().filter(|_| kind == Kind::Process);
-    let Some(install) = process.and_then(|launch| launch.install.as_ref()) else { return Ok(String::new()) };
-    let requirements: PathBuf = gateway.file(&install.requirements);
-    let venvs = out.parent().unwrap_or(out).join("venv");
-    let told = |line: &str| {
-        if !quiet {
-            say(line);
-        }
-    };
-    Ok(python::ensure(&requirements, &venvs, told).await?.display().to_string())
-}
-
-/// What to say of a gateway that has no folder.
-pub(super) fn no_such_gateway(gateways: &Path, name: &str) -> String {
-    let names = Gateway::names(gateways);
-    let meant = closest(name, names.iter().map(String::as_str))
-        .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-    format!("there is no gateway `{name}` in {} ({}){meant}", gateways.display(), names.join(", "))
-}
-
-/// The command that runs one case again, up to its target and id.
-fn rerun(args: &RunArgs, seed: u64) -> String {
-    let mut command = "cargo run -- run".to_owned();
-    let config = &args.config.config;
-    if config != Path::new("runner.yaml") {
-        command += &format!(" --config {}", config.display());
-    }
-    for (name, value) in &args.set {
-        command += &format!(" --set {name}={value}");
-    }
-    if let Some(runtime) = args.runtime {
-        command += &format!(" --runtime {runtime}");
-    }
-    if let Some(url) = &args.url {
-        command += &format!(" --url {url}");
-    }
-    command + &format!(" --seed {seed}")
 }

@@ -70,11 +70,22 @@ pub enum End {
 }
 
 impl Answer {
-    /// Whether the call was served: 2xx, and no error where the answer should be.
+    /// Whether the call was served: 2xx, and a stream that began, or a whole answer that is no error.
     #[must_use]
     pub fn served(&self) -> bool {
         let success = self.status.is_some_and(|status| (200..300).contains(&status));
-        success && (self.streamed || self.json().get("error").is_none_or(Value::is_null))
+        success && (self.streamed || self.is_whole_json())
+    }
+
+    /// Whether the caller got all that was asked for: a stream's end too, unless the caller left.
+    #[must_use]
+    pub fn served_whole(&self) -> bool {
+        self.served() && matches!(self.end, End::Complete | End::HungUp)
+    }
+
+    fn is_whole_json(&self) -> bool {
+        let json = self.json();
+        self.end == End::Complete && json.is_object() && json.get("error").is_none_or(Value::is_null)
     }
 
     /// The body as text.

@@ -82,15 +82,18 @@ impl Maker {
 pub(super) async fn in_sequence(client: &Client, maker: &Maker) -> Vec<Answer> {
     let mut answers = Vec::new();
     for number in 1..=maker.call.times {
+        if number > 1 {
+            // When a call was counted cannot be asked for: the gateway's promise is waited for.
+            tokio::time::sleep(maker.counted_within).await;
+        }
         let answer = send(client, &maker.outgoing(number)).await;
-        // A call that hangs would hang again, and again.
-        let over = !answer.served() || answer.end == End::TimedOut;
+        // A call that hangs, or that nobody answers, would only do so again.
+        let hangs = answer.end == End::TimedOut || answer.status.is_none();
+        let refused = !answer.served();
         answers.push(answer);
-        if over && maker.call.until_refused {
+        if hangs || (refused && maker.call.until_refused) {
             break;
         }
-        // When a call was counted cannot be asked for: the gateway's promise is waited for.
-        tokio::time::sleep(maker.counted_within).await;
     }
     answers
 }

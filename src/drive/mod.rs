@@ -3,6 +3,7 @@
 mod admin;
 pub mod answer;
 mod calls;
+mod made_keys;
 pub mod observation;
 mod restart;
 mod secrets;
@@ -12,7 +13,8 @@ mod steps;
 mod world;
 
 pub use answer::Outgoing;
+pub use restart::edited;
 pub use secrets::Secrets;
 pub use send::{Size, body, client, send};
 pub use steps::{Driver, Patience};
-pub use world::{CaseWorld, Start, StartError, complete_key, completed_script, sheet};
+pub use world::{CaseWorld, NotStarted, Start, StartError, complete_key, complete_routes, completed_script, sheet};

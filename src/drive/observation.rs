@@ -17,6 +17,8 @@ pub struct Observation {
     pub reached: Vec<Entry>,
     /// What the ledger holds since the case began: inference calls in the order of their arrival.
     pub ledger: Vec<Entry>,
+    /// Calls that the upstream was still answering when it was looked at: their cost is not known.
+    pub open: usize,
     /// What the gateway itself says that each key has spent, where that is asked for.
     pub usage: IndexMap<String, Reading>,
     /// Whether a credential of the policy stands in a header or body of a call that reached the upstream.

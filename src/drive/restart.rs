@@ -20,6 +20,10 @@ use crate::{
 /// How long traffic may take to reach the number of calls at which the gateway is stopped.
 const TRAFFIC: Duration = Duration::from_secs(30);
 
+/// Signals that a process raises by going wrong: illegal instruction, abort, bus error, floating point,
+/// segmentation fault (signal(7)).
+const CRASHES: [i32; 5] = [4, 6, 7, 8, 11];
+
 impl Driver<'_> {
     /// Stops the gateway as the step says, and starts it again.
     pub(super) async fn restart(&mut self, restart: &Restart, step: usize) -> Result<Vec<Answer>, Problem> {
@@ -61,20 +65,28 @@ impl Driver<'_> {
             blame: Blame::Gateway,
             fatal: true,
         })?;
+        self.renew_client()?;
         Ok(answers)
     }
 
     async fn stop(&mut self, signal: Signal) -> Result<(), Problem> {
+        if let Some(how) = self.world.instance.exited().await {
+            let what = format!("it was gone before it was stopped ({how})");
+            return Err(Problem { what, blame: Blame::Gateway, fatal: true });
+        }
         let stopped = self.world.instance.stop(signal).await.map_err(|error| Problem {
             what: format!("it could not be stopped: {error}"),
             blame: Blame::Environment,
             fatal: true,
         })?;
-        if stopped.forced {
-            let what = format!("it did not stop within {} ms of SIGTERM, and was killed", stopped.millis);
-            return Err(Problem { what, blame: Blame::Gateway, fatal: true });
-        }
-        Ok(())
+        let what = match (stopped.forced, stopped.signal) {
+            (true, _) => format!("it did not stop within {} ms of SIGTERM, and was killed", stopped.millis),
+            (false, Some(crash)) if signal == Signal::Term && CRASHES.contains(&crash) => {
+                format!("it crashed when it was asked to stop: signal {crash}")
+            }
+            _ => return Ok(()),
+        };
+        Err(Problem { what, blame: Blame::Gateway, fatal: true })
     }
 
     fn answered(&self) -> u64 {
@@ -85,10 +97,7 @@ impl Driver<'_> {
     fn edited_files(&mut self, restart: &Restart) -> Result<Vec<(String, String)>, Problem> {
         let Some(over) = &restart.policy else { return Ok(Vec::new()) };
         let wrong = |what: String| Problem { what, blame: Blame::Scenario, fatal: true };
-        let mut policy = serde_json::to_value(&self.world.policy).map_err(|error| wrong(error.to_string()))?;
-        lay_over_by_name(&mut policy, over.clone());
-        let policy: Policy =
-            serde_json::from_value(policy).map_err(|error| wrong(format!("the edited policy: {error}")))?;
+        let policy = edited(&self.world.policy, over).map_err(|error| wrong(format!("the edited policy: {error}")))?;
         let renderer = Renderer::new(self.start.gateway, &self.world.world);
         let files = renderer.files(&policy).map_err(|error| wrong(error.to_string()))?;
         self.world.policy = policy;
@@ -104,6 +113,16 @@ fn answered(entries: &[mock_upstream::Entry]) -> u64 {
 
 fn tail(log: Option<&str>) -> String {
     log.map_or(String::new(), |log| format!("; its last lines: {log}"))
+}
+
+/// A policy with the fields of an edit laid over it.
+///
+/// # Errors
+/// When what results is no policy.
+pub fn edited(policy: &Policy, over: &serde_json::Value) -> Result<Policy, serde_json::Error> {
+    let mut policy = serde_json::to_value(policy)?;
+    lay_over_by_name(&mut policy, over.clone());
+    serde_json::from_value(policy)
 }
 
 /// Lays an edit over a policy: items of lists are matched by their `name`, so that one field of one

@@ -14,6 +14,8 @@ use super::{
     world::{CaseWorld, Start, completed_script},
 };
 use crate::{
+    period::Period,
+    policy::Policy,
     scenario::{
         Action, Step,
         expect::Amount,
@@ -25,6 +27,9 @@ use crate::{
 /// How long the upstream may take to see the end of what callers saw the end of.
 const QUIET: Duration = Duration::from_secs(5);
 
+/// How long a gateway that promises nothing may take to show its own figure.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Whether a gateway's figure is good enough to stop asking for it.
 pub type Patience<'a> = &'a (dyn Fn(Amount, &Reading, &[Entry]) -> bool + Sync);
 
@@ -34,6 +39,8 @@ pub struct Driver<'a> {
     pub start: Start<'a>,
     /// Its world.
     pub world: CaseWorld,
+    /// The policy that the gateway was configured with, as the scenario has it.
+    pub asked: Policy,
     /// The caller.
     pub client: Client,
     /// Begins every marker of the case.
@@ -61,10 +68,13 @@ impl Driver<'_> {
         if seen.problem.as_ref().is_none_or(|problem| !problem.fatal) {
             self.note_exit(&mut seen).await;
         }
-        self.wait_for_quiet().await;
+        seen.open = self.wait_for_quiet().await;
         self.note_ledger(number, before, &mut seen);
         if seen.problem.is_none() {
-            seen.usage = self.usage(&step.expect.usage, patience).await;
+            match self.usage(&step.expect.usage, patience).await {
+                Ok(readings) => seen.usage = readings,
+                Err(problem) => seen.problem = Some(problem),
+            }
         }
         seen
     }
@@ -82,14 +92,26 @@ impl Driver<'_> {
             Action::Admin(operation) => {
                 let client = self.client.clone();
                 let admin = AdminClient { client: &client, gateway: self.start.gateway };
-                admin.operate(&mut self.world, operation).await.map_err(refused).map(|()| Vec::new())
+                admin.operate(&mut self.world, operation).await.map(|()| Vec::new())
             }
             Action::Upstream(script) => self.change_upstream(script).map(|()| Vec::new()),
             Action::Restart(restart) => self.restart(restart, number).await,
             Action::Advance(advance) => self.advance(advance).await.map(|()| Vec::new()),
-            Action::Settle => Ok(Vec::new()),
+            Action::Settle => {
+                self.wait_for_quiet().await;
+                if let Some(promised) = self.start.gateway.manifest.promises.usage_within {
+                    tokio::time::sleep(promised.duration()).await;
+                }
+                Ok(Vec::new())
+            }
             Action::Get(get) => Ok(vec![self.get(number, get).await]),
         }
+    }
+
+    /// The upstream's script for a case that shares the gateway with others: only its faults may differ.
+    pub fn use_script(&self, script: &Script) {
+        // The script was checked when the first case started with it.
+        let _ = self.world.upstream.set_script(completed_script(script, &self.world.policy));
     }
 
     fn change_upstream(&self, script: &Script) -> Result<(), Problem> {
@@ -106,14 +128,14 @@ impl Driver<'_> {
         self.world.upstream.set_script(script).map_err(wrong)
     }
 
-    async fn advance(&self, advance: &Advance) -> Result<(), Problem> {
+    async fn advance(&mut self, advance: &Advance) -> Result<(), Problem> {
         if self.start.gateway.manifest.admin.advance.is_some() {
             let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-            return admin.advance(&self.world, advance.by).await.map_err(refused);
+            return admin.advance(&self.world, advance.by).await;
         }
         // This gateway's clock cannot be set, so real time passes; a little more, for its own rounding.
         tokio::time::sleep(advance.by.duration() + Duration::from_millis(200)).await;
-        Ok(())
+        self.renew_client()
     }
 
     async fn get(&self, number: usize, get: &Get) -> Answer {
@@ -134,9 +156,40 @@ impl Driver<'_> {
         format!("{}.{step}", self.case)
     }
 
-    /// Waits until the upstream has seen the end of every call.
-    pub(super) async fn wait_for_quiet(&self) {
+    /// Kept connections do not outlive a restart or a long wait: the next call opens its own.
+    pub(super) fn renew_client(&mut self) -> Result<(), Problem> {
+        self.client = super::send::client().map_err(|error| Problem {
+            what: format!("an HTTP client could not be made: {error}"),
+            blame: Blame::Environment,
+            fatal: true,
+        })?;
+        Ok(())
+    }
+
+    /// Waits until the upstream has seen the end of every call; how many are open after all.
+    pub(super) async fn wait_for_quiet(&self) -> usize {
         self.world.upstream.wait_until(|ledger| ledger.open() == 0, QUIET).await;
+        self.world.upstream.ledger().open()
+    }
+
+    /// How many calls of a step the ledger holds by now.
+    #[must_use]
+    pub fn reached_by_now(&self, number: usize) -> usize {
+        let marker = format!("{}.", self.marker(number));
+        self.ledger().iter().filter(|entry| entry.body.contains(&marker)).count()
+    }
+
+    /// How the gateway ended, if it is gone.
+    pub async fn exited(&mut self) -> Option<String> {
+        self.world.instance.exited().await
+    }
+
+    /// What the ledger holds of this case: what came since it began, and bears no other case's marker.
+    fn ledger(&self) -> Vec<Entry> {
+        let own = format!("{}.", self.case);
+        let foreign = |entry: &Entry| marker_in(&entry.body).is_some_and(|found| !found.starts_with(&own));
+        let entries = self.world.upstream.ledger().entries.into_iter();
+        entries.filter(|entry| entry.seq > self.began && is_inference(entry) && !foreign(entry)).collect()
     }
 
     /// A connection that closes is not an answer: is the gateway still there?
@@ -150,9 +203,7 @@ impl Driver<'_> {
 
     /// The calls of this step in the ledger: by their markers where they have one, else by when they came.
     fn note_ledger(&self, number: usize, before: u64, seen: &mut Observation) {
-        let entries = self.world.upstream.ledger().entries;
-        let ours = entries.into_iter().filter(|entry| entry.seq > self.began && is_inference(entry));
-        seen.ledger = ours.collect();
+        seen.ledger = self.ledger();
         let marker = format!("{}.", self.marker(number));
         let of_case = format!("{}.", self.case);
         let of_step = |entry: &&Entry| match entry.body.contains(&of_case) {
@@ -172,36 +223,56 @@ impl Driver<'_> {
     }
 
     /// The gateway's own figures, asked for until they are as expected or its promise is over.
-    async fn usage(&self, expected: &IndexMap<String, Amount>, patience: Patience<'_>) -> IndexMap<String, Reading> {
+    async fn usage(
+        &self,
+        expected: &IndexMap<String, Amount>,
+        patience: Patience<'_>,
+    ) -> Result<IndexMap<String, Reading>, Problem> {
         let manifest = &self.start.gateway.manifest;
         let mut readings = IndexMap::new();
         if manifest.admin.usage.is_none() {
-            return readings;
+            return Ok(readings);
         }
-        let promised =
-            manifest.promises.usage_within.map_or(Duration::from_millis(500), crate::period::Period::duration);
-        let deadline = Instant::now() + promised;
-        let ledger: Vec<_> = self.world.upstream.ledger().entries;
-        let ledger: Vec<_> = ledger.into_iter().filter(|entry| entry.seq > self.began && is_inference(entry)).collect();
+        let promised = manifest.promises.usage_within.map_or(GRACE, Period::duration);
+        let ledger = self.ledger();
         let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
         for (key, amount) in expected {
-            // The figure appears at some time within the promise; it can only be asked for.
+            let deadline = Instant::now() + promised;
+            let mut fits = 0;
+            // The figure appears at some time within the promise; it can only be asked for. One that
+            // fits must still fit at the next look: what is booked twice comes late.
             let mut ask = tokio::time::interval(Duration::from_millis(50));
             loop {
                 ask.tick().await;
-                let reading = admin.usage(&self.world, key).await;
-                let enough = patience(*amount, &reading, &ledger) || Instant::now() >= deadline;
+                let reading = admin.usage(&self.world, key).await?;
+                fits = if patience(*amount, &reading, &ledger) { fits + 1 } else { 0 };
                 readings.insert(key.clone(), reading);
-                if enough {
+                if fits == 2 || Instant::now() >= deadline {
                     break;
                 }
             }
         }
-        readings
+        Ok(readings)
     }
 }
 
-/// An operation of the management API was refused.
-fn refused(what: String) -> Problem {
-    Problem { what, blame: Blame::Gateway, fatal: false }
+/// The marker that was planted in a request, such as `pb12.3.4`.
+fn marker_in(body: &str) -> Option<&str> {
+    body.match_indices("pb").find_map(|(at, _)| {
+        let rest = body.get(at..)?;
+        let end = rest.get(2..)?.find(|c: char| !c.is_ascii_digit() && c != '.').map_or(rest.len(), |end| end + 2);
+        let marker = rest.get(..end)?;
+        (marker.matches('.').count() == 2).then_some(marker)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_found_among_other_text() {
+        assert_eq!(marker_in(r#"{"content":"pb12.3.4 a a a","model":"pb"}"#), Some("pb12.3.4"));
+        assert_eq!(marker_in("no marker, but pb1 and pb2.3"), None);
+    }
 }

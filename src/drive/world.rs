@@ -6,14 +6,15 @@ use indexmap::IndexMap;
 use mock_upstream::{Model, Script, Upstream};
 use uuid::Uuid;
 
-use super::secrets::Secrets;
+use super::{admin::AdminClient, made_keys::MadeKeys, observation::Problem, secrets::Secrets};
 use crate::{
     gateway::{
         Gateway, RenderError, World,
         render::{AdminCredentials, Price as SheetPrice, Renderer},
     },
     policy::{Policy, Route, VirtualKey},
-    runtime::{self, Instance, Runtime, RuntimeError},
+    runtime::{self, Instance, Kind, Login, Runtime, RuntimeError},
+    verdict::Blame,
 };
 
 /// What a case needs to start.
@@ -47,6 +48,15 @@ pub enum StartError {
     /// The mock did not start.
     #[error("the upstream could not be started: {0}")]
     Upstream(#[from] mock_upstream::StartError),
+    /// The scenario's keys could not be made at a gateway that somebody else runs.
+    #[error("the scenario's virtual keys could not be made: {}", .0.what)]
+    Keys(Problem),
+    /// The gateway is another version than the one that was asked for, or does not say which it is.
+    #[error("{0}")]
+    Version(String),
+    /// The HTTP client cannot be made.
+    #[error("an HTTP client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
     /// The scenario's upstream script is wrong.
     #[error("the upstream's script is wrong: {0}")]
     Script(#[from] mock_upstream::ScriptError),
@@ -61,13 +71,32 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Who is to blame.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Runtime(RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. }) => Blame::Gateway,
+            Self::Keys(problem) => problem.blame,
+            Self::Render(_) | Self::Script(_) => Blame::Scenario,
+            Self::Runtime(_) | Self::Upstream(_) | Self::Version(_) | Self::Client(_) | Self::NoLaunch { .. } => {
+                Blame::Environment
+            }
+        }
+    }
+
+    /// The last lines that the gateway wrote.
+    #[must_use]
+    pub fn log_tail(&self) -> Option<&str> {
+        match self {
+            Self::Runtime(error) => error.log_tail(),
+            _ => None,
+        }
+    }
+
     /// The error, with the last lines that the gateway wrote.
     #[must_use]
     pub fn with_log(&self) -> String {
-        let log = match self {
-            Self::Runtime(error) => error.log_tail(),
-            _ => None,
-        };
+        let log = self.log_tail();
         let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
         let mut text = self.to_string();
         for cause in causes.map(ToString::to_string).filter(|cause| !self.to_string().contains(cause)) {
@@ -96,6 +125,17 @@ pub struct CaseWorld {
     pub secrets: Secrets,
     /// The files that the gateway was started with last.
     pub files: Vec<(String, String)>,
+    /// The keys that were made at a gateway that somebody else runs; nothing for one of ours.
+    pub(super) made: Option<MadeKeys>,
+}
+
+/// A case's world that could not be made, and what is known of it all the same.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// Why.
+    pub error: StartError,
+    /// The files that the gateway was to start with, without credentials.
+    pub files: Vec<(String, String)>,
 }
 
 impl CaseWorld {
@@ -103,34 +143,68 @@ impl CaseWorld {
     ///
     /// # Errors
     /// When either does not start; nothing is left behind.
-    pub async fn start(start: Start<'_>, policy: &Policy, script: &Script) -> Result<Self, StartError> {
+    pub async fn start(start: Start<'_>, policy: &Policy, script: &Script) -> Result<Self, Box<NotStarted>> {
         // Someone else may take a port between its choice and its use.
         let mut tries = 3;
         loop {
             tries -= 1;
-            match Self::start_once(start, policy, script).await {
+            let mut files = Vec::new();
+            match Self::start_once(start, policy, script, &mut files).await {
                 Err(StartError::Runtime(RuntimeError::PortInUse { .. })) if tries > 0 => {}
-                result => return result,
+                result => return result.map_err(|error| Box::new(NotStarted { error, files })),
             }
         }
     }
 
-    async fn start_once(start: Start<'_>, policy: &Policy, script: &Script) -> Result<Self, StartError> {
+    /// `shown` becomes the rendered files without credentials.
+    async fn start_once(
+        start: Start<'_>,
+        policy: &Policy,
+        script: &Script,
+        shown: &mut Vec<(String, String)>,
+    ) -> Result<Self, StartError> {
         let Start { gateway, runtime, .. } = start;
         let launch = &gateway.manifest.launch;
         let script = completed_script(script, policy);
-        let upstream = Upstream::start(SocketAddr::new(runtime.upstream_bind(), 0), script.clone()).await?;
+        let address = SocketAddr::new(runtime.upstream_bind(), runtime.upstream_port());
+        let upstream = Upstream::start(address, script.clone()).await?;
         let site = runtime.site(launch.container.as_ref()).await?;
         let mut secrets = Secrets::default();
         let world = world_of(start, &site, upstream.addr().port(), policy, &script, &mut secrets);
-        let policy = with_values(start, policy, &mut secrets);
+        let is_ours = runtime.kind() != Kind::External;
+        let policy = if is_ours { with_values(start, policy, &mut secrets) } else { with_routes(policy) };
         let renderer = Renderer::new(gateway, &world);
-        let files = renderer.files(&policy)?;
+        let files = if is_ours { renderer.files(&policy)? } else { Vec::new() };
+        *shown = files.iter().map(|(name, text)| (name.clone(), secrets.redact(text))).collect();
         let launched = runtime.launch(site, command(start, &renderer, &policy, files.clone())?).await;
         let instance = launched.map_err(|error| redacted(error, &secrets))?;
         let keys = policy.virtual_keys.iter().filter_map(|key| Some((key.name.clone(), key.value.clone()?))).collect();
-        let ids = policy.virtual_keys.iter().map(|key| (key.name.clone(), format!("vk-{}", key.name))).collect();
-        Ok(Self { upstream, instance, world, policy, keys, ids, secrets, files })
+        let id = |key: &VirtualKey| (key.name.clone(), format!("vk-{}", key.name));
+        let ids = policy.virtual_keys.iter().filter(|_| is_ours).map(id).collect();
+        let made = (!is_ours).then(|| MadeKeys::at(instance.base_url()));
+        let mut case = Self { upstream, instance, world, policy, keys, ids, secrets, files, made };
+        if !is_ours && let Err(error) = case.make_keys(gateway).await {
+            case.discard().await;
+            return Err(error);
+        }
+        Ok(case)
+    }
+
+    /// Makes the policy's keys at a gateway that runs already.
+    async fn make_keys(&mut self, gateway: &Gateway) -> Result<(), StartError> {
+        let client = super::client()?;
+        let admin = AdminClient { client: &client, gateway };
+        for key in self.policy.virtual_keys.clone() {
+            let made = admin.create(self, &key).await;
+            made.map_err(|problem| StartError::Keys(Problem { what: self.secrets.redact(&problem.what), ..problem }))?;
+        }
+        Ok(())
+    }
+
+    /// What a key of this scenario is called at the gateway.
+    #[must_use]
+    pub fn name_of(&self, key: &str) -> String {
+        self.made.as_ref().map_or_else(|| key.to_owned(), |made| made.name_of(key))
     }
 
     /// The size of the calls that a model answers.
@@ -141,7 +215,10 @@ impl CaseWorld {
     }
 
     /// Stops everything.
-    pub async fn discard(self) {
+    pub async fn discard(mut self) {
+        if let Some(made) = &mut self.made {
+            made.remove().await;
+        }
         self.instance.discard().await;
         self.upstream.stop().await;
     }
@@ -179,7 +256,7 @@ fn world_of(
     script: &Script,
     secrets: &mut Secrets,
 ) -> World {
-    let admin = credentials(start);
+    let admin = start.runtime.login().map_or_else(|| credentials(start), given);
     secrets.plant(&admin.password, "admin password");
     secrets.plant(&admin.basic, "admin credentials");
     let mut upstream_keys = IndexMap::new();
@@ -187,6 +264,9 @@ fn world_of(
         let key = format!("up-{}", made(start, &format!("upstream key {}", provider.name)));
         secrets.plant(&key, &format!("upstream key of {}", provider.name));
         upstream_keys.insert(provider.name.clone(), key);
+    }
+    for (name, value) in start.gateway.given_settings() {
+        secrets.plant(value, &format!("setting {name}"));
     }
     World {
         version: start.version.to_owned(),
@@ -224,10 +304,14 @@ fn made(start: Start<'_>, what: &str) -> Uuid {
 }
 
 fn credentials(start: Start<'_>) -> AdminCredentials {
-    use base64::Engine as _;
-    let username = "probity".to_owned();
     // Upper case, lower case, a digit and a sign: some gateways refuse a simpler one.
     let password = format!("Pb1!{}", made(start, "admin password").simple());
+    given(&Login { username: "probity".to_owned(), password })
+}
+
+fn given(login: &Login) -> AdminCredentials {
+    use base64::Engine as _;
+    let Login { username, password } = login.clone();
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
     AdminCredentials { username, password, basic }
 }
@@ -244,9 +328,22 @@ fn with_values(start: Start<'_>, policy: &Policy, secrets: &mut Secrets) -> Poli
     policy
 }
 
+/// The policy with the providers that each key may use in order; the gateway makes the keys' values.
+fn with_routes(policy: &Policy) -> Policy {
+    let mut policy = policy.clone();
+    let everywhere: Vec<_> = policy.providers.iter().map(|provider| provider.name.clone()).collect();
+    policy.virtual_keys.iter_mut().for_each(|key| complete_routes(key, &everywhere));
+    policy
+}
+
 /// Fills in what a scenario leaves open of a key: its value, and its providers in order.
 pub fn complete_key(key: &mut VirtualKey, everywhere: &[String], value: impl FnOnce(&str) -> String) {
     key.value.get_or_insert_with(|| value(&key.name));
+    complete_routes(key, everywhere);
+}
+
+/// Fills in the providers of a key in order: every one of the policy if the scenario leaves them open.
+pub fn complete_routes(key: &mut VirtualKey, everywhere: &[String]) {
     if key.providers.is_empty() {
         let route = |name: &String| Route { provider: name.clone(), weight: None, budgets: Vec::new() };
         key.providers = everywhere.iter().map(route).collect();
@@ -267,16 +364,16 @@ fn command(
     let no_launch =
         || StartError::NoLaunch { gateway: manifest.name.clone(), runtime: start.runtime.kind().to_string() };
     let (words, variables, image) = match start.runtime.kind() {
-        runtime::Kind::Process => {
+        Kind::Process => {
             let launch = manifest.launch.process.as_ref().ok_or_else(no_launch)?;
             (&launch.command, &launch.env, None)
         }
-        runtime::Kind::Container => {
+        Kind::Container => {
             let launch = manifest.launch.container.as_ref().ok_or_else(no_launch)?;
             let image = renderer.text("gateway.yaml launch.container.image", &launch.image, &beside)?;
             (&launch.command, &launch.env, Some(image))
         }
-        runtime::Kind::External => (&Vec::new(), &IndexMap::new(), None),
+        Kind::External => (&Vec::new(), &IndexMap::new(), None),
     };
     let text = |text: &String| renderer.text("gateway.yaml launch", text, &beside);
     Ok(runtime::Start {

@@ -17,7 +17,7 @@ impl Gateway {
         if let Some(operation) = capability.strip_prefix("admin.") {
             return manifest.admin.operations().any(|(name, _)| name == operation);
         }
-        manifest.capabilities.iter().any(|listed| listed == capability)
+        manifest.capabilities.iter().any(|listed| listed.word() == capability)
     }
 
     /// Why a case does not apply, if so: the first capability that is missing.

@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::{dialect::Dialect, manifest::Manifest};
 use crate::document::{Document, DocumentError, Key, closest};
 
+/// What is shorter is a word or a number, and would be replaced where it means something else.
+const SHORTEST_CREDENTIAL: usize = 8;
+
 /// A gateway's folder, read and checked.
 #[derive(Clone, Debug)]
 pub struct Gateway {
@@ -58,6 +61,11 @@ impl Gateway {
         }
         let dialect = Dialect::compile(&manifest.dialect)
             .map_err(|(path, error)| document.error(&path, &error.to_string(), None))?;
+        if let Some(regex) = manifest.version_probe.as_ref().and_then(|probe| probe.regex.as_deref())
+            && let Err(error) = regex::Regex::new(regex)
+        {
+            return Err(document.error(&["version_probe".into(), "regex".into()], &error.to_string(), None));
+        }
         let templates = templates(&document, &manifest, &folders)?;
         if let Some(unknown) = set.keys().find(|name| !manifest.settings.contains_key(*name)) {
             let help = closest(unknown, manifest.settings.keys().map(String::as_str));
@@ -71,6 +79,15 @@ impl Gateway {
         let settings = settings(&manifest, set, environment)
             .map_err(|(name, message)| document.error(&["settings".into(), name.as_str().into()], &message, None))?;
         Ok(Self { folder, manifest, dialect, templates, settings })
+    }
+
+    /// Settings that were given from outside, and may be credentials; short ones are none.
+    pub fn given_settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        let given = self.settings.iter().filter(|(name, value)| {
+            let setting = self.manifest.settings.get(*name);
+            value.len() >= SHORTEST_CREDENTIAL && setting.and_then(|setting| setting.default.as_ref()) != Some(value)
+        });
+        given.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The file beside the manifest, or beside the manifest that it extends.
@@ -129,6 +146,11 @@ fn templates(
         manifest.files.iter().map(|(file, template)| (vec![Key::from("files"), file.as_str().into()], template));
     let mut named: Vec<_> = files.collect();
     for (name, operation) in manifest.admin.operations() {
+        let needed = [("create_key", "id"), ("usage", "spent")].iter().find(|(needs, _)| *needs == name);
+        if let Some((_, taken)) = needed.filter(|(_, taken)| !operation.take.contains_key(*taken)) {
+            let path = ["admin".into(), name.into()];
+            return Err(document.error(&path, &format!("`take` must say where the answer has `{taken}`"), None));
+        }
         let Some(template) = &operation.body_file else { continue };
         let path = vec!["admin".into(), name.into(), "body_file".into()];
         if operation.body.is_some() {

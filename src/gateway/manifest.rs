@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    capability::Capability,
     period::Period,
     scenario::{
         expect::Reason,
@@ -26,6 +27,9 @@ pub struct Manifest {
     pub title: String,
     /// The version that is meant if none is asked for.
     pub version: String,
+    /// How to ask a gateway that runs which version it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_probe: Option<VersionProbe>,
     /// How it is started.
     #[serde(default)]
     pub launch: Launch,
@@ -40,7 +44,7 @@ pub struct Manifest {
     pub keys: Keys,
     /// What it says it has.
     #[serde(default)]
-    pub capabilities: Vec<String>,
+    pub capabilities: Vec<Capability>,
     /// How it says it behaves where gateways rightly differ.
     #[serde(default)]
     pub promises: Promises,
@@ -53,6 +57,21 @@ pub struct Manifest {
     /// Values for its templates that `--set name=value` or the named environment variable replaces.
     #[serde(default)]
     pub settings: IndexMap<String, Setting>,
+}
+
+/// How to ask a gateway that runs which version it is. Its first start is held to the version that was
+/// asked for.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionProbe {
+    /// The path that answers it.
+    pub get: String,
+    /// A place in the answer (JSON pointer); the whole text if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// A regular expression whose first group (or whole) is the version; all that is there if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
 }
 
 /// How a gateway is started, in each runtime that it can be started in.
@@ -291,6 +310,20 @@ pub enum Method {
     Patch,
     /// DELETE
     Delete,
+}
+
+impl Method {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A value for templates that can be replaced from outside.

@@ -6,6 +6,7 @@ pub mod dialect;
 pub mod load;
 pub mod manifest;
 pub mod render;
+pub mod version;
 
 pub use dialect::Dialect;
 pub use load::Gateway;

@@ -1,10 +1,11 @@
 //! From a policy to a gateway's native files: minijinja templates that see the policy and the world.
 //!
 //! A template that leaves a part of the policy unread would drop it in silence, so every read is
-//! noted, and a part that no template read is an error that names it.
+//! noted, and a part that no template read is an error that names it. The same goes for what an
+//! operation of the management API is asked to set.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -86,12 +87,12 @@ pub enum RenderError {
         /// What is wrong.
         message: String,
     },
-    /// The template leaves a part of the policy unread.
-    #[error("{gateway}: its templates cannot express policy{field}; say so with a missing capability, or read it")]
+    /// The template leaves a part of the policy, or of what an operation is asked to set, unread.
+    #[error("{gateway}: its templates cannot express {field}; say so with a missing capability, or read it")]
     Inexpressible {
         /// The gateway.
         gateway: String,
-        /// The part, as a path from the policy.
+        /// The part, as a path such as `policy.virtual_keys[0].budgets[0].limit`.
         field: String,
     },
 }
@@ -124,10 +125,10 @@ impl<'a> Renderer<'a> {
     /// # Errors
     /// When a template fails, or does not express a part of the policy.
     pub fn files(&self, policy: &Policy) -> Result<Vec<(String, String)>, RenderError> {
-        let read = Arc::new(Mutex::new(BTreeSet::new()));
         // A policy is made of types that always have a JSON form.
-        let json = serde_json::to_value(policy).unwrap_or_default();
-        let values = minijinja::context! { policy => tracked(&json, "", &read), ..self.world.clone() };
+        let policy = serde_json::to_value(policy).unwrap_or_default();
+        let asked = Asked::new(&serde_json::json!({ "policy": policy }));
+        let values = minijinja::context! { ..asked.values.clone(), ..self.world.clone() };
         let mut files = Vec::new();
         for (file, template) in &self.gateway.manifest.files {
             let source = self.gateway.templates.get(template).map_or("", String::as_str);
@@ -138,14 +139,15 @@ impl<'a> Renderer<'a> {
             files.push((file.clone(), rendered));
         }
         if !self.gateway.manifest.files.is_empty() {
-            let read = read.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut written = Vec::new();
-            leaves(&json, "", &mut written);
-            if let Some(field) = written.into_iter().find(|field| !read.contains(field)) {
-                return Err(RenderError::Inexpressible { gateway: self.gateway.manifest.name.clone(), field });
-            }
+            self.all_read(&asked)?;
         }
         Ok(files)
+    }
+
+    /// An error that names what was asked and no template read, if there is any.
+    pub(super) fn all_read(&self, asked: &Asked) -> Result<(), RenderError> {
+        let gateway = self.gateway.manifest.name.clone();
+        asked.unread().map_or(Ok(()), |field| Err(RenderError::Inexpressible { gateway, field }))
     }
 
     /// A text of the manifest, with the values given beside the world.
@@ -249,7 +251,7 @@ fn invalid(error: &impl ToString) -> minijinja::Error {
     minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, error.to_string())
 }
 
-/// Every value in the policy that is neither a mapping nor a list, as a path.
+/// Every value in it that is neither a mapping nor a list, as a path.
 fn leaves(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) => {
@@ -264,7 +266,34 @@ fn leaves(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
 
 type Read = Arc<Mutex<BTreeSet<String>>>;
 
-/// A part of the policy that notes what is read of it.
+/// What templates are asked to express, by name: of each mapping and list in it, every part must be read.
+pub(super) struct Asked {
+    json: serde_json::Value,
+    read: Read,
+    /// As the templates see it.
+    pub(super) values: Value,
+}
+
+impl Asked {
+    /// Takes a mapping; what stands in it as a plain text or number may be left unread.
+    pub(super) fn new(json: &serde_json::Value) -> Self {
+        let read = Read::default();
+        let parts = json.as_object().into_iter().flatten();
+        let values: BTreeMap<_, _> = parts.map(|(name, part)| (name.clone(), tracked(part, name, &read))).collect();
+        Self { json: json.clone(), read, values: values.into() }
+    }
+
+    fn unread(&self) -> Option<String> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = Vec::new();
+        for (name, part) in self.json.as_object().into_iter().flatten() {
+            leaves(part, name, &mut written);
+        }
+        written.into_iter().find(|field| !read.contains(field))
+    }
+}
+
+/// A part of what is asked, which notes what is read of it.
 fn tracked(value: &serde_json::Value, path: &str, read: &Read) -> Value {
     match value {
         serde_json::Value::Object(_) | serde_json::Value::Array(_) => {

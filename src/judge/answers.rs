@@ -13,9 +13,22 @@ use crate::{
     verdict::{Finding, Verdict},
 };
 
-/// Whether an answer is a refusal by the gateway: an answer of 4xx or 5xx.
-fn is_refusal(answer: &Answer) -> bool {
-    answer.status.is_some_and(|status| status >= 400)
+/// Why the gateway refused a call, if that is what it did: an answer of 4xx, or one of 5xx that its
+/// dialect knows. Any other 5xx is a failure of the gateway, which enforces nothing.
+fn refusal(judging: Judging<'_>, answer: &Answer) -> Option<Option<Reason>> {
+    let status = answer.status.filter(|status| *status >= 400)?;
+    let reason = judging.dialect.reason(status, &answer.json());
+    (status < 500 || reason.is_some()).then_some(reason)
+}
+
+/// The same where some reasons are expected: that every provider failed is a refusal only if it was.
+fn refuses(judging: Judging<'_>, answer: &Answer, wanted: &[Reason]) -> bool {
+    match refusal(judging, answer) {
+        Some(Some(Reason::UpstreamFailed)) => {
+            wanted.contains(&Reason::UpstreamFailed) || answer.status.is_some_and(|status| status < 500)
+        }
+        refused => refused.is_some(),
+    }
 }
 
 /// Ledger entries in a phrase: equal ones that follow each other are counted.
@@ -87,6 +100,7 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
             let reasons = expect.refused.iter().flat_map(|reasons| &reasons.0);
             let mut promised: Vec<u16> =
                 reasons.filter_map(|reason| judging.promises.status.get(reason).copied()).collect();
+            promised.sort_unstable();
             promised.dedup();
             promised
         }
@@ -97,6 +111,7 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
         statuses => statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(" or "),
     };
     let refusal_wanted = wanted.iter().all(|status| *status >= 400);
+    let reasons = expect.refused.as_ref().map_or(&[][..], |reasons| &reasons.0);
     each(seen, &format!("status {words}"), |answer| match answer.status {
         _ if answer.end == End::TimedOut => Err((Verdict::Fail, "the answer did not end".to_owned())),
         None => Err((Verdict::Fail, answer.describe())),
@@ -104,8 +119,10 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
             let failed = status < 300 && !answer.served();
             if failed { Err((Verdict::Fail, format!("{status}, with an error as its body"))) } else { Ok(()) }
         }
-        Some(_) if wanted.is_empty() && is_refusal(answer) => Ok(()),
-        Some(status) if refusal_wanted && is_refusal(answer) => Err((Verdict::Deviates, format!("status {status}"))),
+        Some(_) if wanted.is_empty() && refuses(judging, answer, reasons) => Ok(()),
+        Some(status) if refusal_wanted && refuses(judging, answer, reasons) => {
+            Err((Verdict::Deviates, format!("status {status}")))
+        }
         Some(status) => Err((Verdict::Fail, format!("status {status}"))),
     })
 }
@@ -114,10 +131,11 @@ pub(super) fn status(judging: Judging<'_>, expect: &Expect, wanted: &Status, see
 pub(super) fn refused(judging: Judging<'_>, wanted: &[Reason], seen: &Observation) -> Finding {
     let words = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
     each(seen, &format!("refused: {words}"), |answer| {
-        let Some(status) = answer.status.filter(|_| is_refusal(answer)) else {
+        let reason = refusal(judging, answer).filter(|_| refuses(judging, answer, wanted));
+        let Some(reason) = reason else {
             return Err((Verdict::Fail, format!("not refused: {}", answer.describe())));
         };
-        match judging.dialect.reason(status, &answer.json()) {
+        match reason {
             Some(reason) if wanted.contains(&reason) => Ok(()),
             Some(reason) => Err((Verdict::Deviates, format!("refused for another reason: {reason}"))),
             None => {
@@ -131,7 +149,7 @@ pub(super) fn refused(judging: Judging<'_>, wanted: &[Reason], seen: &Observatio
 pub(super) fn names(judging: Judging<'_>, wanted: &Names, seen: &Observation) -> Finding {
     let limit = wanted.limit.map_or(String::new(), |limit| format!(", {limit}"));
     each(seen, &format!("the refusal names {}{limit}", wanted.scope), |answer| {
-        if !is_refusal(answer) {
+        if !refuses(judging, answer, &[]) {
             return Err((Verdict::Fail, format!("not refused: {}", answer.describe())));
         }
         let body = answer.json();
@@ -171,7 +189,8 @@ pub(super) fn header(name: &str, wanted: Header, seen: &Observation) -> Finding 
             Header::Seconds => value.is_some_and(|text| text.parse::<u64>().is_ok_and(|seconds| seconds > 0)),
         };
         let found = value.map_or_else(|| format!("no {name}"), |value| format!("{name}: {value}"));
-        let verdict = if is_refusal(answer) { Verdict::Deviates } else { Verdict::Fail };
+        let refused = answer.status.is_some_and(|status| (400..500).contains(&status));
+        let verdict = if refused { Verdict::Deviates } else { Verdict::Fail };
         if fits { Ok(()) } else { Err((verdict, found)) }
     })
 }
@@ -180,16 +199,18 @@ pub(super) fn header(name: &str, wanted: Header, seen: &Observation) -> Finding 
 pub(super) fn stream(wanted: StreamEnd, seen: &Observation) -> Finding {
     let words = match wanted {
         StreamEnd::Complete => "the stream ends with its end marker",
+        StreamEnd::Begun => "a stream begins",
         StreamEnd::Failed => "the stream ends as a failure: an error, or no end marker",
     };
     each(seen, words, |answer| {
         let found = Err((Verdict::Fail, answer.describe()));
         match (wanted, &answer.end) {
-            (_, End::TimedOut | End::NoAnswer(_)) => found,
+            (StreamEnd::Complete | StreamEnd::Failed, End::TimedOut | End::NoAnswer(_)) => found,
             (StreamEnd::Complete, End::Complete) if answer.streamed => Ok(()),
-            (StreamEnd::Complete, _) => found,
+            (StreamEnd::Begun, _) if answer.streamed => Ok(()),
+            (StreamEnd::Complete | StreamEnd::Begun, _) => found,
             // A failure that is told with a status, before the stream began, is as good.
-            (StreamEnd::Failed, _) if is_refusal(answer) => Ok(()),
+            (StreamEnd::Failed, _) if answer.status.is_some_and(|status| status >= 400) => Ok(()),
             (StreamEnd::Failed, End::Complete | End::HungUp) => found,
             (StreamEnd::Failed, End::NoEndMarker | End::ErrorEvent(_) | End::Broken(_)) => Ok(()),
         }
@@ -202,22 +223,23 @@ pub(super) fn calls(count: Count) -> String {
     format!("{count} {noun}")
 }
 
-/// How many calls were served.
-pub(super) fn passed(wanted: Count, seen: &Observation) -> Finding {
-    let served = seen.answers.iter().filter(|answer| answer.served()).count() as u64;
-    with_witnesses(
-        pass_if(wanted.admits(served), format!("passed: {}", calls(wanted)), format!("{served} passed")),
-        seen,
-    )
+/// How many calls were served; a broken stream counts only where streams are expected to break.
+pub(super) fn passed(wanted: Count, breaks: bool, seen: &Observation) -> Finding {
+    let counts = |answer: &&Answer| if breaks { answer.served() } else { answer.served_whole() };
+    let served = seen.answers.iter().filter(counts).count() as u64;
+    let found = pass_if(wanted.admits(served), format!("passed: {}", calls(wanted)), format!("{served} passed"));
+    with_witnesses(found, seen)
 }
 
 /// How many calls were refused, in words that the dialect knows.
 pub(super) fn refusals(judging: Judging<'_>, wanted: Count, seen: &Observation) -> Finding {
-    let refused: Vec<_> = seen.answers.iter().filter(|answer| is_refusal(answer)).collect();
-    let known = |answer: &&&Answer| {
-        answer.status.is_some_and(|status| judging.dialect.reason(status, &answer.json()).is_some())
-    };
-    let understood = refused.iter().filter(known).count();
+    let refused: Vec<_> = seen
+        .answers
+        .iter()
+        .filter(|answer| refuses(judging, answer, &[]))
+        .filter_map(|answer| refusal(judging, answer))
+        .collect();
+    let understood = refused.iter().flatten().count();
     let expected = format!("refused: {}", calls(wanted));
     let found = format!("{} were refused, {understood} for a reason that the dialect knows", refused.len());
     let verdict = match wanted.admits(refused.len() as u64) {

@@ -11,7 +11,7 @@ use crate::{
     report::event::Fact,
     scenario::{
         CheckKind, Step,
-        expect::{Amount, Count, Measure},
+        expect::{Amount, Count, Measure, StreamEnd},
     },
     verdict::{Blame, Finding, Verdict},
 };
@@ -29,6 +29,19 @@ pub struct Judging<'a> {
 #[must_use]
 pub fn judge(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observation) -> Finding {
     let mut finding = decide(judging, step, check, seen);
+    let of_ledger = matches!(
+        check,
+        CheckKind::UpstreamCalls
+            | CheckKind::LedgerCalls
+            | CheckKind::LedgerCharged
+            | CheckKind::Usage(_)
+            | CheckKind::Overspend
+    );
+    if of_ledger && seen.open > 0 && finding.verdict == Verdict::Pass {
+        finding.verdict = Verdict::Unknown;
+        finding.blame = Some(Blame::Gateway);
+        finding.found = format!("{} calls are still open at the upstream, and their cost is not known", seen.open);
+    }
     if let Some(problem) = &seen.problem
         && finding.verdict != Verdict::Pass
     {
@@ -52,7 +65,8 @@ fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observati
         CheckKind::Stream => expect.stream.map(|end| answers::stream(end, seen)),
         CheckKind::AnswersPassed => {
             let wanted = expect.answers.as_ref().and_then(|answers| answers.passed);
-            wanted.map(|wanted| answers::passed(wanted, seen))
+            let breaks = matches!(expect.stream, Some(StreamEnd::Failed | StreamEnd::Begun));
+            wanted.map(|wanted| answers::passed(wanted, breaks, seen))
         }
         CheckKind::AnswersRefused => {
             let wanted = expect.answers.as_ref().and_then(|answers| answers.refused);

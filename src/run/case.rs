@@ -13,15 +13,14 @@ use reqwest::Client;
 
 use super::{
     control,
-    evidence::{self, Evidence},
+    evidence::{self, Evidence, Scene},
     plan::{PlannedCase, Target, Unit},
 };
 use crate::{
-    drive::{CaseWorld, Driver, Start, StartError, answer::Answer, observation::Observation},
+    drive::{CaseWorld, Driver, NotStarted, Start, answer::Answer, observation::Observation},
     judge::{self, Judging},
     report::event::Event,
-    runtime::RuntimeError,
-    scenario::{CheckId, Step},
+    scenario::{CheckId, CheckKind, Step},
     verdict::{Blame, Finding, Verdict},
 };
 
@@ -60,22 +59,31 @@ pub(super) async fn run_unit(context: Context, unit: Unit) {
     let mut driver: Option<Driver<'_>> = None;
     for planned in &unit.cases {
         let began = Instant::now();
-        let mut run = CaseRun { context: &context, planned, findings: Vec::new(), answers: Vec::new() };
+        let mut run =
+            CaseRun { context: &context, planned, findings: Vec::new(), answers: Vec::new(), not_started: None };
+        let mut driven = false;
         match control::check(&context.client, &planned.case).await {
-            Err(found) => run.all_unknown(&format!("the control lane: {found}")),
+            Err((blame, found)) => run.all_unknown(blame, &format!("the control lane: {found}")),
             Ok(()) => {
+                // A shared gateway was configured for the first case: another policy needs another.
+                let other = |driver: &Driver<'_>| driver.asked != planned.case.scenario.policy;
+                if let Some(other) = driver.take_if(|driver| other(driver)) {
+                    other.world.discard().await;
+                }
                 if driver.is_none() {
                     driver = run.start().await;
                 }
                 if let Some(ready) = &mut driver {
+                    driven = true;
                     run.steps(ready).await;
                 }
             }
         }
-        let evidence = run.evidence(driver.as_ref()).await;
+        let evidence = run.evidence(driver.as_ref().filter(|_| driven)).await;
         run.finish(began, evidence);
-        let gone = run_is_over(&run.findings);
-        if gone && let Some(driver) = driver.take() {
+        if needs_a_fresh_gateway(&run.findings)
+            && let Some(driver) = driver.take()
+        {
             driver.world.discard().await;
         }
     }
@@ -84,8 +92,8 @@ pub(super) async fn run_unit(context: Context, unit: Unit) {
     }
 }
 
-/// After anything but a pass, the next case of a shared gateway gets a fresh one.
-fn run_is_over(findings: &[(CheckId, Finding)]) -> bool {
+/// After a case that failed, the next one of a shared gateway gets a fresh one.
+fn needs_a_fresh_gateway(findings: &[(CheckId, Finding)]) -> bool {
     Verdict::worst(findings.iter().map(|(_, finding)| finding.verdict)) > Verdict::Deviates
 }
 
@@ -94,6 +102,7 @@ struct CaseRun<'a> {
     planned: &'a PlannedCase,
     findings: Vec<(CheckId, Finding)>,
     answers: Vec<Answer>,
+    not_started: Option<Box<NotStarted>>,
 }
 
 /// Markers must differ between all cases of a process, whatever order they run in.
@@ -105,10 +114,12 @@ impl<'a> CaseRun<'a> {
         let start = self.context.start(&self.planned.name);
         match CaseWorld::start(start, &case.scenario.policy, &case.scenario.upstream).await {
             Ok(world) => {
-                Some(Driver { start, world, client: self.context.client.clone(), case: String::new(), began: 0 })
+                let (asked, client) = (case.scenario.policy.clone(), self.context.client.clone());
+                Some(Driver { start, world, asked, client, case: String::new(), began: 0 })
             }
-            Err(error) => {
-                self.not_started(&error);
+            Err(not_started) => {
+                self.note_not_started(&not_started);
+                self.not_started = Some(not_started);
                 None
             }
         }
@@ -116,8 +127,10 @@ impl<'a> CaseRun<'a> {
 
     async fn steps(&mut self, driver: &mut Driver<'_>) {
         driver.case = format!("pb{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
+        driver.use_script(&self.planned.case.scenario.upstream);
         driver.began = driver.world.upstream.ledger().entries.last().map_or(0, |entry| entry.seq);
         let mut failed = None;
+        let mut reached = Vec::new();
         for (index, step) in self.planned.case.scenario.steps.iter().enumerate() {
             let number = index + 1;
             if let Some(failed) = failed {
@@ -135,6 +148,7 @@ impl<'a> CaseRun<'a> {
                     fact,
                 });
             }
+            reached.push((number, driver.reached_by_now(number)));
             self.answers.extend(seen.answers);
             // A gateway that went in a step without checks is found gone by the next step that has any.
             let cannot_go_on = seen.problem.is_some_and(|problem| problem.fatal && problem.blame != Blame::Gateway);
@@ -142,6 +156,7 @@ impl<'a> CaseRun<'a> {
                 failed = Some(number);
             }
         }
+        self.afterthoughts(driver, &reached).await;
     }
 
     fn judge(&mut self, driver: &Driver<'_>, number: usize, step: &Step, seen: &Observation) -> Verdict {
@@ -180,20 +195,16 @@ impl<'a> CaseRun<'a> {
         }
     }
 
-    fn all_unknown(&mut self, why: &str) {
+    fn all_unknown(&mut self, blame: Blame, why: &str) {
         for id in self.all_checks() {
-            let finding =
-                plain(Verdict::Unknown, Blame::Scenario, "the scenario's premise holds".to_owned(), why.to_owned());
+            let finding = plain(Verdict::Unknown, blame, "the scenario's premise holds".to_owned(), why.to_owned());
             self.found(id, finding);
         }
     }
 
-    fn not_started(&mut self, error: &StartError) {
-        let blame = match error {
-            StartError::Runtime(RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. }) => Blame::Gateway,
-            StartError::Render(_) | StartError::Script(_) => Blame::Scenario,
-            StartError::Runtime(_) | StartError::Upstream(_) | StartError::NoLaunch { .. } => Blame::Environment,
-        };
+    fn note_not_started(&mut self, not_started: &NotStarted) {
+        let error = &not_started.error;
+        let blame = error.blame();
         for (index, id) in self.all_checks().into_iter().enumerate() {
             let verdict = match (index, blame) {
                 (0, Blame::Gateway) => Verdict::Fail,
@@ -211,14 +222,32 @@ impl<'a> CaseRun<'a> {
     }
 
     fn found(&mut self, id: CheckId, finding: Finding) {
-        self.context.emit(Event::CheckJudged {
-            target: self.context.target.name(),
-            scenario: id.scenario.clone(),
-            case: id.case.clone(),
-            check: id.to_string(),
-            finding: finding.clone(),
-        });
         self.findings.push((id, finding));
+    }
+
+    /// What came after it was judged: calls of a step that reached the upstream late, and a gateway
+    /// that went when nobody looked.
+    async fn afterthoughts(&mut self, driver: &mut Driver<'_>, reached: &[(usize, usize)]) {
+        for (step, at_judgement) in reached {
+            let by_now = driver.reached_by_now(*step);
+            let counted = |(id, finding): &&mut (CheckId, Finding)| {
+                id.step == *step && id.kind == CheckKind::UpstreamCalls && finding.verdict == Verdict::Pass
+            };
+            if by_now > *at_judgement
+                && let Some((_, finding)) = self.findings.iter_mut().find(counted)
+            {
+                let found = format!("{at_judgement} did, and {by_now} had by the end of the case");
+                *finding = plain(Verdict::Fail, Blame::Gateway, finding.expected.clone(), found);
+            }
+        }
+        let passed = Verdict::worst(self.findings.iter().map(|(_, finding)| finding.verdict)) <= Verdict::Deviates;
+        if passed
+            && let Some(how) = driver.exited().await
+            && let Some((_, last)) = self.findings.last_mut()
+        {
+            let expected = format!("{}, from a gateway that lives", last.expected);
+            *last = plain(Verdict::Fail, Blame::Gateway, expected, format!("the gateway is gone ({how})"));
+        }
     }
 
     fn rerun(&self) -> String {
@@ -229,17 +258,22 @@ impl<'a> CaseRun<'a> {
 
     async fn evidence(&self, driver: Option<&Driver<'_>>) -> Option<String> {
         let worst = Verdict::worst(self.findings.iter().map(|(_, finding)| finding.verdict));
-        let driver = driver.filter(|_| worst > Verdict::Waived)?;
+        if worst <= Verdict::Waived {
+            return None;
+        }
         let case = &self.planned.case;
         let folder =
             evidence::folder(&self.context.evidence, &self.context.target.name(), &case.scenario.id, &case.name);
-        let evidence = Evidence {
-            world: &driver.world,
-            answers: &self.answers,
-            findings: &self.findings,
-            log: &driver.world.instance.log().await,
-            rerun: &self.rerun(),
+        let log = match driver {
+            Some(driver) => driver.world.instance.log().await,
+            None => String::new(),
         };
+        let scene = match (driver, &self.not_started) {
+            (Some(Driver { world, .. }), _) => Scene::Driven { world, answers: &self.answers, log: &log },
+            (None, Some(not_started)) => Scene::NotStarted(not_started),
+            (None, None) => Scene::Control,
+        };
+        let evidence = Evidence { scene, findings: &self.findings, rerun: &self.rerun() };
         match evidence.write(&folder) {
             Ok(()) => Some(folder.display().to_string()),
             Err(error) => {
@@ -249,8 +283,18 @@ impl<'a> CaseRun<'a> {
         }
     }
 
+    /// Tells the run log all that was found, and that the case is over.
     fn finish(&self, began: Instant, evidence: Option<String>) {
         let case = &self.planned.case;
+        for (id, finding) in &self.findings {
+            self.context.emit(Event::CheckJudged {
+                target: self.context.target.name(),
+                scenario: id.scenario.clone(),
+                case: id.case.clone(),
+                check: id.to_string(),
+                finding: finding.clone(),
+            });
+        }
         self.context.emit(Event::CaseFinished {
             target: self.context.target.name(),
             scenario: case.scenario.id.clone(),

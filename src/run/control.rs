@@ -18,26 +18,31 @@ use crate::{
         expect::{Status, StreamEnd},
         step::{Call, RouteName},
     },
+    verdict::Blame,
 };
 
-/// A provider that hangs by script shows that within this time; the next one is asked then.
-const DEADLINE: Duration = Duration::from_millis(500);
+/// A provider that hangs by script, and is not the last, has this long; the next one is asked then.
+const NEXT_AFTER: Duration = Duration::from_millis(500);
+
+/// The last provider has this long, however slow its script is.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Does what the scenario takes for granted happen without a gateway?
 ///
 /// # Errors
-/// What does not happen, in a phrase.
-pub(super) async fn check(client: &Client, case: &Case) -> Result<(), String> {
+/// What does not happen, in a phrase, and who is to blame for that.
+pub(super) async fn check(client: &Client, case: &Case) -> Result<(), (Blame, String)> {
     let policy = &case.scenario.policy;
     let mut script = completed_script(&case.scenario.upstream, policy);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let upstream = Upstream::start(address, script.clone()).await.map_err(|error| error.to_string())?;
+    let upstream =
+        Upstream::start(address, script.clone()).await.map_err(|error| (Blame::Environment, error.to_string()))?;
     let mut seen = HashSet::new();
     let mut result = Ok(());
     for step in &case.scenario.steps {
         if let Action::Upstream(change) = &step.action {
             script = completed_script(change, policy);
-            upstream.set_script(script.clone()).map_err(|error| error.to_string())?;
+            upstream.set_script(script.clone()).map_err(|error| (Blame::Scenario, error.to_string()))?;
             seen.clear();
         }
         let Some((call, wanted)) = step.action.call().zip(wanted(step)) else { continue };
@@ -46,7 +51,8 @@ pub(super) async fn check(client: &Client, case: &Case) -> Result<(), String> {
             continue;
         }
         if let Err(found) = try_providers(client, &upstream, policy, call, wanted).await {
-            result = Err(format!("a {} call to {} straight to the upstream: {found}", call.route.word(), call.model));
+            let what = format!("a {} call to {} straight to the upstream: {found}", call.route.word(), call.model);
+            result = Err((Blame::Scenario, what));
             break;
         }
     }
@@ -56,7 +62,10 @@ pub(super) async fn check(client: &Client, case: &Case) -> Result<(), String> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
+    /// A whole answer.
     Served,
+    /// An answer at least begins.
+    Begun,
     FailedStream,
 }
 
@@ -65,8 +74,12 @@ fn wanted(step: &Step) -> Option<Wanted> {
     match (&step.expect.stream, &step.expect.status) {
         (Some(StreamEnd::Failed), _) => Some(Wanted::FailedStream),
         (Some(StreamEnd::Complete), _) => Some(Wanted::Served),
+        (Some(StreamEnd::Begun), _) => Some(Wanted::Begun),
         (None, Some(Status::OneOf(statuses))) if statuses.contains(&200) => Some(Wanted::Served),
-        _ => None,
+        _ => {
+            let passed = step.expect.answers.as_ref().and_then(|answers| answers.passed);
+            passed.filter(|passed| passed.at_least > 0).map(|_| Wanted::Begun)
+        }
     }
 }
 
@@ -79,7 +92,8 @@ async fn try_providers(
 ) -> Result<(), String> {
     let usage = upstream.script().models.get(&call.model).map(|model| model.usage).unwrap_or_default();
     let mut found = "no provider is there".to_owned();
-    for provider in &policy.providers {
+    for (index, provider) in policy.providers.iter().enumerate() {
+        let last = index + 1 == policy.providers.len();
         let path = match call.route {
             RouteName::Chat => "chat/completions",
             RouteName::Embeddings => "embeddings",
@@ -93,7 +107,7 @@ async fn try_providers(
             body: body(call, "control", Size { input: usage.input, output: usage.output }),
             route: call.route,
             hang_up_after: call.hang_up.as_ref().map(|hang_up| hang_up.after_events),
-            deadline: DEADLINE,
+            deadline: if last { DEADLINE } else { NEXT_AFTER },
         };
         let answer = send(client, &outgoing).await;
         if fits(&answer, wanted) {
@@ -106,7 +120,8 @@ async fn try_providers(
 
 fn fits(answer: &Answer, wanted: Wanted) -> bool {
     match wanted {
-        Wanted::Served => answer.served() && answer.end != End::TimedOut,
+        Wanted::Served => answer.served_whole(),
+        Wanted::Begun => answer.served(),
         Wanted::FailedStream => answer.served() && answer.end != End::Complete,
     }
 }

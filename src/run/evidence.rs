@@ -9,37 +9,72 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    drive::{CaseWorld, answer::Answer},
+    drive::{CaseWorld, NotStarted, answer::Answer},
     scenario::CheckId,
     verdict::Finding,
 };
 
 /// What is kept of a case.
 pub(super) struct Evidence<'a> {
-    pub(super) world: &'a CaseWorld,
-    pub(super) answers: &'a [Answer],
+    pub(super) scene: Scene<'a>,
     pub(super) findings: &'a [(CheckId, Finding)],
-    pub(super) log: &'a str,
     pub(super) rerun: &'a str,
+}
+
+/// How far a case came, and what there is to keep of it.
+pub(super) enum Scene<'a> {
+    /// Its scenario is wrong: no gateway was started.
+    Control,
+    /// Its gateway did not start.
+    NotStarted(&'a NotStarted),
+    /// Its gateway was driven, and wrote this log.
+    Driven { world: &'a CaseWorld, answers: &'a [Answer], log: &'a str },
 }
 
 impl Evidence<'_> {
     /// Writes the folder. No credential appears in it.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(folder.join("config"))?;
-        let write = |name: &Path, text: &str| std::fs::write(folder.join(name), self.world.secrets.redact(text));
-        for (name, text) in &self.world.files {
-            write(&Path::new("config").join(name.replace('/', "_")), text)?;
-        }
-        write(Path::new("gateway.log"), self.log)?;
-        let ledger = serde_json::to_value(self.world.upstream.ledger()).unwrap_or_default();
-        write(Path::new("ledger.json"), &pretty(&ledger))?;
-        write(Path::new("wire.har"), &pretty(&har(self.answers)))?;
+        std::fs::create_dir_all(folder)?;
         let findings: Value =
             self.findings.iter().map(|(id, found)| json!({ "check": id.to_string(), "finding": found })).collect();
-        write(Path::new("findings.json"), &pretty(&findings))?;
-        write(Path::new("rerun.txt"), &format!("{}\n", self.rerun))
+        let mut texts = vec![
+            ("findings.json".to_owned(), pretty(&findings)),
+            ("rerun.txt".to_owned(), format!("{}\n", self.rerun)),
+        ];
+        let log = |log: &str| ("gateway.log".to_owned(), log.to_owned());
+        match self.scene {
+            Scene::Control => {}
+            Scene::NotStarted(NotStarted { error, files }) => {
+                texts.extend(error.log_tail().map(log));
+                texts.extend(files.iter().map(config));
+            }
+            Scene::Driven { world, answers, log: written } => {
+                let ledger = serde_json::to_value(world.upstream.ledger()).unwrap_or_default();
+                texts.push(log(written));
+                texts.push(("ledger.json".to_owned(), pretty(&ledger)));
+                texts.push(("wire.har".to_owned(), pretty(&har(answers))));
+                texts.extend(world.files.iter().map(config));
+            }
+        }
+        for (name, text) in texts {
+            let path = folder.join(name);
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::write(path, self.without_credentials(text))?;
+        }
+        Ok(())
     }
+
+    /// What is kept of a gateway that did not start holds none any more.
+    fn without_credentials(&self, text: String) -> String {
+        match self.scene {
+            Scene::Driven { world, .. } => world.secrets.redact(&text),
+            Scene::Control | Scene::NotStarted(_) => text,
+        }
+    }
+}
+
+fn config((name, text): &(String, String)) -> (String, String) {
+    (format!("config/{}", name.replace('/', "_")), text.clone())
 }
 
 fn pretty(value: &Value) -> String {

@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM: a run ends early then, but in order.
+//! Ctrl-C, SIGTERM and a terminal that is closed: a run ends early then, but in order.
 
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 
-/// Whether the process was asked to end, by Ctrl-C or SIGTERM, since this began to listen.
+/// Whether the process was asked to end, by Ctrl-C, SIGTERM or SIGHUP, since this began to listen.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
 
@@ -17,11 +17,20 @@ impl Interrupt {
     pub fn listen() -> Result<Self, std::io::Error> {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
+        // Under `nohup` SIGHUP is ignored, and must stay so.
+        let mut hung_up = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
         let (tell, told) = watch::channel(false);
         tokio::spawn(async move {
+            let hung_up = async {
+                match &mut hung_up {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = terminated.recv() => {}
                 _ = interrupted.recv() => {}
+                _ = hung_up => {}
             }
             tell.send_replace(true);
             // Ends with the process: whoever still listens keeps hearing it.
@@ -36,4 +45,11 @@ impl Interrupt {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Whether the process was started with SIGHUP ignored: signal 1 is bit 0 of the mask (proc(5)).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use super::{
+    external,
+    renderable::{self, Unrenderable},
+};
 use crate::{
     document::DocumentError,
-    drive::{complete_key, completed_script, sheet},
-    gateway::{
-        Gateway, RenderError, World,
-        render::{AdminCredentials, Renderer},
-    },
+    gateway::Gateway,
     period::Period,
     report::event::{Declared, DeclaredCase, DeclaredCheck},
     runtime::{Kind, Runtime},
@@ -92,7 +92,7 @@ pub enum PlanError {
         /// The scenario.
         scenario: String,
         /// What is wrong.
-        error: RenderError,
+        error: Unrenderable,
     },
 }
 
@@ -120,7 +120,8 @@ pub fn plan(
             let (declared, planned) = plan_case(&target, case);
             in_scenario.push(declared);
             let Some(planned) = planned else { continue };
-            can_render(&target, &planned.case)?;
+            renderable::check(&target, &planned.case)
+                .map_err(|error| PlanError::Render { scenario: planned.case.scenario.id.clone(), error })?;
             match planned.case.scenario.instance {
                 Instance::Shared => shared.push(planned),
                 Instance::PerCase => units.push(Unit { cases: vec![planned] }),
@@ -149,8 +150,10 @@ fn window(gateway: &Gateway) -> Period {
 }
 
 fn plan_case(target: &Target, case: Case) -> (DeclaredCase, Option<PlannedCase>) {
-    let stays = target.runtime.kind() == Kind::External && case.needs().iter().any(|need| need == "restart");
-    let lacking = if stays { Some("restart".to_owned()) } else { target.gateway.lacks_for_case(&case) };
+    let lacking = match target.runtime.kind() {
+        Kind::External => external::lacks_for_case(&target.gateway, &case),
+        Kind::Process | Kind::Container => target.gateway.lacks_for_case(&case),
+    };
     let declare = |check: &crate::scenario::CheckId| DeclaredCheck {
         check: check.to_string(),
         unsupported: lacking.clone().or_else(|| target.gateway.lacks_for_check(&check.kind)),
@@ -161,33 +164,4 @@ fn plan_case(target: &Target, case: Case) -> (DeclaredCase, Option<PlannedCase>)
     let name = format!("{}[{}]", case.scenario.id, case.name);
     let planned = lacking.is_none().then_some(PlannedCase { case, applies, name });
     (declared, planned)
-}
-
-/// A policy that cannot be expressed is found before anything is started.
-fn can_render(target: &Target, case: &Case) -> Result<(), PlanError> {
-    let script = completed_script(&case.scenario.upstream, &case.scenario.policy);
-    let mut policy = case.scenario.policy.clone();
-    let providers: Vec<_> = policy.providers.iter().map(|provider| provider.name.clone()).collect();
-    for key in &mut policy.virtual_keys {
-        complete_key(key, &providers, |_| "value".to_owned());
-    }
-    let world = World {
-        version: target.version.clone(),
-        host: "127.0.0.1".to_owned(),
-        port: 1,
-        data: "/".to_owned(),
-        upstream: "http://127.0.0.1:1".to_owned(),
-        admin: AdminCredentials { username: String::new(), password: String::new(), basic: String::new() },
-        upstream_keys: providers.iter().map(|name| (name.clone(), String::new())).collect(),
-        prices: sheet(&script),
-        models: script.models.keys().cloned().collect(),
-        probity: String::new(),
-        installed: String::new(),
-        seed: 0,
-        settings: target.gateway.settings.clone(),
-    };
-    Renderer::new(&target.gateway, &world)
-        .files(&policy)
-        .map(|_| ())
-        .map_err(|error| PlanError::Render { scenario: case.scenario.id.clone(), error })
 }

@@ -97,6 +97,21 @@ pub struct Stopped {
     pub forced: bool,
 }
 
+/// The credentials of a management API that somebody else has set up.
+#[derive(Clone)]
+pub struct Login {
+    /// The user's name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").finish_non_exhaustive()
+    }
+}
+
 /// A place where gateways can be started.
 #[async_trait]
 pub trait Runtime: Send + Sync {
@@ -105,6 +120,16 @@ pub trait Runtime: Send + Sync {
 
     /// The address that a mock must listen on so that gateways reach it.
     fn upstream_bind(&self) -> IpAddr;
+
+    /// The port that a mock must listen on; 0 takes any that is free.
+    fn upstream_port(&self) -> u16 {
+        0
+    }
+
+    /// The credentials of the gateway's management API, where they are given and not made.
+    fn login(&self) -> Option<&Login> {
+        None
+    }
 
     /// Sets a place aside. A container's is described by the manifest.
     ///

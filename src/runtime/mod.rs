@@ -24,10 +24,10 @@ pub mod python;
 mod ready;
 mod worker;
 
-pub use api::{Instance, Kind, ParseKindError, Runtime, Site, Start, Stopped};
+pub use api::{Instance, Kind, Login, ParseKindError, Runtime, Site, Start, Stopped};
 pub use choose::{Setup, choose};
 pub use container::ContainerRuntime;
 pub use error::RuntimeError;
-pub use external::ExternalRuntime;
+pub use external::{ExternalRuntime, without_userinfo};
 pub use log::last_lines;
 pub use process::ProcessRuntime;

@@ -2,11 +2,12 @@
 
 use indexmap::IndexMap;
 use minijinja::{Environment, UndefinedBehavior, context};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
     expect::{Count, StreamEnd, Upstream},
-    step::{Action, Scenario, Step},
+    step::{Action, RouteName, Scenario, Step},
 };
 use crate::{
     document::{Document, DocumentError, Key},
@@ -40,12 +41,32 @@ impl Default for CaseContext {
 }
 
 impl Eval {
+    /// The smallest cap that four calls of 100 input tokens and one output token can stay within.
+    #[must_use]
+    pub fn least_budget() -> Usd {
+        Usd::new(Decimal::new(104, 5))
+    }
+
+    /// What a call costs: 100 input tokens and the output tokens at $2.50 and $10.00 per million.
+    fn call(&self) -> Usd {
+        Usd::new(Decimal::new(25, 5) + Decimal::from(self.output_tokens()) * Decimal::new(1, 5))
+    }
+
+    /// How many calls pass at least: four where they reach the cap exactly, else perhaps only three.
+    fn calls(&self) -> u32 {
+        if self.times(4) == self.max_budget { 4 } else { 3 }
+    }
+
+    fn times(&self, calls: u32) -> Usd {
+        Usd::new(self.call().dollars() * Decimal::from(calls))
+    }
+
     /// Output tokens of a call such that four calls, with 100 input tokens each, reach the cap at
     /// $2.50 and $10.00 per million.
     fn output_tokens(&self) -> u64 {
         // 100 tokens at $2.50 per million are 25 output tokens' worth at $10.00.
-        let hundred_thousand = rust_decimal::Decimal::from(100_000);
-        let worth = (self.max_budget.dollars() * hundred_thousand / rust_decimal::Decimal::from(4)).ceil();
+        let hundred_thousand = Decimal::from(100_000);
+        let worth = (self.max_budget.dollars() * hundred_thousand / Decimal::from(4)).ceil();
         u64::try_from(worth).unwrap_or(u64::MAX).saturating_sub(25).max(1)
     }
 }
@@ -120,6 +141,9 @@ fn fill(
                 model => context.eval.model.as_str(),
                 max_budget => context.eval.max_budget.to_string(),
                 output_tokens => context.eval.output_tokens(),
+                calls => context.eval.calls(),
+                spent => context.eval.times(context.eval.calls()).to_string(),
+                spent_at_most => context.eval.times(4).to_string(),
             },
         }
     };
@@ -154,7 +178,9 @@ pub(crate) fn render(
 
 /// What goes without saying: a refusal costs nothing, and a stream that is served ends.
 fn complete(step: &mut Step) {
-    if step.expect.refused.is_some() && step.expect.upstream.is_none() {
+    // A model list is no inference, so the upstream's ledger cannot tell there.
+    let inference = step.action.call().is_none_or(|call| call.route != RouteName::Models);
+    if inference && step.expect.refused.is_some() && step.expect.upstream.is_none() {
         let none = Count { at_least: 0, at_most: Some(0) };
         step.expect.upstream = Some(Upstream { calls: Some(none), ..Upstream::default() });
     }
@@ -230,9 +256,9 @@ except: [{ stream: true, via: x-api-key }]
     fn four_calls_reach_a_cap_of_any_size() {
         for cap in ["$0.01", "$1", "$3.33", "$1000"] {
             let eval = Eval { model: "m".to_owned(), max_budget: cap.parse().unwrap() };
-            let call = rust_decimal::Decimal::from(25 + eval.output_tokens()) / rust_decimal::Decimal::from(100_000);
-            assert!(call * rust_decimal::Decimal::from(4) >= eval.max_budget.dollars(), "{cap}");
-            assert!(call * rust_decimal::Decimal::from(3) < eval.max_budget.dollars(), "{cap}");
+            let call = Decimal::from(25 + eval.output_tokens()) / Decimal::from(100_000);
+            assert!(call * Decimal::from(4) >= eval.max_budget.dollars(), "{cap}");
+            assert!(call * Decimal::from(3) < eval.max_budget.dollars(), "{cap}");
         }
     }
 }

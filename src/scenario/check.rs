@@ -6,6 +6,7 @@ use super::{
     case::Case,
     step::{Action, Step},
 };
+use crate::capability::Capability;
 
 /// One expectation of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,7 +120,7 @@ impl Step {
         declare(CheckKind::AnswersRefused, answers.is_some_and(|answers| answers.refused.is_some()));
         declare(CheckKind::UpstreamCalls, upstream.is_some_and(|upstream| upstream.calls.is_some()));
         declare(CheckKind::UpstreamOrder, upstream.is_some_and(|upstream| upstream.order.is_some()));
-        declare(CheckKind::UpstreamKeysHidden, upstream.is_some_and(|upstream| upstream.keys_hidden.is_some()));
+        declare(CheckKind::UpstreamKeysHidden, upstream.is_some_and(|upstream| upstream.keys_hidden == Some(true)));
         declare(CheckKind::LedgerCalls, ledger.is_some_and(|ledger| ledger.calls.is_some()));
         declare(CheckKind::LedgerCharged, ledger.is_some_and(|ledger| ledger.charged.is_some()));
         expect.usage.keys().for_each(|key| declare(CheckKind::Usage(key.clone()), true));
@@ -148,18 +149,18 @@ impl Case {
     /// The capabilities without which the case cannot be run at all, in the words of manifests.
     #[must_use]
     pub fn needs(&self) -> Vec<String> {
-        let mut needs: Vec<String> = self.scenario.needs.clone();
-        needs.extend(self.scenario.policy.needs().into_iter().map(str::to_owned));
+        let stated = self.scenario.needs.iter().copied().chain(self.scenario.policy.needs());
+        let mut needs: Vec<String> = stated.map(|capability| capability.to_string()).collect();
         for step in &self.scenario.steps {
             if let Some(call) = step.action.call() {
                 needs.push(format!("routes.{}", call.route.word()));
                 needs.extend(call.via.iter().map(|via| format!("keys.via.{}", via.word())));
                 needs.extend(call.also.iter().map(|also| format!("keys.via.{}", also.via.word())));
-                needs.extend(call.stream.then(|| "streaming".to_owned()));
+                needs.extend(call.stream.then(|| Capability::Streaming.to_string()));
             }
             match &step.action {
                 Action::Admin(operation) => needs.push(format!("admin.{}", operation.word())),
-                Action::Restart(_) => needs.push("restart".to_owned()),
+                Action::Restart(_) => needs.push(Capability::Restart.to_string()),
                 _ => {}
             }
         }

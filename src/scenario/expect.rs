@@ -216,6 +216,8 @@ pub enum Header {
 pub enum StreamEnd {
     /// With its end marker.
     Complete,
+    /// It began; how it ends is not this step's matter.
+    Begun,
     /// With an error event, or without its end marker: the caller can tell that something is missing.
     Failed,
 }

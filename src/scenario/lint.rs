@@ -1,13 +1,24 @@
-//! What a scenario file must hold to beyond its types.
+//! What a scenario file must hold to beyond its types: every name in it means something.
 
 use std::{collections::HashSet, path::Path};
 
+use indexmap::IndexMap;
+use mock_upstream::Script;
+use serde_json::Value;
+
 use super::{
     case::Case,
+    expect::Measure,
     requirement::Requirement,
-    step::{Action, Call, Step},
+    step::{Action, Admin, Call, Step},
 };
-use crate::document::{Document, DocumentError, Key, closest};
+use crate::{
+    document::{Document, DocumentError, Key, closest},
+    policy::VirtualKey,
+};
+
+/// Whose limit a refusal can name, in the neutral words.
+const SCOPES: [&str; 2] = ["virtual_key", "provider"];
 
 /// Checks a scenario file, and finds its requirement.
 pub(super) fn entry<'a>(
@@ -16,6 +27,8 @@ pub(super) fn entry<'a>(
     cases: &[Case],
     requirements: &'a [Requirement],
 ) -> Result<&'a Requirement, Box<DocumentError>> {
+    let wrong = |wrong: Wrong| document.error(&wrong.path, &wrong.message, wrong.help);
+    check_except(document.value()).map_err(wrong)?;
     let Some(case) = cases.first() else {
         return Err(document.error(&["matrix".into()], "no combination is left: the scenario has no case", None));
     };
@@ -25,12 +38,11 @@ pub(super) fn entry<'a>(
         return Err(document.error(&["id".into()], &message, None));
     }
     for case in cases {
+        let names = Names::of(case);
+        check_policy(case, &names).map_err(wrong)?;
         for (index, step) in case.scenario.steps.iter().enumerate() {
-            check_step(case, step).map_err(|(field, message, help)| {
-                let mut path = vec![Key::from("steps"), Key::Item(index)];
-                path.extend(field.split('.').map(Key::from));
-                document.error(&path, &message, help)
-            })?;
+            let step = check_step(step, &names).map_err(|found| found.below([Key::from("steps"), Key::Item(index)]));
+            step.map_err(wrong)?;
         }
     }
     let wanted = &case.scenario.requirement;
@@ -41,63 +53,195 @@ pub(super) fn entry<'a>(
     })
 }
 
-type Wrong = (String, String, Option<String>);
+/// What is wrong, where, and what was probably meant.
+struct Wrong {
+    path: Vec<Key>,
+    message: String,
+    help: Option<String>,
+}
 
-fn check_step(case: &Case, step: &Step) -> Result<(), Wrong> {
-    let names = known_keys(case);
-    let known = |field: &str, name: &str| {
-        if names.contains(name) {
-            return Ok(());
+impl Wrong {
+    fn at(path: Vec<Key>, message: impl Into<String>) -> Self {
+        Self { path, message: message.into(), help: None }
+    }
+
+    /// The same, seen from further up.
+    fn below(mut self, above: impl IntoIterator<Item = Key>) -> Self {
+        self.path.splice(0..0, above);
+        self
+    }
+}
+
+/// A path of fields: `call.as`.
+fn path(fields: &str) -> Vec<Key> {
+    fields.split('.').map(Key::from).collect()
+}
+
+/// The names that a case's steps may use.
+struct Names<'a> {
+    keys: HashSet<&'a str>,
+    providers: HashSet<&'a str>,
+    models: HashSet<String>,
+}
+
+impl<'a> Names<'a> {
+    fn of(case: &'a Case) -> Self {
+        let scenario = &case.scenario;
+        let created = scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Admin(Admin::CreateKey(key)) => Some(key.name.as_str()),
+            _ => None,
+        });
+        let changed = scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Upstream(script) => Some(script),
+            _ => None,
+        });
+        let scripts = changed.chain([&scenario.upstream]).flat_map(|script| script.models.keys().cloned());
+        Self {
+            keys: scenario.policy.virtual_keys.iter().map(|key| key.name.as_str()).chain(created).collect(),
+            providers: scenario.policy.providers.iter().map(|provider| provider.name.as_str()).collect(),
+            // What the runner adds to every script.
+            models: scripts.chain(Script::usual().models.into_keys()).collect(),
         }
-        let help = closest(name, names.iter().copied()).map(|name| format!("did you mean `{name}`?"));
-        Err((field.to_owned(), format!("there is no virtual key `{name}` in this scenario"), help))
-    };
+    }
+
+    fn key(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
+        known("virtual key", name, self.keys.iter().copied(), path)
+    }
+
+    fn provider(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
+        known("provider", name, self.providers.iter().copied(), path)
+    }
+
+    fn model(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
+        known("model", name, self.models.iter().map(String::as_str), path)
+    }
+}
+
+fn known<'a>(
+    what: &str,
+    name: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+    path: Vec<Key>,
+) -> Result<(), Wrong> {
+    if names.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let help = closest(name, names).map(|name| format!("did you mean `{name}`?"));
+    Err(Wrong { path, message: format!("there is no {what} `{name}` in this scenario"), help })
+}
+
+/// The axes and values of each exception are those of the matrix: another would except nothing.
+fn check_except(scenario: &Value) -> Result<(), Wrong> {
+    let decoded = |field: &str| scenario.get(field).cloned().unwrap_or_default();
+    let matrix: IndexMap<String, Vec<Value>> = serde_json::from_value(decoded("matrix")).unwrap_or_default();
+    let except: Vec<IndexMap<String, Value>> = serde_json::from_value(decoded("except")).unwrap_or_default();
+    for (index, (axis, value)) in
+        except.iter().enumerate().flat_map(|(index, axes)| axes.iter().map(move |a| (index, a)))
+    {
+        let path = vec!["except".into(), index.into(), axis.as_str().into()];
+        known("axis", axis, matrix.keys().map(String::as_str), path.clone())?;
+        if !matrix[axis].contains(value) {
+            return Err(Wrong::at(path, format!("the axis `{axis}` has no value {value}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_policy(case: &Case, names: &Names<'_>) -> Result<(), Wrong> {
+    for (index, key) in case.scenario.policy.virtual_keys.iter().enumerate() {
+        check_routes(key, names)
+            .map_err(|found| found.below(["policy".into(), "virtual_keys".into(), Key::Item(index)]))?;
+    }
+    check_script(&case.scenario.upstream, names)
+}
+
+/// The providers that a key may use.
+fn check_routes(key: &VirtualKey, names: &Names<'_>) -> Result<(), Wrong> {
+    for (index, route) in key.providers.iter().enumerate() {
+        names.provider(&route.provider, vec!["providers".into(), index.into(), "provider".into()])?;
+    }
+    Ok(())
+}
+
+/// A provider of the script that the gateway does not know would never be called.
+fn check_script(script: &Script, names: &Names<'_>) -> Result<(), Wrong> {
+    let mut providers = script.providers.keys();
+    providers
+        .try_for_each(|name| names.provider(name, vec!["upstream".into(), "providers".into(), name.as_str().into()]))
+}
+
+fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
     let word = step.action.word();
     if let Some(call) = step.action.call() {
-        check_call(word, call, &known)?;
+        let above = match &step.action {
+            Action::Burst(_) => "burst.call",
+            Action::Restart(_) => "restart.during.call",
+            _ => word,
+        };
+        check_call(call, names).map_err(|found| found.below(path(above)))?;
     }
-    if let Action::Restart(restart) = &step.action
-        && restart.during.is_some() != restart.after_calls.is_some()
+    match &step.action {
+        Action::Admin(operation) => check_admin(operation, names)?,
+        Action::Upstream(script) => check_script(script, names)?,
+        Action::Restart(restart) if restart.during.is_some() != restart.after_calls.is_some() => {
+            let message = "`during` and `after_calls` belong together: traffic, and when to stop in the middle of it";
+            return Err(Wrong::at(path(word), message));
+        }
+        _ => {}
+    }
+    check_expectations(step, names)
+}
+
+fn check_admin(operation: &Admin, names: &Names<'_>) -> Result<(), Wrong> {
+    let at = |field: &str| vec!["admin".into(), operation.word().into(), field.into()];
+    match operation {
+        Admin::CreateKey(key) => {
+            check_routes(key, names).map_err(|found| found.below(["admin".into(), "create_key".into()]))
+        }
+        Admin::EditBudgets(edit) => names.key(&edit.key, at("key")),
+        Admin::DisableKey(key) | Admin::DeleteKey(key) => names.key(key, vec!["admin".into(), operation.word().into()]),
+    }
+}
+
+fn check_expectations(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
+    let expect = &step.expect;
+    for key in expect.usage.keys() {
+        names.key(key, vec!["expect".into(), "usage".into(), key.as_str().into()])?;
+    }
+    if let Some(named) = &expect.names
+        && !SCOPES.contains(&named.scope.as_str())
     {
-        let message = "`during` and `after_calls` belong together: traffic, and when to stop in the middle of it";
-        return Err((word.to_owned(), message.to_owned(), None));
+        let help = closest(&named.scope, SCOPES).map(|scope| format!("did you mean `{scope}`?"));
+        let message = format!("nobody's limit is called `{}`: it is one of {}", named.scope, SCOPES.join(", "));
+        return Err(Wrong { path: path("expect.names.scope"), message, help });
     }
-    for key in step.expect.usage.keys() {
-        known("expect.usage", key)?;
+    let order = expect.upstream.iter().flat_map(|upstream| upstream.order.iter().flatten());
+    for (index, name) in order.enumerate() {
+        let mut at = path("expect.upstream.order");
+        at.push(index.into());
+        names.provider(name, at)?;
     }
-    let measures_cap = step.expect.fact.values().any(|measure| *measure != super::expect::Measure::ElapsedMs);
-    if measures_cap && step.expect.overspend.is_none() {
-        return Err((
-            "expect.fact".to_owned(),
-            "overshoot and spend_lost need `overspend` beside them".to_owned(),
-            None,
-        ));
+    let measures_cap = expect.fact.values().any(|measure| *measure != Measure::ElapsedMs);
+    if measures_cap && expect.overspend.is_none() {
+        return Err(Wrong::at(path("expect.fact"), "overshoot and spend_lost need `overspend` beside them"));
     }
     Ok(())
 }
 
-fn check_call(word: &str, call: &Call, known: &dyn Fn(&str, &str) -> Result<(), Wrong>) -> Result<(), Wrong> {
+fn check_call(call: &Call, names: &Names<'_>) -> Result<(), Wrong> {
     if let Some(name) = &call.as_key {
-        known(&format!("{word}.as"), name)?;
+        names.key(name, path("as"))?;
     }
     if let Some(also) = &call.also {
-        known(&format!("{word}.also"), &also.as_key)?;
+        names.key(&also.as_key, path("also"))?;
     }
+    names.model(&call.model, path("model"))?;
     if call.as_key.is_some() && call.key.is_some() {
         let message = "a call has one credential: `as` (a key of the policy) or `key` (a literal value)";
-        return Err((format!("{word}.key"), message.to_owned(), None));
+        return Err(Wrong::at(path("key"), message));
     }
     if call.hang_up.is_some() && !call.stream {
-        return Err((format!("{word}.hang_up"), "only a stream can be left early".to_owned(), None));
+        return Err(Wrong::at(path("hang_up"), "only a stream can be left early"));
     }
     Ok(())
-}
-
-/// Keys of the policy, and those that a step creates.
-fn known_keys(case: &Case) -> HashSet<&str> {
-    let created = case.scenario.steps.iter().filter_map(|step| match &step.action {
-        Action::Admin(super::step::Admin::CreateKey(key)) => Some(key.name.as_str()),
-        _ => None,
-    });
-    case.scenario.policy.virtual_keys.iter().map(|key| key.name.as_str()).chain(created).collect()
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::expect::Expect;
 use crate::{
+    capability::Capability,
     period::Period,
     policy::{Budget, Policy, VirtualKey},
 };
@@ -26,7 +27,7 @@ pub struct Scenario {
     pub why: Option<String>,
     /// Capabilities beyond those that follow from policy and steps.
     #[serde(default)]
-    pub needs: Vec<String>,
+    pub needs: Vec<Capability>,
     /// Whether cases share a gateway.
     #[serde(default)]
     pub instance: Instance,

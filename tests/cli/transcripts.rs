@@ -116,7 +116,18 @@ fn a_gateway_that_does_not_conform_is_told_with_what_the_witnesses_saw() {
 #[test]
 fn the_next_run_that_passes_leaves_no_evidence_of_the_last() {
     let sandbox = Sandbox::new();
+    sandbox.probity(&["run"]).exits(0);
     sandbox.write("out/evidence/reference@1/budgets-cap/findings.json", "[]");
     sandbox.probity(&["run"]).exits(0);
     assert_eq!(sandbox.files(), ["junit.xml", "report.json", "run.ndjson"]);
+}
+
+#[test]
+fn a_folder_called_evidence_in_which_no_run_was_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out/evidence/of-something-else.txt", "mine");
+    sandbox.write("out/report.json", "mine too, until there is a report");
+    sandbox.write("out/run.ndjson", "{\"event\":\"another\"}\n");
+    sandbox.probity(&["run"]).exits(0);
+    assert_eq!(sandbox.read("out/evidence/of-something-else.txt"), "mine");
 }

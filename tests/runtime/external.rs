@@ -1,11 +1,11 @@
 //! Gateways that somebody else runs.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
 use libtest_mimic::Trial;
 use probity::{
-    runtime::{ExternalRuntime, Runtime, RuntimeError},
+    runtime::{ExternalRuntime, Login, Runtime, RuntimeError},
     scenario::step::Signal,
 };
 use tokio::net::TcpListener;
@@ -19,13 +19,18 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
+fn at(url: &str) -> ExternalRuntime {
+    let login = Login { username: "admin".to_owned(), password: String::new() };
+    ExternalRuntime::new(url, SocketAddr::from(([127, 0, 0, 1], 9000)), login).unwrap()
+}
+
 async fn runs() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().route("/health", get(|| async {}));
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let runtime = ExternalRuntime::new(&url).unwrap();
+    let runtime = at(&url);
     let site = runtime.site(None).await.unwrap();
     let mut gateway = runtime.launch(site, support::start("", &[])).await.unwrap();
     assert_eq!(gateway.base_url(), url);
@@ -38,7 +43,7 @@ async fn runs() {
 
 async fn does_not_run() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let runtime = ExternalRuntime::new(&format!("http://{unused}")).unwrap();
+    let runtime = at(&format!("http://{unused}"));
     let site = runtime.site(None).await.unwrap();
     let mut start = support::start("", &[]);
     start.ready_within = Duration::from_millis(100);

@@ -26,7 +26,7 @@ impl Bench {
             name,
         };
         let world = wait(CaseWorld::start(start, policy, script));
-        Served(Some(world.unwrap_or_else(|error| panic!("{}", error.with_log()))))
+        Served(Some(world.unwrap_or_else(|error| panic!("{}", error.error.with_log()))))
     }
 }
 

@@ -8,17 +8,6 @@ use crate::clock::{Clock, Moment};
 use crate::ledger::{Claim, Ledger, Meter, MeterId, Refusal, Spent};
 use crate::store::{Change, HoldId, HoldRow, NotWritten, Writer, Written};
 
-/// Why nothing could be held for a request.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HoldError {
-    /// A budget or a limit stands in the way.
-    #[error("refused by a budget or a limit")]
-    Refused(Box<Refusal>),
-    /// The hold could not be written, so the request must not go upstream.
-    #[error(transparent)]
-    NotWritten(#[from] NotWritten),
-}
-
 /// The ledger, its clock and its writer.
 pub(crate) struct Books {
     ledger: Mutex<Ledger>,
@@ -32,27 +21,18 @@ impl Books {
         Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0) }
     }
 
-    /// Admits a claim and writes its hold; after this the request may go upstream.
-    pub(crate) async fn hold(self: &Arc<Self>, claim: Claim) -> Result<Held, HoldError> {
+    /// Admits a claim and hands its hold to the writer.
+    pub(crate) fn admit(self: &Arc<Self>, claim: Claim) -> Result<Admitted, Box<Refusal>> {
         // Nothing to hold against: nothing to write.
         let id = (!claim.meters.is_empty()).then(|| HoldId(self.last_hold.fetch_add(1, Ordering::Relaxed) + 1));
-        let mut written = None;
-        {
-            let mut ledger = self.ledger();
-            let rolled = ledger.admit(&claim, self.clock.now()).map_err(HoldError::Refused)?;
-            if let Some(id) = id {
-                let row = HoldRow { id, cost: claim.cost, tokens: claim.tokens, meters: Arc::clone(&claim.meters) };
-                written = Some(self.writer.hold(row, rolled));
-            }
-        }
-        let mut held = Held { books: Arc::clone(self), claim, id, open: true };
-        if let Some(written) = written
-            && let Err(error) = written.wait().await
-        {
-            drop(held.end(None));
-            return Err(error.into());
-        }
-        Ok(held)
+        let mut ledger = self.ledger();
+        let rolled = ledger.admit(&claim, self.clock.now())?;
+        let written = id.map(|id| {
+            let row = HoldRow { id, cost: claim.cost, tokens: claim.tokens, meters: Arc::clone(&claim.meters) };
+            self.writer.hold(row, rolled)
+        });
+        drop(ledger);
+        Ok(Admitted { held: Held { books: Arc::clone(self), claim, id, open: true }, written })
     }
 
     /// Writes an administrator's change, with the figures of this very moment. It is
@@ -83,6 +63,25 @@ impl Books {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // The ledger's functions cannot panic half-way, so a poisoned one is whole.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is admitted. It may go upstream when its hold is written.
+pub(crate) struct Admitted {
+    held: Held,
+    written: Option<Written>,
+}
+
+impl Admitted {
+    /// Waits until the hold is on disk. One that cannot be written is taken back.
+    pub(crate) async fn written(mut self) -> Result<Held, NotWritten> {
+        if let Err(error) = wait(self.written.take()).await {
+            // What is not on disk need not be deleted there.
+            self.held.id = None;
+            drop(self.held.end(None));
+            return Err(error);
+        }
+        Ok(self.held)
     }
 }
 
@@ -144,3 +143,7 @@ async fn wait(written: Option<Written>) -> Result<(), NotWritten> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "books_tests.rs"]
+mod tests;

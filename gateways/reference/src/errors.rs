@@ -83,6 +83,11 @@ impl Problem {
                 let last = if tokens.window.ends() > requests.window.ends() { tokens } else { requests };
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", limit_message(&[tokens, requests]), last)
             }
+            Refusal::Gone(_) => {
+                let message = "the virtual key was edited while the request was on its way; try again";
+                let problem = Problem::failure(StatusCode::SERVICE_UNAVAILABLE, "virtual_key_changed", message);
+                return Problem { retry_after: Some(1), ..problem };
+            }
         };
         let mut problem = Problem::new(status, kind, message);
         problem.fields = breach_fields(breach);

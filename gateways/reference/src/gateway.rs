@@ -1,17 +1,16 @@
 //! The running gateway: everything that a request needs, in one place.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::clock::Clock;
 use crate::config::{Admin, Client, Provider};
-use crate::ledger::Spent;
+use crate::dice::Dice;
+use crate::last_spent::LastSpent;
 use crate::policy::KeyRing;
 use crate::pricing::Catalog;
-use crate::routing::Dice;
 use crate::upstream::Upstream;
 
 /// The running gateway.
@@ -51,22 +50,6 @@ impl Gateway {
 
     pub(crate) fn set_prices(&self, catalog: Catalog) {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
-    }
-}
-
-/// What each model cost last, for requests whose output nothing bounds.
-#[derive(Debug, Default)]
-pub(crate) struct LastSpent(Mutex<HashMap<(Arc<str>, String), Spent>>);
-
-impl LastSpent {
-    pub(crate) fn get(&self, provider: &Arc<str>, model: &str) -> Option<Spent> {
-        let spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.get(&(Arc::clone(provider), model.to_owned())).copied()
-    }
-
-    pub(crate) fn set(&self, provider: &Arc<str>, model: &str, last: Spent) {
-        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.insert((Arc::clone(provider), model.to_owned()), last);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a model costs: the price sheet, and the administrator's overrides of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::{Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType};
+use crate::ledger::Spent;
 use crate::money::Usd;
 use crate::usage::Usage;
 
@@ -25,14 +27,16 @@ pub(crate) struct Price {
 }
 
 impl Price {
-    /// A part without a price of its own costs what its whole costs. Without any
-    /// price for input or output there is none.
-    fn from_patch(patch: &PricePatch) -> Option<Price> {
-        if patch.input_cost_per_token.is_none() && patch.output_cost_per_token.is_none() {
-            return None;
-        }
-        let input = patch.input_cost_per_token.unwrap_or_default();
-        let output = patch.output_cost_per_token.unwrap_or_default();
+    /// A part without a price of its own costs what its whole costs. Half a price is
+    /// none; embeddings have no output, and need no price for it.
+    fn from_patch(patch: &PricePatch, kind: RequestType) -> Option<Price> {
+        let input = patch.input_cost_per_token?;
+        let output = match kind {
+            RequestType::Embedding => patch.output_cost_per_token.unwrap_or_default(),
+            RequestType::ChatCompletion | RequestType::TextCompletion | RequestType::Responses => {
+                patch.output_cost_per_token?
+            }
+        };
         Some(Price {
             input,
             output,
@@ -63,6 +67,29 @@ impl Price {
         let dearest_input = self.input.max(self.cached).max(self.cache_write);
         let dearest_output = self.output.max(self.reasoning);
         dearest_input.times(input).plus(dearest_output.times(output))
+    }
+}
+
+/// What a request is charged by: the price when it was admitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Tariff {
+    pub(crate) price: Price,
+    /// What to remember of its cost, where nothing but that bounds its model's output.
+    pub(crate) unbounded: Option<Unbounded>,
+}
+
+/// A model without a bound on its output, and how many answers it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unbounded {
+    pub(crate) provider: Arc<str>,
+    pub(crate) model: String,
+    pub(crate) answers: u64,
+}
+
+impl Tariff {
+    /// What the tokens cost, and how many they are.
+    pub(crate) fn spent(&self, usage: &Usage) -> Spent {
+        Spent { cost: self.price.cost(usage), tokens: usage.total() }
     }
 }
 
@@ -105,6 +132,25 @@ struct SheetEntry {
     max_output_tokens: Option<Value>,
 }
 
+impl ModelEntry {
+    fn read(text: &str) -> Result<ModelEntry, String> {
+        let entry: SheetEntry = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let prices = PricePatch {
+            input_cost_per_token: entry.input_cost_per_token,
+            output_cost_per_token: entry.output_cost_per_token,
+            cache_read_input_token_cost: entry.cache_read_input_token_cost,
+            cache_creation_input_token_cost: entry.cache_creation_input_token_cost,
+            output_cost_per_reasoning_token: entry.output_cost_per_reasoning_token,
+        };
+        if let Some(field) = prices.negative() {
+            return Err(format!("{field} is negative"));
+        }
+        let max_output_tokens = entry.max_output_tokens.as_ref().and_then(Value::as_u64);
+        // No model answers with nothing: that is how some sheets say that they do not know.
+        Ok(ModelEntry { prices, max_output_tokens: max_output_tokens.filter(|most| *most > 0) })
+    }
+}
+
 /// What is asked for a price.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PriceQuestion<'a> {
@@ -132,34 +178,19 @@ impl Catalog {
         let entries: IndexMap<String, Box<RawValue>> =
             serde_json::from_str(text).map_err(|error| PricingError::Shape(url.to_owned(), error))?;
         for (model, raw) in entries {
-            let entry: SheetEntry = match serde_json::from_str(raw.get()) {
+            let entry = match ModelEntry::read(raw.get()) {
                 Ok(entry) => entry,
-                Err(error) => {
-                    // The model stays without a price, and is refused under a budget.
-                    tracing::warn!(model, %error, "an entry of the price sheet is not usable");
+                Err(problem) => {
+                    // The model stays without a price, also one of a wider name, and is
+                    // refused under a budget.
+                    tracing::warn!(model, problem, "an entry of the price sheet is not usable");
+                    self.models.insert(model, ModelEntry::default());
                     continue;
                 }
             };
             let known = self.models.entry(model).or_default();
-            let or = |new: Option<Usd>, old: Option<Usd>| new.or(old);
-            known.prices = PricePatch {
-                input_cost_per_token: or(entry.input_cost_per_token, known.prices.input_cost_per_token),
-                output_cost_per_token: or(entry.output_cost_per_token, known.prices.output_cost_per_token),
-                cache_read_input_token_cost: or(
-                    entry.cache_read_input_token_cost,
-                    known.prices.cache_read_input_token_cost,
-                ),
-                cache_creation_input_token_cost: or(
-                    entry.cache_creation_input_token_cost,
-                    known.prices.cache_creation_input_token_cost,
-                ),
-                output_cost_per_reasoning_token: or(
-                    entry.output_cost_per_reasoning_token,
-                    known.prices.output_cost_per_reasoning_token,
-                ),
-            };
-            let max_output = entry.max_output_tokens.as_ref().and_then(Value::as_u64);
-            known.max_output_tokens = max_output.or(known.max_output_tokens);
+            known.prices = entry.prices.or(&known.prices);
+            known.max_output_tokens = entry.max_output_tokens.or(known.max_output_tokens);
         }
         Ok(())
     }
@@ -175,20 +206,9 @@ impl Catalog {
             .filter_map(|candidate| Some((rank(candidate, question)?, candidate)))
             .max_by_key(|(rank, _)| *rank);
         if let Some((_, best)) = best {
-            let own = best.patch;
-            patch = PricePatch {
-                input_cost_per_token: own.input_cost_per_token.or(patch.input_cost_per_token),
-                output_cost_per_token: own.output_cost_per_token.or(patch.output_cost_per_token),
-                cache_read_input_token_cost: own.cache_read_input_token_cost.or(patch.cache_read_input_token_cost),
-                cache_creation_input_token_cost: own
-                    .cache_creation_input_token_cost
-                    .or(patch.cache_creation_input_token_cost),
-                output_cost_per_reasoning_token: own
-                    .output_cost_per_reasoning_token
-                    .or(patch.output_cost_per_reasoning_token),
-            };
+            patch = best.patch.or(&patch);
         }
-        Price::from_patch(&patch)
+        Price::from_patch(&patch, question.kind)
     }
 
     /// How many tokens a model can answer with, if the sheet says so.
@@ -242,85 +262,5 @@ async fn fetch(url: &str, client: &reqwest::Client) -> Result<String, PricingErr
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use super::*;
-
-    const SHEET: &str = r#"{
-        "mock-1": {"provider": "primary", "mode": "chat", "input_cost_per_token": 2.5e-06,
-                   "output_cost_per_token": 0.00001, "max_output_tokens": 200},
-        "special/mock-1": {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6},
-        "free": {"input_cost_per_token": 0, "output_cost_per_token": 0},
-        "bare": {"mode": "chat"},
-        "too-fine": {"input_cost_per_token": 1.23456789e-13}
-    }"#;
-
-    fn catalog(overrides: Vec<Override>) -> Catalog {
-        let mut catalog = Catalog { models: HashMap::new(), overrides };
-        catalog.read("sheet", SHEET).unwrap();
-        catalog
-    }
-
-    fn question<'a>(provider: &'a str, model: &'a str) -> PriceQuestion<'a> {
-        PriceQuestion { key: Some("vk"), provider, model, kind: RequestType::ChatCompletion }
-    }
-
-    fn cost(catalog: &Catalog, provider: &str, model: &str) -> Option<String> {
-        let usage = Usage { input: 7_000, output: 3_000, ..Usage::default() };
-        Some(catalog.price(question(provider, model))?.cost(&usage).to_string())
-    }
-
-    fn fixed(scope: OverrideScope, pattern: OverrideMatch, input: &str) -> Override {
-        let patch = PricePatch { input_cost_per_token: input.parse().ok(), ..PricePatch::default() };
-        Override { scope, pattern, request_types: vec![RequestType::ChatCompletion], patch }
-    }
-
-    #[test]
-    fn tokens_cost_what_the_sheet_says() {
-        let catalog = catalog(Vec::new());
-        assert_eq!(cost(&catalog, "primary", "mock-1").as_deref(), Some("0.0475"));
-        assert_eq!(cost(&catalog, "special", "mock-1").as_deref(), Some("0.01"));
-        assert_eq!(cost(&catalog, "primary", "free").as_deref(), Some("0"));
-        assert_eq!(catalog.max_output_tokens("primary", "mock-1"), Some(200));
-    }
-
-    #[test]
-    fn a_model_without_a_usable_price_has_none() {
-        let catalog = catalog(Vec::new());
-        for model in ["bare", "too-fine", "unknown"] {
-            assert_eq!(cost(&catalog, "primary", model), None, "{model}");
-        }
-    }
-
-    #[test]
-    fn the_most_specific_override_wins() {
-        let prefix = |text: &str| OverrideMatch::Prefix(text.to_owned());
-        let exact = OverrideMatch::Exact("new-1".to_owned());
-        let catalog = catalog(vec![
-            fixed(OverrideScope::Global, exact.clone(), "0.001"),
-            fixed(OverrideScope::Global, prefix("new"), "0.002"),
-            fixed(OverrideScope::VirtualKey("vk".to_owned()), prefix(""), "0.003"),
-            fixed(OverrideScope::VirtualKey("other".to_owned()), exact, "0.004"),
-        ]);
-        assert_eq!(cost(&catalog, "primary", "new-1").as_deref(), Some("21"));
-        let anonymous = PriceQuestion { key: None, ..question("primary", "new-1") };
-        let price = catalog.price(anonymous).unwrap();
-        assert_eq!(price.bound(1, 0).to_string(), "0.001");
-    }
-
-    #[test]
-    fn parts_cost_their_own_price_and_else_that_of_their_whole() {
-        let price = Price::from_patch(&PricePatch {
-            input_cost_per_token: "0.01".parse().ok(),
-            output_cost_per_token: "0.1".parse().ok(),
-            cache_read_input_token_cost: "0.001".parse().ok(),
-            ..PricePatch::default()
-        })
-        .unwrap();
-        let usage = Usage { input: 100, output: 10, cached: 40, cache_write: 10, reasoning: 5 };
-        // 50 fresh and 10 written at 0.01, 40 cached at 0.001, 10 output at 0.1
-        assert_eq!(price.cost(&usage).to_string(), "1.64");
-        assert!(price.bound(100, 10) >= price.cost(&usage));
-    }
-}
+#[path = "pricing_tests.rs"]
+mod tests;

@@ -2,11 +2,11 @@
 //! request, the virtual key, the providers and one random number.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use indexmap::IndexMap;
 
 use crate::config::{Provider, Weight};
+use crate::dice::choose;
 use crate::policy::VirtualKey;
 
 /// A provider and the model to ask it for.
@@ -40,42 +40,6 @@ pub(crate) enum RouteError {
 pub(crate) struct Plan {
     pub(crate) first: Result<Candidate, RouteError>,
     pub(crate) fallbacks: Vec<Candidate>,
-}
-
-/// Random numbers that follow from a seed: the same seed and the same order of
-/// requests give the same choices.
-#[derive(Debug)]
-pub(crate) struct Dice(AtomicU64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Dice {
-        Dice(AtomicU64::new(seed))
-    }
-
-    /// The next number (`SplitMix64`).
-    pub(crate) fn roll(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-/// Chooses an index by weight. Where nothing weighs anything: the first.
-pub(crate) fn choose(weights: &[Weight], dice: u64) -> usize {
-    let total = weights.iter().fold(0_u64, |sum, weight| sum.saturating_add(weight.millionths()));
-    if total == 0 {
-        return 0;
-    }
-    let mut left = dice % total;
-    for (index, weight) in weights.iter().enumerate() {
-        match left.checked_sub(weight.millionths()) {
-            Some(rest) => left = rest,
-            None => return index,
-        }
-    }
-    0
 }
 
 /// Plans a request for `model` (`name`, or `provider/name`).
@@ -120,7 +84,12 @@ fn split<'a>(text: &'a str, providers: &'a IndexMap<Arc<str>, Arc<Provider>>) ->
     Some((providers.get(provider)?, model))
 }
 
-fn explicit(provider: &Arc<Provider>, model: &str, key: Option<&VirtualKey>) -> Result<Candidate, RouteError> {
+/// What the key allows, for a provider that is named.
+pub(crate) fn explicit(
+    provider: &Arc<Provider>,
+    model: &str,
+    key: Option<&VirtualKey>,
+) -> Result<Candidate, RouteError> {
     if let Some(key) = key {
         let grant = key.grant(&provider.name);
         let grant = grant.ok_or_else(|| RouteError::ProviderBlocked(provider.name.to_string()))?;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::clock::Moment;
 use crate::config::{AllowList, ApiBase};
@@ -128,24 +126,4 @@ fn what_a_key_does_not_allow_is_refused_by_name() {
 fn without_a_key_the_first_provider_of_the_file_serves() {
     let plan = plan("any/slashes/in/it", &[], None, &providers(&["b", "a"]), 7);
     assert_eq!(order(&plan), ["b/any/slashes/in/it"]);
-}
-
-proptest! {
-    #[test]
-    fn a_choice_is_one_of_those_that_weigh_something(
-        weights in prop::collection::vec(0_u32..5, 1..6),
-        dice in any::<u64>(),
-    ) {
-        let parsed: Vec<Weight> =
-            weights.iter().map(|weight| serde_json::from_str(&weight.to_string()).unwrap()).collect();
-        let chosen = choose(&parsed, dice);
-        prop_assert!(chosen < weights.len());
-        prop_assert!(weights[chosen] > 0 || weights.iter().all(|weight| *weight == 0));
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_numbers(seed in any::<u64>()) {
-        let (one, two) = (Dice::new(seed), Dice::new(seed));
-        prop_assert_eq!([one.roll(), one.roll()], [two.roll(), two.roll()]);
-    }
 }

@@ -15,12 +15,13 @@ use crate::args::{Args, LogLevel, LogStyle};
 use crate::books::Books;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, Pricing, Settings};
-use crate::gateway::{Gateway, Inflight, LastSpent};
+use crate::dice::Dice;
+use crate::gateway::{Gateway, Inflight};
+use crate::last_spent::LastSpent;
 use crate::policy::{self, UnreadableKey};
 use crate::pricing::{Catalog, PricingError};
-use crate::routing::Dice;
 use crate::server;
-use crate::store::{Batch, FolderLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
+use crate::store::{Batch, DatabaseLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
 
 /// How long the last records may take to reach the disk, after the requests ended.
@@ -82,7 +83,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let folder = args.folder().ok_or(ServeError::NoFolder)?;
     let host = args.address().ok_or_else(|| ServeError::Address(args.host.clone()))?;
     let settings = config::load(&folder, |name| std::env::var(name).ok())?;
-    let _lock = FolderLock::take(&folder)?;
+    let _lock = DatabaseLock::take(&settings.database)?;
     let address = SocketAddr::new(host, args.port);
     let listen = |error| ServeError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(listen)?;

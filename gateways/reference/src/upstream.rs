@@ -12,7 +12,7 @@ use futures_util::stream::BoxStream;
 use reqwest::Url;
 
 use crate::config::{AllowList, ApiBase, Provider, ProviderKey, Weight};
-use crate::routing::{Dice, choose};
+use crate::dice::{Dice, choose};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -64,7 +64,7 @@ pub(crate) enum Failure {
     Timeout { began: bool },
     /// The answer began with success and then broke off.
     Broken(String),
-    /// The provider refused or failed.
+    /// The provider refused or failed; its keys are not in the body.
     Status { status: StatusCode, content_type: Option<HeaderValue>, retry_after: Option<HeaderValue>, body: Bytes },
 }
 
@@ -202,6 +202,7 @@ impl Upstream {
         if began {
             return Ok(Answer::Whole { content_type, body });
         }
+        let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
         Err(Failure::Status { status, content_type, retry_after, body })
     }
 }

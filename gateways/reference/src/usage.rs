@@ -64,6 +64,13 @@ impl Usage {
     }
 }
 
+/// Whether a `usage` object says how much was answered. One that does not says too little
+/// to charge by, except for embeddings, which answer with no tokens.
+pub(crate) fn has_output(usage: Option<&Value>) -> bool {
+    let names = ["completion_tokens", "output_tokens"];
+    usage.is_some_and(|usage| names.iter().any(|name| usage.get(name).is_some_and(Value::is_u64)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -111,7 +111,8 @@ impl MeterEdits {
         self.remove.extend(policy.meters.iter().map(|meter| (meter.clone(), owner.clone())));
     }
 
-    /// Replaces the budgets at a place. One with the same id or window is the same.
+    /// Replaces the budgets at a place. One with the same id or window is the same, and so
+    /// are the only one that goes and the only one that comes.
     fn budgets(
         &mut self,
         place: &mut Place<'_>,
@@ -122,8 +123,9 @@ impl MeterEdits {
         let mut before: Vec<OwnedMeter> = place.meters.iter().filter(|meter| is_budget(meter)).cloned().collect();
         place.meters.retain(|meter| !is_budget(meter));
         let mut seen = Vec::new();
-        for body in bodies {
-            let length = body.reset_duration;
+        let mut kept = Vec::new();
+        for body in &bodies {
+            let length = &body.reset_duration;
             if body.max_limit <= Usd::ZERO {
                 return Err(invalid(format!("Budget max_limit must be above 0: {}", body.max_limit)));
             }
@@ -135,13 +137,18 @@ impl MeterEdits {
                 Some(id) => meter.id.id() == id,
                 None => lengths(&meter.id).is_some_and(|known| known.millis() == length.millis()),
             });
-            let owned = match (same, &body.id) {
-                (Some(at), _) => before.remove(at),
+            kept.push(match (same, &body.id) {
+                (Some(at), _) => Some(before.remove(at)),
                 (None, Some(id)) => return Err(invalid(format!("there is no budget `{id}` here"))),
-                (None, None) => new_meter(Measure::Usd),
-            };
+                (None, None) => None,
+            });
+        }
+        let is_the_only_one = before.len() == 1 && kept.iter().filter(|kept| kept.is_none()).count() == 1;
+        for (body, kept) in bodies.into_iter().zip(kept) {
+            let only = || if is_the_only_one { before.pop() } else { None };
+            let owned = kept.or_else(only).unwrap_or_else(|| new_meter(Measure::Usd));
             place.meters.push(owned.clone());
-            self.put.push(planned(place, owned, Amount::of_money(body.max_limit), length));
+            self.put.push(planned(place, owned, Amount::of_money(body.max_limit), body.reset_duration));
         }
         self.remove.extend(before.into_iter().map(|meter| (meter, place.key.clone())));
         Ok(())

@@ -182,8 +182,10 @@ pub(super) async fn delete(
         };
         let written = gateway.books.write(changes).await;
         written.map_err(not_written)?;
-        gateway.keys_mut().remove(&key.row.id);
+        let mut keys = gateway.keys_mut();
+        keys.remove(&key.row.id);
         gateway.books.apply(|ledger| edits.apply(ledger, now));
+        drop(keys);
         Ok(respond(&Message { message: "Virtual key deleted successfully" }))
     })
     .await
@@ -201,10 +203,12 @@ async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Resu
         changes
     };
     gateway.books.write(changes).await.map_err(not_written)?;
-    // New meters first: no request may find the key without them.
+    // Requests are admitted under the same lock: none finds the key without its meters.
+    let mut keys = gateway.keys_mut();
     gateway.books.apply(|ledger| edits.apply(ledger, now));
     let id = key.row.id.clone();
-    gateway.keys_mut().put(key);
+    keys.put(key);
+    drop(keys);
     find(gateway, &id)
 }
 

@@ -100,6 +100,10 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
 fn describe(path: &str, error: &serde_json::Error) -> String {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
+    if may_be_secret(path) && message.starts_with("invalid ") {
+        let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
+        return format!("{path}: expected {wanted}");
+    }
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
         return if path == "." { message } else { format!("{path}: {message}") };
     };
@@ -111,6 +115,13 @@ fn describe(path: &str, error: &serde_json::Error) -> String {
     } else {
         format!("{at}: unknown field")
     }
+}
+
+/// Whether a credential stands there, or may stand there by mistake.
+fn may_be_secret(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let name = last.split('[').next().unwrap_or(last);
+    matches!(name, "value" | "admin_username" | "admin_password" | "auth_config" | "keys" | "virtual_keys")
 }
 
 fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
@@ -273,11 +284,17 @@ fn pricing_override(at: &str, file: OverrideFile) -> Result<Override, Invalid> {
     if request_types.is_empty() {
         return Err(missing("request_types"));
     }
-    let patch: PricePatch = match (file.pricing_patch, file.patch) {
-        (Some(text), None) => serde_json::from_str(&text)
-            .map_err(|error| Invalid::new(format!("{at}.pricing_patch"), error.to_string()))?,
-        (None, Some(patch)) => patch,
+    let (field, patch): (_, PricePatch) = match (file.pricing_patch, file.patch) {
+        (Some(text), None) => {
+            let patch = serde_json::from_str(&text)
+                .map_err(|error| Invalid::new(format!("{at}.pricing_patch"), error.to_string()))?;
+            ("pricing_patch", patch)
+        }
+        (None, Some(patch)) => ("patch", patch),
         _ => return Err(Invalid::new(at, "has either `pricing_patch` or `patch`")),
     };
+    if let Some(price) = patch.negative() {
+        return Err(Invalid::new(format!("{at}.{field}.{price}"), "a price cannot be below 0"));
+    }
     Ok(Override { scope, pattern, request_types, patch })
 }

@@ -13,6 +13,9 @@ use crate::ledger::BudgetAdmission;
 use crate::money::Usd;
 use crate::store::{Declared, Durability};
 
+/// What stands where a provider's key stood.
+const HIDDEN_KEY: &str = "[provider key]";
+
 /// Everything that `config.json` says, checked.
 pub(crate) struct Settings {
     pub(crate) client: Client,
@@ -73,6 +76,18 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
+    /// `text` without the value of any key: a provider may repeat it in an error.
+    pub(crate) fn hide_keys(&self, text: &str) -> String {
+        let mut values: Vec<&str> = self.keys.iter().map(|key| key.value.as_str()).collect();
+        // One may begin with another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.into_iter().fold(text.to_owned(), |text, value| {
+            let quoted = serde_json::Value::from(value).to_string();
+            let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(value);
+            text.replace(value, HIDDEN_KEY).replace(escaped, HIDDEN_KEY)
+        })
+    }
+
     /// Whether some key of it may be used for `model`.
     pub(crate) fn serves(&self, model: &str) -> bool {
         self.is_keyless || self.keys.iter().any(|key| key.allows(model))
@@ -91,8 +106,9 @@ pub(crate) struct ProviderKey {
 }
 
 impl ProviderKey {
+    /// Whether it may be used for `model`. A blocked name wins, in whatever case it is written.
     pub(crate) fn allows(&self, model: &str) -> bool {
-        self.models.allows(model) && !self.blacklisted_models.iter().any(|name| name == model)
+        self.models.allows(model) && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
     }
 }
 
@@ -140,6 +156,37 @@ pub(crate) struct PricePatch {
     pub(crate) cache_read_input_token_cost: Option<Usd>,
     pub(crate) cache_creation_input_token_cost: Option<Usd>,
     pub(crate) output_cost_per_reasoning_token: Option<Usd>,
+}
+
+impl PricePatch {
+    /// These prices, and those of `other` where there is none.
+    pub(crate) fn or(&self, other: &PricePatch) -> PricePatch {
+        PricePatch {
+            input_cost_per_token: self.input_cost_per_token.or(other.input_cost_per_token),
+            output_cost_per_token: self.output_cost_per_token.or(other.output_cost_per_token),
+            cache_read_input_token_cost: self.cache_read_input_token_cost.or(other.cache_read_input_token_cost),
+            cache_creation_input_token_cost: self
+                .cache_creation_input_token_cost
+                .or(other.cache_creation_input_token_cost),
+            output_cost_per_reasoning_token: self
+                .output_cost_per_reasoning_token
+                .or(other.output_cost_per_reasoning_token),
+        }
+    }
+
+    /// The field of a price below zero: with it, a request could give money back.
+    pub(crate) fn negative(&self) -> Option<&'static str> {
+        [
+            ("input_cost_per_token", self.input_cost_per_token),
+            ("output_cost_per_token", self.output_cost_per_token),
+            ("cache_read_input_token_cost", self.cache_read_input_token_cost),
+            ("cache_creation_input_token_cost", self.cache_creation_input_token_cost),
+            ("output_cost_per_reasoning_token", self.output_cost_per_reasoning_token),
+        ]
+        .into_iter()
+        .find(|(_, price)| price.is_some_and(|price| price < Usd::ZERO))
+        .map(|(field, _)| field)
+    }
 }
 
 /// What kind of request it is, in Bifrost's words.

@@ -2,12 +2,13 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::ledger::{Amount, Measure, MeterId};
-use crate::routing::Candidate;
+use crate::routing::{Candidate, RouteError};
 use crate::upstream::Failure;
 
 /// Who served, and what is left of the limits that the request counted against.
@@ -62,6 +63,18 @@ pub(super) fn add_headers(
     }
 }
 
+/// A request that leads nowhere.
+pub(super) fn refused(error: &RouteError) -> Problem {
+    let kind = match error {
+        RouteError::ProviderBlocked(_) | RouteError::NoProvider => "provider_blocked",
+        RouteError::ModelBlocked(_) => "model_blocked",
+        RouteError::NoKey { .. } | RouteError::Unresolved => {
+            return Problem::bad_request(error.to_string());
+        }
+    };
+    Problem::new(StatusCode::FORBIDDEN, kind, error.to_string())
+}
+
 /// A provider's failure as the caller is told: the provider's own answer where it
 /// is in the caller's protocol, else its message in the caller's wording.
 pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Response {
@@ -91,20 +104,42 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
         Failure::Status { status, content_type, retry_after, body } => {
             let parsed: Option<Value> = serde_json::from_slice(body).ok();
             let mut response = match parsed.filter(|body| is_worded(body, wording)) {
-                Some(_) => {
-                    let mut response = (*status, body.clone()).into_response();
+                Some(parsed) => {
+                    let mut response = (*status, attributed(parsed, body, *status, provider)).into_response();
                     if let Some(content_type) = content_type {
                         response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
                     }
                     response
                 }
-                None => Problem::failure(*status, "upstream_error", message(body, *status)).render(wording, about),
+                None => problem(*status, "upstream_error", attribution(*status, provider) + &message(body, *status)),
             };
             if let Some(retry_after) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
             }
             response
         }
+    }
+}
+
+/// The body of an error, which says whose it is where that could be mistaken.
+fn attributed(mut parsed: Value, body: &Bytes, status: StatusCode, provider: &str) -> Bytes {
+    let attribution = attribution(status, provider);
+    match parsed.pointer_mut("/error/message") {
+        Some(Value::String(message)) if !attribution.is_empty() => {
+            message.insert_str(0, &attribution);
+            parsed.to_string().into()
+        }
+        _ => body.clone(),
+    }
+}
+
+/// That it is not the caller's key which was refused, but the gateway's own.
+fn attribution(status: StatusCode, provider: &str) -> String {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("the provider '{provider}' answered with {}: ", status.as_u16())
+        }
+        _ => String::new(),
     }
 }
 

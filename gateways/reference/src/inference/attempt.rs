@@ -7,20 +7,22 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::answer;
+use super::bounds::Bounds;
 use super::request::{Request, Route, Service};
-use crate::books::{Held, HoldError};
+use super::{answer, caller};
+use crate::books::{Admitted, Held};
 use crate::config::RequestType;
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
-use crate::ledger::{Claim, Measure, Spent};
+use crate::ledger::{Claim, Measure, MeterId, Spent};
 use crate::policy::VirtualKey;
-use crate::pricing::{Price, PriceQuestion};
-use crate::routing::Candidate;
+use crate::pricing::{PriceQuestion, Tariff, Unbounded};
+use crate::routing::{self, Candidate};
+use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
 use crate::translate;
 use crate::upstream::{Answer, Call, Failure};
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 /// What is held for output where nothing bounds it and the model is new.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 4_096;
@@ -51,25 +53,11 @@ impl AttemptError {
     }
 }
 
-/// What a request is charged by: the price when it was admitted.
-#[derive(Clone, Debug)]
-pub(crate) struct Tariff {
-    pub(crate) price: Price,
-    pub(crate) provider: Arc<str>,
-    pub(crate) model: String,
-}
-
-impl Tariff {
-    pub(crate) fn spent(&self, usage: &Usage) -> Spent {
-        Spent { cost: self.price.cost(usage), tokens: usage.total() }
-    }
-}
-
 /// Gives one provider its turn.
 pub(super) async fn attempt(
     gateway: &Arc<Gateway>,
     request: &Request,
-    key: Option<&Arc<VirtualKey>>,
+    key: Option<&VirtualKey>,
     candidate: Candidate,
     headers: &HeaderMap,
     index: usize,
@@ -80,13 +68,10 @@ pub(super) async fn attempt(
         AttemptError::Refused(Problem::bad_request(message))
     })?;
     let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
-    let (claim, tariff) = claim(gateway, request, key.map(Arc::as_ref), &candidate).map_err(AttemptError::Refused)?;
-    let meters = Arc::clone(&claim.meters);
-    let held = match gateway.books.hold(claim).await {
-        Ok(held) => held,
-        Err(error) => return Err(AttemptError::Refused(not_held(&error, gateway))),
-    };
-    let key_ids = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
+    let Turn { key, admitted, tariff, meters } =
+        admit(gateway, request, key, &candidate).map_err(AttemptError::Refused)?;
+    let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
+    let key_ids = key.as_ref().and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     let call = Call {
         provider: &provider,
         path: service.path,
@@ -102,7 +87,7 @@ pub(super) async fn attempt(
             return Err(AttemptError::Upstream(failure));
         }
         Ok(Answer::Whole { content_type, body }) => {
-            let body = whole(gateway, held, &tariff, request, service, &body).await?;
+            let body = whole(gateway, held, &tariff, request, &candidate, &body).await?;
             let mut response = body.into_response();
             if let Some(content_type) = content_type {
                 response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -115,7 +100,7 @@ pub(super) async fn attempt(
                 is_translated: service.is_translated,
                 hides_usage_chunk: !request.wants_usage_chunk(),
                 model: candidate.model.clone(),
-                idle: provider.stream_idle_timeout,
+                provider: Arc::clone(&provider),
             };
             relay::start(gateway, held, tariff, framing, first, rest).await.map_err(AttemptError::Upstream)?
         }
@@ -131,6 +116,38 @@ fn body_for(request: &Request, service: Service, model: &str) -> Result<Bytes, P
     let chat = translate::messages::to_chat(&request.to_value()?, model)
         .map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(chat.to_string().into())
+}
+
+/// A provider's turn that was admitted.
+struct Turn {
+    /// The virtual key as it is now.
+    key: Option<Arc<VirtualKey>>,
+    admitted: Admitted,
+    tariff: Tariff,
+    meters: Arc<[MeterId]>,
+}
+
+/// Admits the request by what its virtual key says at this moment: since it was asked for
+/// last, an administrator may have edited, disabled or deleted it.
+fn admit(
+    gateway: &Gateway,
+    request: &Request,
+    key: Option<&VirtualKey>,
+    candidate: &Candidate,
+) -> Result<Turn, Problem> {
+    // Until the claim is admitted no edit can come between.
+    let keys = gateway.keys();
+    let key = key.map(|key| caller::current(&keys, &key.hash)).transpose()?;
+    if key.is_some() {
+        let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref());
+        allowed.map_err(|error| answer::refused(&error))?;
+    }
+    let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate)?;
+    let meters = Arc::clone(&claim.meters);
+    let admitted = gateway.books.admit(claim);
+    let admitted = admitted.map_err(|refusal| Problem::from_refusal(&refusal, gateway.books.now()))?;
+    drop(keys);
+    Ok(Turn { key, admitted, tariff, meters })
 }
 
 /// The most that the request can cost at this provider, and whose meters it touches.
@@ -155,33 +172,31 @@ fn claim(
         ));
     }
     let price = price.unwrap_or_default();
+    let Bounds { input_bytes, max_output, answers } = request.bounds;
     let known_output = match kind {
         RequestType::Embedding => Some(0),
-        _ => request.max_output.or_else(|| catalog.max_output_tokens(provider, model)),
+        _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),
     };
-    let bound = |output: u64| Spent {
-        cost: price.bound(request.input_bytes, output),
-        tokens: request.input_bytes.saturating_add(output),
+    let bound = |output: u64| {
+        let output = output.saturating_mul(answers);
+        Spent { cost: price.bound(input_bytes, output), tokens: input_bytes.saturating_add(output) }
     };
-    let most = match known_output {
-        Some(output) => bound(output),
-        None => gateway.last_spent.get(provider, model).unwrap_or_else(|| bound(UNKNOWN_OUTPUT_TOKENS)),
+    let unbounded =
+        known_output.is_none().then(|| Unbounded { provider: Arc::clone(provider), model: model.clone(), answers });
+    let last = unbounded.as_ref().and_then(|model| gateway.last_spent.get(model));
+    let most = match last {
+        // A long prompt costs more than the last answer to a short one.
+        Some(last) => last.max(bound(0)),
+        None => bound(known_output.unwrap_or(UNKNOWN_OUTPUT_TOKENS)),
     };
     let claim =
         Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client.admission };
-    let tariff = Tariff { price, provider: Arc::clone(provider), model: model.clone() };
-    Ok((claim, tariff))
+    Ok((claim, Tariff { price, unbounded }))
 }
 
-fn not_held(error: &HoldError, gateway: &Gateway) -> Problem {
-    match error {
-        HoldError::Refused(refusal) => Problem::from_refusal(refusal, gateway.books.now()),
-        HoldError::NotWritten(error) => Problem::failure(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "spend_not_recorded",
-            format!("{error}; nothing was sent to a provider"),
-        ),
-    }
+fn not_held(error: NotWritten) -> Problem {
+    let message = format!("{error}; nothing was sent to a provider");
+    Problem::failure(StatusCode::SERVICE_UNAVAILABLE, "spend_not_recorded", message)
 }
 
 /// A failed call costs nothing, unless the provider says what it used, or had begun
@@ -208,23 +223,30 @@ async fn whole(
     held: Held,
     tariff: &Tariff,
     request: &Request,
-    service: Service,
+    candidate: &Candidate,
     body: &Bytes,
 ) -> Result<Bytes, AttemptError> {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    let usage = parsed.as_ref().and_then(usage_of);
+    let needs_output = request.route != Route::Embeddings;
+    let usage = parsed.as_ref().filter(|body| !needs_output || usage::has_output(body.get("usage")));
+    let usage = usage.and_then(usage_of);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
-    if usage.is_some() {
-        gateway.last_spent.set(&tariff.provider, &tariff.model, spent);
+    if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
+        gateway.last_spent.set(model, spent);
     }
     log(held.settle(spent).await);
     let Some(parsed) = parsed else {
         let message = "the provider's answer is no JSON".to_owned();
         return Err(AttemptError::Upstream(Failure::Broken(message)));
     };
-    if service.is_translated && request.route == Route::Messages {
+    let provider = &candidate.provider;
+    let is_translated = request.route.service(provider.api).is_some_and(|service| service.is_translated);
+    if is_translated {
         let message = translate::messages::from_chat(&parsed, &request.model);
         return Ok(message.to_string().into());
+    }
+    if parsed.get("error").is_some_and(|error| !error.is_null()) {
+        return Ok(provider.hide_keys(&String::from_utf8_lossy(body)).into());
     }
     Ok(body.clone())
 }
@@ -238,7 +260,7 @@ fn usage_of(body: &Value) -> Option<Usage> {
     Usage::of_openai(usage)
 }
 
-fn log(written: Result<(), crate::store::NotWritten>) {
+fn log(written: Result<(), NotWritten>) {
     if let Err(error) = written {
         // The ledger in memory has it; the hold on disk counts as spent after a crash.
         tracing::error!(%error, "an outcome was not written");

@@ -8,23 +8,20 @@ use axum::response::Response;
 
 use super::attempt::{self, AttemptError};
 use super::request::{Request, Route};
+use super::{answer, caller};
 use crate::errors::{About, Problem};
 use crate::gateway::Gateway;
-use crate::identity::{self, Presented};
 use crate::policy::VirtualKey;
 use crate::routing::{self, Candidate, RouteError};
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
-/// Serves a request. Who asks is settled before a byte of the body is looked at.
+/// Serves a request. Who asks is settled before a byte of the body is looked at, and
+/// once more when all of it is there: the key may have been edited meanwhile.
 pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderMap, body: Body) -> Response {
     let about = About { request_type: route.request_type().word(), ..About::default() };
-    let key = match identify(&gateway, &headers) {
-        Ok(key) => key,
-        Err(problem) => return problem.render(route.wording(), &about),
-    };
-    let request = match read(&gateway, route, body).await {
-        Ok(request) => request,
+    let (request, key) = match read(&gateway, route, &headers, body).await {
+        Ok(read) => read,
         Err(problem) => return problem.render(route.wording(), &about),
     };
     // A task of its own: a caller that leaves does not stop a call that a provider
@@ -45,41 +42,17 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderM
     }
 }
 
-/// The virtual key of a request; `None` where it brings none and needs none.
-pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Arc<VirtualKey>>, Problem> {
-    match identity::presented(headers) {
-        Presented::Conflict => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "virtual_key_conflict",
-            "two different virtual keys in one request",
-        )),
-        Presented::None if gateway.client.key_is_mandatory => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "virtual_key_required",
-            "virtual key is required. Provide a virtual key via the x-bf-vk header.",
-        )),
-        Presented::None => Ok(None),
-        Presented::Key(hash) => match gateway.keys().find(&hash) {
-            None => Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "virtual_key_not_found",
-                "virtual key not found. The provided virtual key does not exist or has been revoked.",
-            )),
-            Some(key) if !key.row.is_active => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "virtual_key_blocked", "Virtual key is inactive"))
-            }
-            Some(key) => Ok(Some(key)),
-        },
-    }
-}
+type Read = (Request, Option<Arc<VirtualKey>>);
 
-async fn read(gateway: &Gateway, route: Route, body: Body) -> Result<Request, Problem> {
+async fn read(gateway: &Gateway, route: Route, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
+    caller::identify(gateway, headers)?;
     let limit = gateway.client.max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
         let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;
-    Request::parse(route, &bytes)
+    let key = caller::identify(gateway, headers)?;
+    Ok((Request::parse(route, &bytes)?, key))
 }
 
 /// Tries the providers in their order; the first that serves is the answer. If
@@ -94,12 +67,12 @@ async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKe
         let (outcome, about) = match target {
             Err(error) => {
                 let about = about(&request, None);
-                (Err(AttemptError::Refused(refused(&error))), about)
+                (Err(AttemptError::Refused(answer::refused(&error))), about)
             }
             Ok(candidate) => {
                 let about = about(&request, Some(&candidate));
                 let provider = Arc::clone(&candidate.provider.name);
-                let outcome = attempt::attempt(gateway, &request, key.as_ref(), candidate, &headers, index).await;
+                let outcome = attempt::attempt(gateway, &request, key.as_deref(), candidate, &headers, index).await;
                 if let Err(error) = &outcome {
                     tried.push(format!("{provider}:{}", error.word()));
                 }
@@ -113,8 +86,8 @@ async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKe
             }
         }
     }
-    let (error, about) =
-        first_error.unwrap_or_else(|| (AttemptError::Refused(refused(&RouteError::Unresolved)), about(&request, None)));
+    let (error, about) = first_error
+        .unwrap_or_else(|| (AttemptError::Refused(answer::refused(&RouteError::Unresolved)), about(&request, None)));
     with_attempts(error.render(request.route.wording(), &about), &tried)
 }
 
@@ -124,17 +97,6 @@ fn about(request: &Request, candidate: Option<&Candidate>) -> About {
         provider: candidate.map(|candidate| candidate.provider.name.to_string()).unwrap_or_default(),
         model: candidate.map_or_else(|| request.model.clone(), |candidate| candidate.model.clone()),
     }
-}
-
-fn refused(error: &RouteError) -> Problem {
-    let kind = match error {
-        RouteError::ProviderBlocked(_) | RouteError::NoProvider => "provider_blocked",
-        RouteError::ModelBlocked(_) => "model_blocked",
-        RouteError::NoKey { .. } | RouteError::Unresolved => {
-            return Problem::bad_request(error.to_string());
-        }
-    };
-    Problem::new(StatusCode::FORBIDDEN, kind, error.to_string())
 }
 
 fn with_attempts(mut response: Response, tried: &[String]) -> Response {

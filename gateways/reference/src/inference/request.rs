@@ -6,15 +6,13 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::bounds::{self, Bounds};
 use crate::config::{ApiBase, RequestType};
 use crate::errors::{Problem, Wording};
 use crate::stream::watch::Protocol;
 
-/// The fields whose texts a provider reads as input.
-const INPUT_FIELDS: [&str; 8] =
-    ["messages", "system", "prompt", "input", "instructions", "tools", "functions", "suffix"];
-/// Texts under these names are structure, not input.
-const STRUCTURE: [&str; 3] = ["role", "type", "id"];
+/// The most fallbacks that a caller may name: each can be a call that costs.
+const MOST_FALLBACKS: usize = 8;
 
 /// An inference route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +83,9 @@ pub(crate) struct Request {
     pub(crate) model: String,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) is_stream: bool,
-    /// The most tokens of output that the caller asks for.
-    pub(crate) max_output: Option<u64>,
-    /// How many bytes of text go in; no tokenizer makes more tokens than bytes.
-    pub(crate) input_bytes: u64,
+    /// What `stream_options` says, if it is there.
+    stream_options: Option<Value>,
+    pub(crate) bounds: Bounds,
 }
 
 impl Request {
@@ -96,44 +93,30 @@ impl Request {
     pub(crate) fn parse(route: Route, body: &[u8]) -> Result<Request, Problem> {
         let mut fields: IndexMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
-        let fallbacks = field(&fields, "fallbacks")?.unwrap_or_default();
+        let fallbacks: Vec<String> = field(&fields, "fallbacks")?.unwrap_or_default();
+        if fallbacks.len() > MOST_FALLBACKS {
+            return Err(Problem::bad_request(format!("more than {MOST_FALLBACKS} fallbacks")));
+        }
         fields.shift_remove("fallbacks");
         let model: String = field(&fields, "model")?.unwrap_or_default();
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
         }
-        let mut max_output = None;
-        for name in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
-            let bound: Option<u64> = field(&fields, name)?;
-            // Where several are given, a provider may go by the largest.
-            max_output = max_output.max(bound);
-        }
-        let max_output = match max_output {
-            Some(bound) => Some(bound.saturating_mul(answers(&fields)?)),
-            None => None,
-        };
-        let input_bytes = INPUT_FIELDS
-            .iter()
-            .filter_map(|name| fields.get(*name))
-            .filter_map(|raw| serde_json::from_str::<Value>(raw.get()).ok())
-            .fold(0_u64, |sum, value| sum.saturating_add(text_bytes(&value)));
         Ok(Request {
             route,
             is_stream: field(&fields, "stream")?.unwrap_or(false),
+            stream_options: field(&fields, "stream_options")?,
+            bounds: bounds::read(route, &fields)?,
             fields,
             model,
             fallbacks,
-            max_output,
-            input_bytes,
         })
     }
 
     /// Whether the caller asked for a stream's usage chunk.
     pub(crate) fn wants_usage_chunk(&self) -> bool {
-        let options = self.fields.get("stream_options");
-        options
-            .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
-            .is_some_and(|options| options.get("include_usage") == Some(&Value::Bool(true)))
+        let options = self.stream_options.as_ref();
+        options.is_some_and(|options| options.get("include_usage") == Some(&Value::Bool(true)))
     }
 
     /// The body for a provider that speaks the route's own protocol: the model's
@@ -142,17 +125,12 @@ impl Request {
         let mut fields = self.fields.clone();
         fields.insert("model".to_owned(), raw(&Value::from(model))?);
         if self.is_stream && matches!(self.route, Route::ChatCompletions | Route::Completions) {
-            let mut options: Value = match fields.get("stream_options") {
-                Some(options) => serde_json::from_str(options.get()).unwrap_or(Value::Null),
-                None => Value::Null,
+            let mut options = match &self.stream_options {
+                Some(Value::Object(options)) => options.clone(),
+                _ => serde_json::Map::new(),
             };
-            if !options.is_object() {
-                options = Value::Object(serde_json::Map::new());
-            }
-            if let Some(options) = options.as_object_mut() {
-                options.insert("include_usage".to_owned(), Value::Bool(true));
-            }
-            fields.insert("stream_options".to_owned(), raw(&options)?);
+            options.insert("include_usage".to_owned(), Value::Bool(true));
+            fields.insert("stream_options".to_owned(), raw(&Value::Object(options))?);
         }
         let body = serde_json::to_vec(&fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         Ok(body.into())
@@ -169,44 +147,16 @@ fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {
     RawValue::from_string(value.to_string()).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
-fn field<T: serde::de::DeserializeOwned>(
+/// The value of a field; one that is null is left out, as clients mean it.
+pub(super) fn field<T: serde::de::DeserializeOwned>(
     fields: &IndexMap<String, Box<RawValue>>,
     name: &str,
 ) -> Result<Option<T>, Problem> {
     let Some(raw) = fields.get(name) else {
         return Ok(None);
     };
-    // What is null is left out, as clients mean it.
     serde_json::from_str::<Option<T>>(raw.get())
-        .map_err(|_| Problem::bad_request(format!("{name} has a value of the wrong type")))
-}
-
-/// How many answers a bound on output holds for: each of several prompts, and each
-/// of several answers to one.
-fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
-    let wanted: Option<u64> = field(fields, "n")?;
-    let tried: Option<u64> = field(fields, "best_of")?;
-    let each = wanted.max(tried).unwrap_or(1).max(1);
-    let prompts = match field::<Value>(fields, "prompt")? {
-        Some(Value::Array(prompts)) if prompts.iter().any(|prompt| !prompt.is_number()) => prompts.len(),
-        _ => 1,
-    };
-    Ok(each.saturating_mul(u64::try_from(prompts).unwrap_or(u64::MAX)))
-}
-
-/// The bytes of all texts; a number is a token by itself.
-fn text_bytes(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
-        Value::Number(_) => 1,
-        Value::Array(items) => items.iter().map(text_bytes).fold(0, u64::saturating_add),
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(name, _)| !STRUCTURE.contains(&name.as_str()))
-            .map(|(_, value)| text_bytes(value))
-            .fold(0, u64::saturating_add),
-        Value::Null | Value::Bool(_) => 0,
-    }
+        .map_err(|_| Problem::bad_request(format!("{name} has a value that cannot be read")))
 }
 
 #[cfg(test)]
@@ -218,33 +168,6 @@ mod tests {
 
     fn parse(body: &Value) -> Request {
         Request::parse(Route::ChatCompletions, body.to_string().as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn texts_in_and_the_largest_bound_out_are_read() {
-        let request = parse(&json!({
-            "model": "mock-1",
-            "messages": [
-                {"role": "system", "content": "12345"},
-                {"role": "user", "content": [{"type": "text", "text": "67ö"}]},
-            ],
-            "max_tokens": 100,
-            "max_completion_tokens": 200,
-            "n": 2,
-        }));
-        assert_eq!(request.input_bytes, 9);
-        assert_eq!(request.max_output, Some(400));
-    }
-
-    #[test]
-    fn a_bound_on_output_holds_for_every_prompt_and_every_answer() {
-        let bound = |prompt: Value| {
-            parse(&json!({"model": "m", "prompt": prompt, "max_tokens": 10, "n": 2, "best_of": 3})).max_output
-        };
-        assert_eq!(bound(json!("a")), Some(30));
-        assert_eq!(bound(json!([1, 2, 3, 4])), Some(30));
-        assert_eq!(bound(json!(["a", "b"])), Some(60));
-        assert_eq!(bound(json!([[1, 2], [3]])), Some(60));
     }
 
     #[test]
@@ -273,6 +196,7 @@ mod tests {
             "{}",
             r#"{"model":"m","max_tokens":-1}"#,
             r#"{"model":"m","stream":"yes"}"#,
+            r#"{"model":"m","stream_options":{"a":1e999}}"#,
         ] {
             assert!(Request::parse(Route::ChatCompletions, body.as_bytes()).is_err(), "{body}");
         }
@@ -281,13 +205,17 @@ mod tests {
     #[test]
     fn null_is_the_same_as_nothing() {
         let request = parse(&json!({"model": "m", "max_tokens": null, "stream": null, "n": null, "fallbacks": null}));
-        assert_eq!((request.max_output, request.is_stream), (None, false));
+        assert_eq!((request.bounds.max_output, request.is_stream), (None, false));
         assert!(request.fallbacks.is_empty());
     }
 
     #[test]
-    fn token_lists_count_each_token() {
-        let request = parse(&json!({"model": "m", "input": [[1, 2, 3], [4]]}));
-        assert_eq!(request.input_bytes, 4);
+    fn more_fallbacks_than_eight_are_refused() {
+        let with = |count: usize| {
+            let body = json!({"model": "m", "fallbacks": vec!["primary/m"; count]}).to_string();
+            Request::parse(Route::ChatCompletions, body.as_bytes())
+        };
+        assert_eq!(with(8).unwrap().fallbacks.len(), 8);
+        assert!(with(9).unwrap_err().message.contains("8 fallbacks"));
     }
 }

@@ -17,8 +17,9 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Holds the claim against all its meters, or refuses and changes nothing.
     ///
-    /// Rate limits are asked before budgets, each in the claim's order. Returned
-    /// are the meters in which a new window began.
+    /// Rate limits are asked before budgets, each in the claim's order. A claim on a
+    /// meter that is gone is refused: nothing would limit it. Returned are the meters
+    /// in which a new window began.
     pub(crate) fn admit(&mut self, claim: &Claim, now: Moment) -> Result<Vec<MeterState>, Box<Refusal>> {
         if let Some(refusal) = self.refusal(claim, now) {
             return Err(Box::new(refusal));
@@ -80,6 +81,9 @@ impl Ledger {
     }
 
     fn refusal(&self, claim: &Claim, now: Moment) -> Option<Refusal> {
+        if let Some(gone) = claim.meters.iter().find(|id| !self.meters.contains_key(id)) {
+            return Some(Refusal::Gone(gone.clone()));
+        }
         let breaches = |budget: bool| {
             claim
                 .meters
@@ -191,6 +195,15 @@ mod tests {
         assert!(ledger.admit(&claim, START).is_err());
         ledger.release(&claim);
         assert!(ledger.admit(&claim, START).is_ok());
+    }
+
+    #[test]
+    fn a_claim_on_a_meter_that_is_gone_is_refused_and_holds_nothing() {
+        let mut ledger = ledger(&[("budget:kept", meter(Measure::Usd, Level::VirtualKey, 200))]);
+        let claim = claim(125, &["budget:kept", "budget:gone"]);
+        let refusal = *ledger.admit(&claim, START).unwrap_err();
+        assert_eq!(refusal, Refusal::Gone(MeterId::parse("budget:gone").unwrap()));
+        assert_eq!(ledger.get(&MeterId::parse("budget:kept").unwrap()).unwrap().held, Amount::ZERO);
     }
 
     #[test]

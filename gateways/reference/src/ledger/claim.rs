@@ -40,6 +40,11 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
+    /// The larger of each.
+    pub(crate) fn max(self, other: Spent) -> Spent {
+        Spent { cost: self.cost.max(other.cost), tokens: self.tokens.max(other.tokens) }
+    }
+
     pub(crate) fn amount(self, measure: Measure) -> Amount {
         amount(measure, self.cost, self.tokens)
     }

@@ -2,7 +2,7 @@
 
 use crate::window::Window;
 
-use super::meter::{Amount, Measure, Owner};
+use super::meter::{Amount, Measure, MeterId, Owner};
 
 /// One meter that stood in the way, as it was at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,4 +33,6 @@ pub(crate) enum Refusal {
     Limit(Breach),
     /// The request limit and the token limit of one owner are both reached.
     Limits { requests: Breach, tokens: Breach },
+    /// An administrator removed this budget or limit meanwhile.
+    Gone(MeterId),
 }

@@ -6,44 +6,17 @@
 //! no longer counts (a key is not valid), but what was spent is kept for the day it
 //! comes back. Usage is never touched.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::rows::{Change, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
+use super::declared::{Declared, DeclaredKey, DeclaredMeter};
+use super::pairs::{self, SavedMeter};
+use super::rows::{Change, HoldRow, KeyRow, MeterRow, Saved, Standing};
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::identity::{self, KeyHash};
 use crate::ledger::{Amount, MeterId};
-use crate::window::ResetDuration;
-
-/// What the file declares.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Declared {
-    pub(crate) keys: Vec<DeclaredKey>,
-    pub(crate) meters: Vec<DeclaredMeter>,
-}
-
-/// A virtual key of the file.
-#[derive(Clone, Debug)]
-pub(crate) struct DeclaredKey {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) is_active: bool,
-    /// Without one, a value is generated at the first start.
-    pub(crate) value: Option<String>,
-    pub(crate) grants: Vec<Grant>,
-}
-
-/// A budget of the file, or one counter of a rate limit.
-#[derive(Clone, Debug)]
-pub(crate) struct DeclaredMeter {
-    pub(crate) id: MeterId,
-    pub(crate) owner: OwnerKey,
-    pub(crate) limit: Amount,
-    pub(crate) reset_duration: ResetDuration,
-}
 
 /// The configuration that holds from now on, and what has to be written for it.
 #[derive(Debug, Default)]
@@ -146,24 +119,17 @@ fn key_row(
     }
 }
 
-fn meters(declared: Vec<DeclaredMeter>, saved: Vec<(MeterRow, bool)>, now: Moment, merged: &mut Merged) {
-    let ids: HashSet<&MeterId> = declared.iter().map(|meter| &meter.id).collect();
-    let mut renamed: HashMap<(OwnerKey, String), MeterId> = saved
-        .iter()
-        .filter(|(row, _)| row.file_hash.is_some() && !ids.contains(&row.id))
-        .map(|(row, _)| (same_place(&row.owner, &row.id, &row.reset_duration), row.id.clone()))
-        .collect();
-    let mut saved: HashMap<MeterId, (MeterRow, bool)> =
-        saved.into_iter().map(|(row, changed)| (row.id.clone(), (row, changed))).collect();
-    for meter in declared {
+fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, merged: &mut Merged) {
+    let (pairs, rest) = pairs::of(declared, saved);
+    for (meter, before) in pairs {
         let hash = meter_hash(&meter);
-        let before = saved.remove(&meter.id).or_else(|| {
-            let old = renamed.remove(&same_place(&meter.owner, &meter.id, &meter.reset_duration))?;
-            merged.changes.push(Change::DeleteMeter(old.clone()));
-            saved.remove(&old)
-        });
+        let renamed = before.as_ref().map(|(row, _)| row.id.clone()).filter(|old| *old != meter.id);
+        let is_renamed = renamed.is_some();
+        merged.changes.extend(renamed.map(Change::DeleteMeter));
         let (row, changed) = match before {
-            Some((row, charged)) if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left => {
+            Some((row, charged))
+                if !is_renamed && row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
+            {
                 (row, charged)
             }
             before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
@@ -175,7 +141,7 @@ fn meters(declared: Vec<DeclaredMeter>, saved: Vec<(MeterRow, bool)>, now: Momen
             merged.meters.push(row);
         }
     }
-    for (mut row, mut changed) in saved.into_values() {
+    for (mut row, mut changed) in rest {
         if row.file_hash.is_some() && row.standing == Standing::Live {
             row.standing = Standing::Left;
             changed = true;
@@ -205,7 +171,7 @@ fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: 
 
 /// The meters with every leftover hold counted as spent, and whether each changed.
 /// A window that begins in the future (the clock was set back) begins now.
-fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<(MeterRow, bool)> {
+fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<SavedMeter> {
     let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
     for hold in holds {
         for id in hold.meters.iter() {
@@ -226,12 +192,6 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<(Mete
             (row, ahead || lost > Amount::ZERO)
         })
         .collect()
-}
-
-/// Under which a budget whose id changed is found again: its owner, what it
-/// counts, and its window.
-fn same_place(owner: &OwnerKey, id: &MeterId, length: &ResetDuration) -> (OwnerKey, String) {
-    (owner.clone(), format!("{} {}", id.measure().word(), length.millis()))
 }
 
 /// The grants as a store keeps them.
@@ -264,9 +224,9 @@ fn file_hash(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use super::super::rows::{HoldId, HoldRow};
+    use super::super::rows::{HoldId, HoldRow, OwnerKey};
     use super::*;
     use crate::ledger::Measure;
     use crate::money::Usd;
@@ -319,6 +279,25 @@ mod tests {
         let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
         assert_eq!(merged.meters.len(), 1);
         assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
+        let [Change::DeleteMeter(old), Change::PutMeter(new)] = merged.changes.as_slice() else {
+            panic!("{:?}", merged.changes)
+        };
+        assert_eq!((old.id(), new.id.id(), new.used.raw()), ("b", "renamed", 70));
+    }
+
+    #[test]
+    fn a_budget_whose_window_changed_keeps_what_was_spent() {
+        let mut edited = declared(true, "hourly", 100);
+        edited.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
+        let merged = merge(edited.clone(), saved(first_start(), 70), NOW).unwrap();
+        let [row] = merged.meters.as_slice() else { panic!("{:?}", merged.meters) };
+        assert_eq!((row.used.raw(), row.reset_duration.text()), (70, "1d"));
+        // Of two new ones nobody can say which it is.
+        let mut other = budget("other", 100);
+        other.reset_duration = "1w".parse().unwrap();
+        edited.meters.push(other);
+        let merged = merge(edited, saved(first_start(), 70), NOW).unwrap();
+        assert!(merged.meters.iter().all(|row| row.used == Amount::ZERO));
     }
 
     #[test]

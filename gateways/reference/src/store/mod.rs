@@ -3,18 +3,24 @@
 //! - [`writer`]: what is written to disk, and when
 //! - [`rows`]: the shapes that a store keeps
 //! - [`sqlite`]: the store in `config.db`
+//! - [`declared`]: the keys and meters of `config.json`
+//! - [`lock`]: one process for one database
 //! - [`merge`]: which wins at a start, `config.json` or the database
+//! - [`pairs`]: which meter of the one is which of the other
 
+mod declared;
 mod lock;
 mod merge;
+mod pairs;
 mod rows;
 mod sqlite;
 mod writer;
 
 use futures_util::future::BoxFuture;
 
-pub(crate) use lock::{FolderLock, LockError};
-pub(crate) use merge::{Declared, DeclaredKey, DeclaredMeter, MergeError, grants_json, merge};
+pub(crate) use declared::{Declared, DeclaredKey, DeclaredMeter};
+pub(crate) use lock::{DatabaseLock, LockError};
+pub(crate) use merge::{MergeError, grants_json, merge};
 pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 pub(crate) use sqlite::{Durability, SqliteStore, StoreError};
 pub(crate) use writer::{NotWritten, Writer, Written};

@@ -125,6 +125,8 @@ pub(crate) enum Change {
 /// What one transaction writes. Later states of a meter replace earlier ones.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// States that a change of their meter carries along; they count if it is not written.
+    pub(crate) superseded: Vec<MeterState>,
     pub(crate) holds: Vec<HoldRow>,
     pub(crate) closed: Vec<HoldId>,
     pub(crate) states: HashMap<MeterId, MeterState>,
@@ -142,15 +144,21 @@ impl Batch {
     /// replaces what was noted before.
     pub(crate) fn change(&mut self, change: Change) {
         match &change {
-            Change::PutMeter(row) => {
-                self.states.remove(&row.id);
-            }
-            Change::DeleteMeter(id) => {
-                self.states.remove(id);
+            Change::PutMeter(MeterRow { id, .. }) | Change::DeleteMeter(id) => {
+                self.superseded.extend(self.states.remove(id));
             }
             Change::PutKey(_) | Change::DeleteKey(_) => {}
         }
         self.changes.push(change);
+    }
+
+    /// What must be written later if this batch was not: what was spent. Holds and changes
+    /// are not among it, since whoever waited for them was told that they failed.
+    pub(crate) fn owed(self) -> Batch {
+        let mut owed = Batch { closed: self.closed, ..Batch::default() };
+        owed.set_states(self.superseded);
+        owed.set_states(self.states.into_values().collect());
+        owed
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -76,7 +76,7 @@ impl SqliteStore {
                 return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
             }
             Ok(_) => {}
-            Err(_) => create(path).await?,
+            Err(_) => create(path, durability).await?,
         }
         let synchronous = match durability {
             Durability::Process => SqliteSynchronous::Normal,
@@ -119,11 +119,24 @@ impl SqliteStore {
     async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         let (holds, states, closed) = usage_json(batch);
         if batch.changes.is_empty() {
+            let t = std::time::Instant::now();
             let outcome =
                 sqlx::query(USAGE_ALONE).bind(holds).bind(states).bind(closed).execute(&mut self.connection).await;
+            {
+                use std::io::Write as _;
+                writeln!(
+                    std::fs::OpenOptions::new().create(true).append(true).open("/tmp/dbg2.txt").unwrap(),
+                    "{} {:?} {:?} {outcome:?}",
+                    std::process::id(),
+                    std::time::SystemTime::now(),
+                    t.elapsed()
+                )
+                .unwrap();
+            }
             if outcome.is_err() {
                 // Fails where the transaction never began, which is as good.
-                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                let r = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                std::fs::write("/tmp/dbg.txt", format!("{outcome:?} {r:?}")).unwrap();
             }
             return outcome.map(drop);
         }
@@ -163,7 +176,7 @@ impl Store for SqliteStore {
 
 /// Makes a new database under another name, complete with its schema, and only
 /// then gives it its own: an empty `config.db` is therefore always damage.
-async fn create(path: &Path) -> Result<(), StoreError> {
+async fn create(path: &Path, durability: Durability) -> Result<(), StoreError> {
     let unfinished = path.with_extension("db.new");
     let io = |error| StoreError::Create(path.to_owned(), error);
     if unfinished.exists() {
@@ -178,7 +191,18 @@ async fn create(path: &Path) -> Result<(), StoreError> {
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     migrate(path, &mut connection).await?;
     connection.close().await.map_err(failed)?;
-    std::fs::rename(&unfinished, path).map_err(io)
+    if durability == Durability::Process {
+        return std::fs::rename(&unfinished, path).map_err(io);
+    }
+    // The content first, so that the name never stands for less.
+    sync(&unfinished).and_then(|()| std::fs::rename(&unfinished, path)).map_err(io)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync(folder).map_err(io)
+}
+
+/// Waits until a file, or the names in a folder, are on disk.
+fn sync(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(path)?.sync_all()
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -305,4 +329,34 @@ fn hold_row(row: &SqliteRow) -> Result<Option<HoldRow>, sqlx::Error> {
     let (cost, tokens): (i64, i64) = (row.try_get("cost")?, row.try_get("tokens")?);
     let id = HoldId(row.try_get("id")?);
     Ok(meters.map(|meters| HoldRow { id, cost: Usd::from_pico(cost), tokens: tokens.unsigned_abs(), meters }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_batch_that_fails_leaves_nothing_open() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("config.db");
+        let mut store = SqliteStore::open(&path, Durability::Process).await.unwrap();
+        let mut other = SqliteConnection::connect_with(
+            &SqliteConnectOptions::new().filename(&path).busy_timeout(std::time::Duration::ZERO),
+        )
+        .await
+        .unwrap();
+        sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut other).await.unwrap();
+        let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
+        let batch = Batch { holds: vec![hold], ..Batch::default() };
+        let e = store.commit(&batch).await.unwrap_err();
+        println!("{e}");
+        for _ in 0..3 {
+            println!("{:?}", store.commit(&batch).await);
+        }
+        println!("{:?}", sqlx::query("ROLLBACK").execute(&mut store.connection).await);
+        sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut other).await.unwrap();
+        store.commit(&batch).await.unwrap();
+    }
 }

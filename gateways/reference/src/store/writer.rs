@@ -12,8 +12,13 @@
 //! is handed over is in the order in which the ledger changed, because it is
 //! handed over under the ledger's lock; therefore the last state of a meter wins.
 //!
+//! What was spent and could not be written is written with the next batch, or after a
+//! pause. What could not be held or changed is told to whoever waits for it, and is not.
+//!
 //! A commit hands the data to the kernel. A killed process loses nothing of that;
 //! a machine that loses power may, unless `durability: power_loss` asks for a sync.
+
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -89,11 +94,24 @@ impl Writer {
     }
 }
 
+/// How long what is owed waits for a next batch.
+const RETRY: Duration = Duration::from_secs(1);
+
 async fn write_all(mut store: Box<dyn Store>, mut entries: mpsc::UnboundedReceiver<Entry>) -> Result<(), StoreError> {
     let mut waiting = Vec::new();
-    while let Some(entry) = entries.recv().await {
-        let mut batch = Batch::default();
-        add(&mut batch, &mut waiting, entry);
+    let mut owed = Batch::default();
+    loop {
+        let next = if owed.is_empty() {
+            entries.recv().await.map(Some)
+        } else {
+            // Nothing came: what is owed is tried again alone.
+            tokio::time::timeout(RETRY, entries.recv()).await.map_or(Some(None), |next| next.map(Some))
+        };
+        let Some(next) = next else { break };
+        let mut batch = std::mem::take(&mut owed);
+        if let Some(entry) = next {
+            add(&mut batch, &mut waiting, entry);
+        }
         while let Ok(entry) = entries.try_recv() {
             add(&mut batch, &mut waiting, entry);
         }
@@ -105,8 +123,12 @@ async fn write_all(mut store: Box<dyn Store>, mut entries: mpsc::UnboundedReceiv
             // A caller that has left does not wait.
             let _ = waiter.send(outcome.is_ok());
         }
+        if outcome.is_err() {
+            owed = batch.owed();
+        }
     }
-    store.close().await
+    let last = store.commit(&owed).await;
+    store.close().await.and(last)
 }
 
 fn add(batch: &mut Batch, waiting: &mut Vec<oneshot::Sender<bool>>, entry: Entry) {

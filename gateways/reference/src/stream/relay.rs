@@ -6,13 +6,12 @@
 //! caller with an error event in its own protocol, without the end marker, and with
 //! a connection that breaks off: no client can take it for whole.
 //!
-//! What an unfinished stream costs: what the provider's last word on its usage says,
-//! if it came; else the whole hold, or more if the usage so far is more.
+//! What a stream costs: what the provider's last word on its usage says, if it came;
+//! else the whole hold, or more if the usage so far is more.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -24,9 +23,10 @@ use serde_json::json;
 use super::sse::{Event, Parser};
 use super::watch::{Protocol, Sign, Watch};
 use crate::books::Held;
+use crate::config::Provider;
 use crate::gateway::{Gateway, InflightGuard};
-use crate::inference::Tariff;
 use crate::ledger::Spent;
+use crate::pricing::Tariff;
 use crate::translate::stream::MessagesStream;
 use crate::upstream::{Failure, Pieces};
 
@@ -39,8 +39,7 @@ pub(crate) struct Framing {
     /// Whether the caller did not ask for the chunk that carries only usage.
     pub(crate) hides_usage_chunk: bool,
     pub(crate) model: String,
-    /// The longest pause between two pieces.
-    pub(crate) idle: Duration,
+    pub(crate) provider: Arc<Provider>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -103,7 +102,7 @@ pub(crate) async fn start(
     }
     if let Err(message) = outcome {
         relay.charge_unfinished();
-        return Err(Failure::Broken(message));
+        return Err(Failure::Broken(relay.framing.provider.hide_keys(&message)));
     }
     let pieces = futures_util::stream::unfold(relay, |mut relay| async move {
         let piece = relay.next_piece().await?;
@@ -160,7 +159,7 @@ impl Relay {
 
     /// Waits for the next piece of the provider's stream.
     async fn read(&mut self) -> Result<(), String> {
-        match tokio::time::timeout(self.framing.idle, self.rest.next()).await {
+        match tokio::time::timeout(self.framing.provider.stream_idle_timeout, self.rest.next()).await {
             Err(_) => Err("the provider's stream was idle for too long".to_owned()),
             Ok(None) => Err("the provider's stream ended without its end marker".to_owned()),
             Ok(Some(Err(error))) => {
@@ -182,19 +181,15 @@ impl Relay {
     fn fail(&mut self, message: &str) -> Bytes {
         self.charge_unfinished();
         self.state = State::Failed;
-        error_event(self.framing.caller, message)
+        error_event(self.framing.caller, &self.framing.provider.hide_keys(message))
     }
 
     async fn charge_whole(&mut self) {
         let Some(held) = self.held.take() else { return };
-        let spent = match self.watch.usage() {
-            Some((usage, _)) => {
-                let spent = self.tariff.spent(&usage);
-                self.gateway.last_spent.set(&self.tariff.provider, &self.tariff.model, spent);
-                spent
-            }
-            None => held.bound(),
-        };
+        let spent = self.spent(&held);
+        if let (Some((_, true)), Some(model)) = (self.watch.usage(), &self.tariff.unbounded) {
+            self.gateway.last_spent.set(model, spent);
+        }
         if let Err(error) = held.settle(spent).await {
             tracing::error!(%error, "the outcome of a stream was not written");
         }
@@ -202,16 +197,18 @@ impl Relay {
 
     fn charge_unfinished(&mut self) {
         let Some(held) = self.held.take() else { return };
-        let bound = held.bound();
-        let spent = match self.watch.usage() {
-            Some((usage, true)) => self.tariff.spent(&usage),
-            Some((usage, false)) => {
-                let so_far = self.tariff.spent(&usage);
-                Spent { cost: so_far.cost.max(bound.cost), tokens: so_far.tokens.max(bound.tokens) }
-            }
-            None => bound,
-        };
+        let spent = self.spent(&held);
         held.settle_behind(spent);
+    }
+
+    /// What the provider's last word says; without one, what was held, or more if the usage
+    /// so far is more.
+    fn spent(&self, held: &Held) -> Spent {
+        match self.watch.usage() {
+            Some((usage, true)) => self.tariff.spent(&usage),
+            Some((usage, false)) => self.tariff.spent(&usage).max(held.bound()),
+            None => held.bound(),
+        }
     }
 }
 

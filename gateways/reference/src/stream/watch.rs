@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::sse::Event;
-use crate::usage::Usage;
+use crate::usage::{Usage, has_output};
 
 /// Whose stream it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +36,13 @@ pub(crate) struct Watch {
     usage: Option<Usage>,
     /// Whether `usage` is the provider's last word, not a count on the way.
     is_final: bool,
+    /// Whether the provider's latest count says how much was answered.
+    is_complete: bool,
 }
 
 impl Watch {
     pub(crate) fn new(protocol: Protocol) -> Watch {
-        Watch { protocol, usage: None, is_final: false }
+        Watch { protocol, usage: None, is_final: false, is_complete: false }
     }
 
     /// The latest usage that the stream carried, and whether it is final.
@@ -52,7 +54,12 @@ impl Watch {
     pub(crate) fn see(&mut self, event: &Event) -> Sign {
         let data = event.data.trim();
         if data == "[DONE]" {
-            return if self.protocol == Protocol::Completions { Sign::End } else { Sign::Content };
+            if self.protocol != Protocol::Completions {
+                return Sign::Content;
+            }
+            // Nothing comes after the end: a count that stood earlier was the last word.
+            self.is_final = self.is_complete;
+            return Sign::End;
         }
         if data.is_empty() {
             return Sign::Content;
@@ -76,11 +83,12 @@ impl Watch {
         let usage = json.get("usage").and_then(Usage::of_openai);
         if let Some(usage) = usage {
             self.usage = Some(usage);
+            self.is_complete = has_output(json.get("usage"));
             let finished = choices
                 .into_iter()
                 .flatten()
                 .any(|choice| choice.get("finish_reason").is_some_and(|reason| !reason.is_null()));
-            self.is_final |= no_choices || finished;
+            self.is_final = self.is_complete && (self.is_final || no_choices || finished);
         }
         if no_choices && usage.is_some() { Sign::UsageOnly } else { Sign::Content }
     }
@@ -90,7 +98,8 @@ impl Watch {
         let response = json.get("response");
         if let Some(usage) = response.and_then(|response| Usage::of_openai(response.get("usage")?)) {
             self.usage = Some(usage);
-            self.is_final = matches!(kind, "response.completed" | "response.incomplete");
+            let has_output = has_output(response.and_then(|response| response.get("usage")));
+            self.is_final = has_output && matches!(kind, "response.completed" | "response.incomplete");
         }
         match kind {
             "response.completed" | "response.incomplete" => Sign::End,
@@ -108,9 +117,9 @@ impl Watch {
             "message_start" => json.get("message").and_then(|message| message.get("usage")),
             _ => json.get("usage"),
         };
-        if let Some(usage) = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)) {
-            self.usage = Some(usage);
-            self.is_final |= kind == "message_delta";
+        if let Some(counted) = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)) {
+            self.usage = Some(counted);
+            self.is_final |= kind == "message_delta" && has_output(usage);
         }
         match kind {
             "message_stop" => Sign::End,

@@ -140,6 +140,73 @@ async fn a_request_without_a_bound_is_held_at_what_the_model_cost_last() {
 }
 
 #[tokio::test]
+async fn a_bounded_call_teaches_nothing_about_unbounded_ones() {
+    let world = World::with_budget("0.05").await;
+    assert_eq!(world.call().await.status, 200);
+    let mut unbounded = body();
+    unbounded.as_object_mut().unwrap().remove("max_tokens");
+    // Sixty bytes and 4096 tokens are $0.04111; what is spent and that fit, twice they do not.
+    world.model(&json!({ "latency": { "first_byte": "200ms" } }));
+    let calls = (0..2).map(|_| world.send(world.chat(KEY, &unbounded)));
+    let statuses: Vec<_> = futures_util::future::join_all(calls).await.iter().map(|answer| answer.status).collect();
+    assert!(statuses.contains(&reqwest::StatusCode::OK), "{statuses:?}");
+    assert!(statuses.contains(&reqwest::StatusCode::PAYMENT_REQUIRED), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_long_prompt_is_held_at_its_own_length_whatever_the_last_call_cost() {
+    let world = World::with_budget("0.05").await;
+    let mut unbounded = body();
+    unbounded.as_object_mut().unwrap().remove("max_tokens");
+    assert_eq!(world.send(world.chat(KEY, &unbounded)).await.status, 200);
+    unbounded["messages"][0]["content"] = json!("x".repeat(20_000));
+    let refused = world.send(world.chat(KEY, &unbounded)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["error"]["requested"].as_str()), (402, Some("0.05")));
+}
+
+#[tokio::test]
+async fn several_answers_are_held_as_often_whatever_bounds_one() {
+    let edit = |own: bool, catalogue: bool| {
+        let mut call = body();
+        call["n"] = json!(2);
+        if !own {
+            call.as_object_mut().unwrap().remove("max_tokens");
+        }
+        (call, catalogue)
+    };
+    // Sixty bytes are $0.00015; an answer is 100, 200 or 4096 tokens at $0.00001.
+    for ((call, catalogue), requested) in
+        [(edit(true, true), "0.00215"), (edit(false, true), "0.00415"), (edit(false, false), "0.08207")]
+    {
+        let mut world = World::prepare(|config| {
+            config["governance"]["budgets"] = json!([budget("b", "0.001", "1h", "vk-agent")]);
+        })
+        .await;
+        if catalogue {
+            world.model(&json!({ "max_output_tokens": 200 }));
+        }
+        world.run(&[]).await;
+        let refused = world.send(world.chat(KEY, &call)).await;
+        assert_eq!(refused.status, 402, "{}", refused.text);
+        assert_eq!(refused.json()["error"]["requested"], requested);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_bounded_is_refused() {
+    let world = World::with_budget("1").await;
+    for text in [
+        r#"{"model":"mock-1","messages":[{"role":"user","content":"\ud800"}],"max_tokens":1}"#,
+        r#"{"model":"mock-1","messages":[],"max_tokens":1,"n":0}"#,
+    ] {
+        let request = world.request(reqwest::Method::POST, "/v1/chat/completions").bearer_auth(KEY);
+        let refused = world.send(request.header("content-type", "application/json").body(text)).await;
+        assert_eq!(refused.status, 400, "{text}: {}", refused.text);
+    }
+    assert_eq!(world.upstream_calls(), 0);
+}
+
+#[tokio::test]
 async fn the_tighter_of_two_windows_trips_and_opens_again() {
     let world = World::start(|config| {
         config["governance"]["budgets"] =

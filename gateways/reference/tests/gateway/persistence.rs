@@ -77,6 +77,41 @@ async fn twenty_kills_under_load_lose_nothing_that_the_provider_charged() {
 }
 
 #[tokio::test]
+async fn a_call_whose_hold_cannot_be_written_is_refused_and_not_sent() {
+    use sqlx::Connection as _;
+    let world = World::with_budget("1").await;
+    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut database).await.unwrap();
+    let refused = world.call().await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (503, "spend_not_recorded"));
+    assert_eq!(world.upstream_calls(), 0);
+    eprintln!("A {:?}", std::time::SystemTime::now());
+    sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();
+    eprintln!("B {:?}", std::time::SystemTime::now());
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.spent().await, "0.00125");
+}
+
+#[tokio::test]
+async fn an_outcome_that_could_not_be_written_is_written_when_it_can() {
+    use sqlx::Connection as _;
+    let mut world = World::with_budget("1").await;
+    world.model(&json!({"latency": {"first_byte": "200ms"}}));
+    let call = tokio::spawn(world.chat(KEY, &body()).send());
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("ALTER TABLE meters RENAME TO broken").execute(&mut database).await.unwrap();
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    sqlx::query("ALTER TABLE broken RENAME TO meters").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    assert_eq!(world.call().await.status, 200);
+    world.kill_and_start().await;
+    assert_eq!(world.spent().await, "0.0025");
+}
+
+#[tokio::test]
 async fn a_limit_raised_in_the_file_keeps_what_was_spent() {
     let mut world = World::with_budget("0.0025").await;
     for expected in [200, 200, 402] {

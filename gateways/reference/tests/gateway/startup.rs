@@ -48,7 +48,7 @@ async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
 #[tokio::test]
 async fn values_that_make_no_sense_are_named_with_their_field() {
     type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 7] = [
+    let cases: [(Edit, &str); 8] = [
         (
             |config| {
                 config["governance"]["budgets"] =
@@ -79,6 +79,15 @@ async fn values_that_make_no_sense_are_named_with_their_field() {
         (
             |config| config["config_store"] = json!({"enabled": false}),
             "config_store.enabled: spend cannot be kept without a store",
+        ),
+        (
+            |config| {
+                config["governance"]["pricing_overrides"] = json!([{
+                    "scope_kind": "global", "match_type": "exact", "pattern": "m", "request_types": ["responses"],
+                    "patch": {"input_cost_per_token": 0, "output_cost_per_token": "number:-0.00001"},
+                }]);
+            },
+            "governance.pricing_overrides[0].patch.output_cost_per_token: a price cannot be below 0",
         ),
     ];
     for (edit, expected) in cases {
@@ -138,7 +147,62 @@ async fn a_database_of_a_newer_gateway_is_refused() {
 async fn a_second_process_on_the_same_folder_is_refused() {
     let world = World::start(|_| {}).await;
     let line = refusal(world.folder.path()).await;
-    assert_eq!(line, "probity-reference: another gateway is using the application folder DIR");
+    assert_eq!(line, "probity-reference: another gateway is using the database DIR/config.db");
+}
+
+#[tokio::test]
+async fn two_folders_cannot_share_a_database() {
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    let store = json!({"enabled": true, "type": "sqlite", "config": {"path": elsewhere.path().join("shared.db")}});
+    let first = World::start(|config| config["config_store"] = store.clone()).await;
+    let line = refused(|config| config["config_store"] = store).await;
+    assert!(line.starts_with("probity-reference: another gateway is using the database "), "{line}");
+    assert!(line.ends_with("shared.db"), "{line}");
+    assert_eq!(first.call().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_database_for_the_loss_of_power_is_made_and_used() {
+    let mut world = World::start(|config| {
+        config["client"]["durability"] = json!("power_loss");
+        config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    world.kill_and_start().await;
+    assert_eq!(world.spent().await, "0.00125");
+}
+
+#[tokio::test]
+async fn a_credential_of_the_wrong_type_is_not_repeated_in_a_message() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 5] = [
+        (
+            |config| config["providers"]["primary"]["keys"][0]["value"] = json!(4_815_162_342_u64),
+            "providers.primary.keys[0].value: expected a string",
+        ),
+        (
+            |config| config["governance"]["virtual_keys"][0]["value"] = json!(4_815_162_342_u64),
+            "governance.virtual_keys[0].value: expected a string",
+        ),
+        (
+            |config| config["governance"]["auth_config"]["admin_password"] = json!(4_815_162_342_u64),
+            "governance.auth_config.admin_password: expected a string",
+        ),
+        (
+            |config| config["governance"]["auth_config"]["admin_username"] = json!(4_815_162_342_u64),
+            "governance.auth_config.admin_username: expected a string",
+        ),
+        (
+            |config| config["providers"]["primary"]["keys"] = json!(["4815162342"]),
+            "providers.primary.keys[0]: expected struct ProviderKeyFile",
+        ),
+    ];
+    for (edit, expected) in cases {
+        let line = refused(edit).await;
+        assert!(line.ends_with(expected), "{line}");
+        assert!(!line.contains("4815162342"), "{line}");
+    }
 }
 
 #[tokio::test]

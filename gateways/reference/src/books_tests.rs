@@ -1,0 +1,140 @@
+//! Tests of the ledger together with a disk that fails.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
+use crate::money::Usd;
+use crate::store::{Batch, MeterRow, OwnerKey, Saved, Standing, Store, StoreError};
+use crate::window::Window;
+
+/// What a disk holds, and whether it fails.
+#[derive(Default)]
+struct Disk {
+    fails: AtomicBool,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    holds: HashSet<HoldId>,
+    used: HashMap<MeterId, i64>,
+}
+
+struct DiskStore(Arc<Disk>);
+
+impl Store for DiskStore {
+    fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>> {
+        async { Ok(Saved::default()) }.boxed()
+    }
+
+    fn commit<'a>(&'a mut self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            if self.0.fails.load(Ordering::Relaxed) {
+                return Err(StoreError::Create(PathBuf::from("disk"), std::io::Error::other("full")));
+            }
+            let mut kept = self.0.kept.lock().unwrap();
+            kept.holds.extend(batch.holds.iter().map(|hold| hold.id));
+            kept.holds.retain(|id| !batch.closed.contains(id));
+            for change in &batch.changes {
+                if let Change::PutMeter(row) = change {
+                    kept.used.insert(row.id.clone(), row.used.raw());
+                }
+            }
+            kept.used.extend(batch.states.values().map(|state| (state.id.clone(), state.used.raw())));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+fn id(name: &str) -> MeterId {
+    MeterId::new(Measure::Usd, name)
+}
+
+fn claim(meter: &str) -> Claim {
+    Claim { cost: Usd::from_pico(100), tokens: 1, meters: [id(meter)].into(), admission: BudgetAdmission::Reserved }
+}
+
+/// Books with the budgets `a` and `b`, and their disk.
+fn books() -> (Arc<Books>, Arc<Disk>) {
+    let mut ledger = Ledger::default();
+    for name in ["a", "b"] {
+        let meter = Meter {
+            measure: Measure::Usd,
+            owner: Owner { level: Level::VirtualKey, entity: "agent".into() },
+            limit: Amount::from_raw(1_000),
+            window: Window { start: Clock::default().now(), length: "1h".parse().unwrap() },
+            used: Amount::ZERO,
+            held: Amount::ZERO,
+        };
+        ledger.put(id(name), meter);
+    }
+    let disk = Arc::new(Disk::default());
+    let (writer, _) = Writer::start(Box::new(DiskStore(Arc::clone(&disk))));
+    (Arc::new(Books::new(ledger, writer, Arc::new(Clock::default()))), disk)
+}
+
+fn spent(pico: i64) -> Spent {
+    Spent { cost: Usd::from_pico(pico), tokens: 1 }
+}
+
+#[tokio::test]
+async fn a_hold_that_cannot_be_written_is_taken_back() {
+    let (books, disk) = books();
+    disk.fails.store(true, Ordering::Relaxed);
+    assert!(books.admit(claim("a")).unwrap().written().await.is_err());
+    let (_, meter) = books.meters([&id("a")]).pop().unwrap();
+    assert_eq!((meter.used, meter.held), (Amount::ZERO, Amount::ZERO));
+}
+
+#[tokio::test]
+async fn what_was_spent_and_could_not_be_written_is_written_with_the_next_batch() {
+    let (books, disk) = books();
+    let held = books.admit(claim("a")).unwrap().written().await.unwrap();
+    disk.fails.store(true, Ordering::Relaxed);
+    assert!(held.settle(spent(70)).await.is_err());
+    disk.fails.store(false, Ordering::Relaxed);
+    let other = books.admit(claim("b")).unwrap().written().await.unwrap();
+    other.settle(spent(30)).await.unwrap();
+    let kept = disk.kept.lock().unwrap();
+    assert!(kept.holds.is_empty(), "{:?}", kept.holds);
+    assert_eq!((kept.used.get(&id("a")), kept.used.get(&id("b"))), (Some(&70), Some(&30)));
+}
+
+#[tokio::test]
+async fn what_was_spent_outlives_an_edit_of_its_budget_that_could_not_be_written() {
+    let (books, disk) = books();
+    let held = books.admit(claim("a")).unwrap().written().await.unwrap();
+    disk.fails.store(true, Ordering::Relaxed);
+    // Both come before the writer's next turn: one batch has them.
+    held.settle_behind(spent(70));
+    let edit = |ledger: &Ledger| {
+        let meter = ledger.get(&id("a")).unwrap();
+        vec![Change::PutMeter(MeterRow {
+            id: id("a"),
+            owner: OwnerKey::VirtualKey("agent".to_owned()),
+            limit: Amount::from_raw(2_000),
+            reset_duration: meter.window.length.clone(),
+            used: meter.used,
+            window_start: meter.window.start,
+            file_hash: None,
+            standing: Standing::Live,
+        })]
+    };
+    assert!(books.write(edit).await.is_err());
+    disk.fails.store(false, Ordering::Relaxed);
+    drop(books.admit(claim("b")).unwrap().written().await.unwrap());
+    assert_eq!(disk.kept.lock().unwrap().used.get(&id("a")), Some(&70));
+}

@@ -1,0 +1,43 @@
+//! Who asks.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+use crate::identity::{self, KeyHash, Presented};
+use crate::policy::{KeyRing, VirtualKey};
+
+/// The virtual key of a request; `None` where it brings none and needs none.
+pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Arc<VirtualKey>>, Problem> {
+    match identity::presented(headers) {
+        Presented::Conflict => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "virtual_key_conflict",
+            "two different virtual keys in one request",
+        )),
+        Presented::None if gateway.client.key_is_mandatory => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "virtual_key_required",
+            "virtual key is required. Provide a virtual key via the x-bf-vk header.",
+        )),
+        Presented::None => Ok(None),
+        Presented::Key(hash) => current(&gateway.keys(), &hash).map(Some),
+    }
+}
+
+/// The key with this value as it is now, if it is there and active.
+pub(super) fn current(keys: &KeyRing, hash: &KeyHash) -> Result<Arc<VirtualKey>, Problem> {
+    match keys.find(hash) {
+        None => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "virtual_key_not_found",
+            "virtual key not found. The provided virtual key does not exist or has been revoked.",
+        )),
+        Some(key) if !key.row.is_active => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "virtual_key_blocked", "Virtual key is inactive"))
+        }
+        Some(key) => Ok(key),
+    }
+}

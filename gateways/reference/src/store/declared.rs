@@ -1,0 +1,34 @@
+//! The keys and meters of `config.json`.
+
+use super::rows::OwnerKey;
+use crate::grant::Grant;
+use crate::ledger::{Amount, MeterId};
+use crate::window::ResetDuration;
+
+/// What the file declares.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    pub(crate) keys: Vec<DeclaredKey>,
+    pub(crate) meters: Vec<DeclaredMeter>,
+}
+
+/// A virtual key of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredKey {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) is_active: bool,
+    /// Without one, a value is generated at the first start.
+    pub(crate) value: Option<String>,
+    pub(crate) grants: Vec<Grant>,
+}
+
+/// A budget of the file, or one counter of a rate limit.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredMeter {
+    pub(crate) id: MeterId,
+    pub(crate) owner: OwnerKey,
+    pub(crate) limit: Amount,
+    pub(crate) reset_duration: ResetDuration,
+}

@@ -1,0 +1,59 @@
+//! What a case may ask of a gateway that somebody else has configured: all but its keys is there already.
+
+use mock_upstream::Script;
+
+use crate::{
+    capability::Capability,
+    gateway::Gateway,
+    policy::{Policy, Provider},
+    scenario::{Action, Case, step::Admin},
+};
+
+/// Why a case does not apply if its policy asks for what only the gateway's own configuration can say.
+const CONFIGURATION: &str = "configuration";
+
+/// Why a case does not apply, if so: what the gateway lacks, or that it would have to be started for it.
+pub(super) fn lacks_for_case(gateway: &Gateway, case: &Case) -> Option<String> {
+    let restart = Capability::Restart.to_string();
+    let makes_keys = [("create_key"), ("delete_key")].map(|operation| format!("admin.{operation}"));
+    let has_keys = !case.scenario.policy.virtual_keys.is_empty() || creates_keys(case);
+    gateway
+        .lacks_for_case(case)
+        .or_else(|| case.needs().contains(&restart).then_some(restart))
+        .or_else(|| makes_keys.into_iter().find(|operation| has_keys && !gateway.has(operation)))
+        .or_else(|| is_configuration(gateway, case).then(|| CONFIGURATION.to_owned()))
+}
+
+fn creates_keys(case: &Case) -> bool {
+    case.scenario.steps.iter().any(|step| matches!(step.action, Action::Admin(Admin::CreateKey(_))))
+}
+
+/// Whether a case needs more than keys: a policy or prices that its owner would have to configure, or a
+/// clock that is not ours to move.
+fn is_configuration(gateway: &Gateway, case: &Case) -> bool {
+    let scenario = &case.scenario;
+    let changed = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Upstream(script) => Some(script),
+        _ => None,
+    });
+    let advances = scenario.steps.iter().any(|step| matches!(step.action, Action::Advance(_)));
+    let created = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Admin(Admin::CreateKey(key)) => Some(key),
+        _ => None,
+    });
+    has_other_policy(&scenario.policy)
+        || created.chain(&scenario.policy.virtual_keys).any(|key| key.value.is_some() || !key.active)
+        || changed.chain([&scenario.upstream]).any(has_other_models)
+        || (advances && gateway.manifest.admin.advance.is_some())
+}
+
+fn has_other_policy(policy: &Policy) -> bool {
+    let is_usual = |provider: &Provider| provider.name == "primary" && provider.timeout.is_none();
+    !policy.mandatory_keys || !policy.providers.iter().all(is_usual) || !policy.price_overrides.is_empty()
+}
+
+/// Whether a script has models whose size and price are others than those that were configured.
+fn has_other_models(script: &Script) -> bool {
+    let usual = Script::usual().models;
+    script.models.iter().any(|(name, model)| usual.get(name) != Some(model))
+}
