@@ -13,7 +13,9 @@ use probity::{
     document::{Document, DocumentError},
     money::Usd,
     period::Period,
-    scenario::{Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand, expect::Reason},
+    scenario::{
+        Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand, expect::Reason, step::RouteName,
+    },
 };
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -106,7 +108,9 @@ fn a_refusal_that_is_the_gateways_own_is_expected_to_cost_nothing() {
             let Some(refused) = &step.expect.refused else {
                 continue;
             };
-            if refused.0 == [Reason::UpstreamFailed] {
+            // A model list is no inference, so the ledger cannot tell there.
+            let lists = step.action.call().is_some_and(|call| call.route == RouteName::Models);
+            if lists || refused.0 == [Reason::UpstreamFailed] {
                 continue;
             }
             let calls = step.expect.upstream.as_ref().and_then(|upstream| upstream.calls);
@@ -211,6 +215,63 @@ fn everything_that_is_wrong_in_a_folder_is_told_at_once() {
     help: did you mean `BUD-1`?
     scenarios/budgets/window-ends.yaml:1: id: the id must say where the file stands: `budgets/window-ends`
     ");
+}
+
+/// A scenario in which every name means something.
+const NAMED: &str = "
+id: budgets/named
+requirement: BUD-1
+title: Every name means something
+policy:
+  providers: [{ name: primary }, { name: second }]
+  virtual_keys:
+    - { name: agent, providers: [{ provider: primary }, { provider: second }] }
+upstream:
+  providers: { second: {} }
+  models: { mock-2: {} }
+steps:
+  - admin: { create_key: { name: made, providers: [{ provider: primary }] } }
+  - admin: { edit_budgets: { key: made, budgets: [] } }
+  - admin: { disable_key: made }
+  - admin: { delete_key: agent }
+  - upstream: { providers: { primary: {} } }
+  - burst: { clients: 2, call: { as: agent, model: mock-2 } }
+    expect: { upstream: { order: [primary, second] } }
+  - call: { as: made, route: \"{{ route }}\" }
+    expect: { refused: budget_exceeded, names: { scope: virtual_key } }
+matrix: { route: [chat, embeddings] }
+except: [{ route: embeddings }]
+";
+
+#[test]
+fn a_name_that_nobody_has_is_named_with_its_line_and_the_one_that_was_meant() {
+    let told = |from: &str, to: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("budgets")).unwrap();
+        std::fs::copy("scenarios/requirements.yaml", folder.path().join("requirements.yaml")).unwrap();
+        assert!(NAMED.contains(from), "the scenario does not hold `{from}`");
+        std::fs::write(folder.path().join("budgets/named.yaml"), NAMED.replacen(from, to, 1)).unwrap();
+        let loaded = Catalogue::load(folder.path(), &CaseContext::default());
+        let told = loaded.map_or_else(|error| error.errors.iter().map(explained).collect(), |_| String::new());
+        told.replace(&folder.path().display().to_string(), "scenarios")
+    };
+    assert_eq!(told("title", "title"), "");
+    let wrong = [
+        ("agent, providers: [{ provider: primary }", "agent, providers: [{ provider: primray }"),
+        ("providers: { second: {} }", "providers: { sceond: {} }"),
+        ("made, providers: [{ provider: primary }", "made, providers: [{ provider: primray }"),
+        ("key: made, budgets", "key: mdae, budgets"),
+        ("disable_key: made", "disable_key: mdae"),
+        ("delete_key: agent", "delete_key: agnet"),
+        ("providers: { primary: {} }", "providers: { primray: {} }"),
+        ("model: mock-2", "model: mock-3"),
+        ("order: [primary, second]", "order: [primary, secnod]"),
+        ("scope: virtual_key", "scope: virtual-key"),
+        ("except: [{ route:", "except: [{ ruote:"),
+        ("except: [{ route: embeddings", "except: [{ route: embedding"),
+    ];
+    let told: Vec<_> = wrong.iter().map(|(from, to)| told(from, to)).collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 proptest! {

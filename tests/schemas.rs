@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use clap::ValueEnum as _;
-use probity::cli::schema::Subject;
+use probity::{capability::Capability, cli::schema::Subject};
 
 #[test]
 fn the_schemas_in_the_repository_are_those_of_the_program() {
@@ -13,4 +13,12 @@ fn the_schemas_in_the_repository_are_those_of_the_program() {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(committed, subject.text(), "renew it: cargo run -- schema {name} > {}", path.display());
     }
+}
+
+#[test]
+fn the_capabilities_that_the_documentation_lists_are_those_of_the_program() {
+    let text = include_str!("../docs/gateways.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(word, _)| word));
+    let listed: Vec<_> = rows.collect();
+    assert_eq!(listed, Capability::ALL.map(Capability::word), "the table of capabilities in docs/gateways.md");
 }

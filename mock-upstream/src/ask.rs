@@ -129,8 +129,10 @@ impl From<Embeddings> for Ask {
     }
 }
 
+/// Of a name that stands there twice the last counts, as it does for real providers.
 fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, String> {
-    serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))
+    let last_wins = serde_json::from_str::<Value>(body).and_then(serde_json::from_value);
+    last_wins.map_err(|error| format!("the body cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -167,6 +169,12 @@ mod tests {
         let batch = r#"{"requests": [{"content": {}, "outputDimensionality": 3}, {"content": {}}]}"#;
         let ask = ask("/p/v1beta/models/m:batchEmbedContents", batch);
         assert_eq!((ask.inputs.len(), ask.dimensions), (2, Some(3)));
+    }
+
+    #[test]
+    fn of_a_name_that_stands_there_twice_the_last_counts() {
+        let ask = ask("/p/v1/chat/completions", r#"{"model": "a", "stream": true, "model": "b", "stream": false}"#);
+        assert_eq!((ask.model.as_deref(), ask.stream), (Some("b"), false));
     }
 
     #[test]

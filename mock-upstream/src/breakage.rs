@@ -23,7 +23,7 @@ pub(crate) enum Ending {
 pub(crate) struct Broken {
     pub(crate) answer: Answer,
     pub(crate) ending: Ending,
-    /// Whether the client gets something else than the model's answer.
+    /// Whether the client gets something else than the answer that was made.
     pub(crate) faulted: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Broken {
 /// number of frames before it.
 pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(usize) -> Frame) -> Broken {
     let mut ending = Ending::Proper;
-    let mut faulted = true;
+    let before = answer.body.clone();
     match fault {
         Fault::Cut { after_chunks } => answer.body.cut(*after_chunks),
         Fault::Truncate { after_chunks } => {
@@ -56,14 +56,16 @@ pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(usize
             }
         }
         Fault::MalformedJson => answer.body.malform(),
-        Fault::MissingUsage => {}
-        Fault::Ok
+        // The answer was made without it.
+        Fault::MissingUsage
+        | Fault::Ok
         | Fault::Status { .. }
         | Fault::Hang
         | Fault::ResetBefore
         | Fault::SlowDrip { .. }
-        | Fault::Split { .. } => faulted = false,
+        | Fault::Split { .. } => {}
     }
+    let faulted = ending != Ending::Proper || answer.body != before;
     Broken { answer, ending, faulted }
 }
 
@@ -145,6 +147,18 @@ mod tests {
         ] {
             assert_eq!(sent(stream(), &fault), (text.to_owned(), ending), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_that_finds_nothing_to_change_is_none() {
+        let faulted = |answer, fault| broken(answer, &fault, |_| Part::Closing.frame("x".into())).faulted;
+        let whole = || Answer::whole("{12345}\n".into());
+        assert!(!faulted(whole(), Fault::NoEndMarker));
+        assert!(!faulted(whole(), Fault::NoEndMarkerOpen));
+        assert!(!faulted(Answer::whole("no brace".into()), Fault::MalformedJson));
+        assert!(faulted(whole(), Fault::MalformedJson));
+        assert!(faulted(stream(), Fault::NoEndMarker));
+        assert!(faulted(stream(), Fault::NoEndMarkerOpen));
     }
 
     #[test]

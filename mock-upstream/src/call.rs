@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body as HttpBody, to_bytes};
+use axum::body::Body as HttpBody;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use futures_util::StreamExt as _;
 
 use crate::answer::{self, Answer, Body, Job, Refusal};
 use crate::ask::Ask;
@@ -40,23 +41,51 @@ pub(crate) async fn handle(
         head.headers.contains_key("anthropic-version"),
     );
     let key = upstream_key(&head.headers, query);
-    let (body, whole) = match to_bytes(body, MOST_BODY_BYTES).await {
-        Ok(bytes) => (String::from_utf8_lossy(&bytes).into_owned(), true),
-        Err(_) => (String::new(), false),
-    };
-    let ask = match whole {
-        true => Ask::read(&target, &body).map_err(Refusal::bad_request),
-        false => Err(Refusal::bad_request("the body is too long, or did not arrive whole")),
+    let received = receive(body).await;
+    let is_broken = matches!(received, Received::Broken);
+    let (body, ask) = match received {
+        Received::Whole(body) => {
+            let ask = Ask::read(&target, &body).map_err(Refusal::bad_request);
+            (body, ask)
+        }
+        Received::TooLong => (String::new(), Err(Refusal::too_large(MOST_BODY_BYTES))),
+        Received::Broken => (String::new(), Err(Refusal::bad_request("the body did not arrive whole"))),
     };
     let arrival =
         Arrival { method: head.method.to_string(), path: head.uri.to_string(), headers: headers(&head.headers), body };
     let request = Request { target: &target, key: key.as_deref(), ask: &ask };
     let (open, script, decision) = world.arrive(arrival, request);
     match (decision, ask) {
+        // Nobody is left to answer: dropped, the call was left by its client.
+        (_, Err(refusal)) if is_broken => {
+            drop(open);
+            whole_response(refusal.answer(&target, 0))
+        }
         (Decision::Refuse(refusal), _) => refuse(open, &target, &refusal),
         (_, Err(refusal)) => refuse(open, &target, &refusal),
         (Decision::Answer(fault), Ok(ask)) => Call { open, line, script: &script, target, ask }.answer(fault).await,
     }
+}
+
+/// What came of a request's body.
+enum Received {
+    Whole(String),
+    TooLong,
+    /// The client went away in the middle of it.
+    Broken,
+}
+
+async fn receive(body: HttpBody) -> Received {
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else { return Received::Broken };
+        if bytes.len() + piece.len() > MOST_BODY_BYTES {
+            return Received::TooLong;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Received::Whole(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn refuse(mut open: Open, target: &Target, refusal: &Refusal) -> Response {
@@ -108,7 +137,7 @@ impl Call<'_> {
 
     async fn play(mut self, fault: &Fault) -> Response {
         let latency = self.latency();
-        let Some(answer) = self.made(fault) else {
+        let Some((answer, lacks_usage)) = self.made(fault) else {
             let model = self.ask.model.clone().unwrap_or_default();
             return refuse(self.open, &self.target, &Refusal::unknown_model(&model));
         };
@@ -119,7 +148,7 @@ impl Call<'_> {
         let Broken { answer, ending, faulted } =
             broken(answer, fault, |before| answer::error_event(&self.target, self.open.seq, before));
         wait(latency.first_byte.duration()).await;
-        let outcome = if faulted { Outcome::Faulted } else { Outcome::Answered };
+        let outcome = if faulted || lacks_usage { Outcome::Faulted } else { Outcome::Answered };
         let faults_on_writes = matches!(fault, Fault::Split { .. } | Fault::SlowDrip { .. } | Fault::Cut { .. });
         if matches!(answer.body, Body::Whole(_)) && ending == Ending::Proper && !faults_on_writes {
             self.open.settle(outcome, Some(answer.status));
@@ -135,14 +164,15 @@ impl Call<'_> {
         response(head, length, body)
     }
 
-    /// The answer without what the fault does to it, and what it costs from its first byte on.
-    fn made(&mut self, fault: &Fault) -> Option<Answer> {
+    /// The answer without what the fault does to it, and whether the fault took the usage from
+    /// it; what it costs is owed from now on.
+    fn made(&mut self, fault: &Fault) -> Option<(Answer, bool)> {
         let provider = self.target.provider.as_deref();
         let provider = provider.and_then(|name| self.script.providers.get(name));
         match self.target.route {
-            Route::PriceSheet => return self.target.sheet.map(|sheet| self.sheet(sheet)),
+            Route::PriceSheet => return self.target.sheet.map(|sheet| (self.sheet(sheet), false)),
             Route::Models => {
-                return answer::of_list(self.script, provider?, &self.target, &self.ask);
+                return Some((answer::of_list(self.script, provider?, &self.target, &self.ask)?, false));
             }
             _ => {}
         }
@@ -153,19 +183,22 @@ impl Call<'_> {
             created: jiff::Timestamp::now().as_second(),
             name,
             model,
-            usage_at: match fault {
-                Fault::MissingUsage => UsageAt::Never,
-                _ => model.usage_at,
-            },
+            usage_at: model.usage_at,
             ask: &self.ask,
         };
-        let answer = answer::of_model(&job, &self.target);
+        let mut answer = answer::of_model(&job, &self.target);
+        let mut lacks_usage = false;
+        if matches!(fault, Fault::MissingUsage) {
+            let without = answer::of_model(&Job { usage_at: UsageAt::Never, ..job }, &self.target);
+            lacks_usage = without.body != answer.body;
+            answer = without;
+        }
         let whole = owed(self.target.route, model.usage);
         match answer.body {
             Body::Whole(_) => self.open.owe(whole, model.price),
             Body::Frames(_) => self.open.owe_as_produced(whole, model.price),
         }
-        Some(answer)
+        Some((answer, lacks_usage))
     }
 
     fn sheet(&self, sheet: Sheet) -> Answer {

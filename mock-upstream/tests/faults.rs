@@ -285,3 +285,34 @@ fn masked(text: &str) -> String {
     }
     masked + rest
 }
+
+#[tokio::test]
+async fn a_body_that_breaks_off_was_left_by_its_client() {
+    let upstream = start(with_fault(telling(), Fault::Hang)).await;
+    let mut client = Client::to(&upstream).await;
+    client.begin_post(CHAT, 1_000, r#"{"model": "mock-1""#).await;
+    drop(client);
+    let entry = settled(&upstream, 1).await.entries.remove(0);
+    assert_eq!((entry.outcome, entry.status, entry.charged), (Outcome::ClientLeft, None, Usd::ZERO));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_413() {
+    let upstream = start(telling()).await;
+    let mut client = Client::to(&upstream).await;
+    client.begin_post(CHAT, (64 << 20) + 1, &"x".repeat((64 << 20) + 1)).await;
+    client.until("HTTP/1.1 413 ").await;
+}
+
+#[tokio::test]
+async fn a_fault_that_finds_nothing_to_change_leaves_the_answer_as_it_is() {
+    for fault in [Fault::NoEndMarker, Fault::NoEndMarkerOpen] {
+        let (_, outcome, ..) = under(fault, false).await;
+        assert_eq!(outcome, Outcome::Answered);
+    }
+    // A stream tells its usage only to a caller who asks.
+    let (_, outcome, ..) = under(Fault::MissingUsage, true).await;
+    assert_eq!(outcome, Outcome::Answered);
+    let (_, outcome, ..) = under(Fault::MissingUsage, false).await;
+    assert_eq!(outcome, Outcome::Faulted);
+}

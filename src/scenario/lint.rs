@@ -1,6 +1,6 @@
 //! What a scenario file must hold to beyond its types: every name in it means something.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use indexmap::IndexMap;
 use mock_upstream::Script;
@@ -79,9 +79,9 @@ fn path(fields: &str) -> Vec<Key> {
 
 /// The names that a case's steps may use.
 struct Names<'a> {
-    keys: HashSet<&'a str>,
-    providers: HashSet<&'a str>,
-    models: HashSet<String>,
+    keys: BTreeSet<&'a str>,
+    providers: BTreeSet<&'a str>,
+    models: BTreeSet<String>,
 }
 
 impl<'a> Names<'a> {

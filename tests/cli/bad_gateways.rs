@@ -79,7 +79,7 @@ fn a_gateway_that_is_killed_in_the_middle_fails_with_its_last_lines_and_does_not
     let sandbox = Sandbox::new();
     sandbox.scenario("budgets/hang", &HANG.replace("answers: { passed: 0 }", "refused: upstream_failed"));
     let run = sandbox.start(&["run", "=budgets/hang", "--format", "json"]);
-    sandbox.wait_for_check("budgets/hang#1.status");
+    sandbox.wait_for_burst();
     for (gateway, _) in sandbox.gateways() {
         kill(gateway, Signal::SIGKILL).unwrap();
     }
@@ -94,11 +94,47 @@ fn a_gateway_that_is_killed_in_the_middle_fails_with_its_last_lines_and_does_not
 }
 
 #[test]
+fn a_case_whose_gateway_does_not_start_keeps_its_evidence() {
+    let sandbox = Sandbox::new();
+    // The first start of the target is without keys.
+    let script = format!(
+        "grep -q vk-agent \"$1/config.json\" && {{ grep value \"$1/config.json\"; exit 3; }}; exec {REFERENCE}"
+    );
+    sandbox.gateway("picky", &script);
+    let report = sandbox.probity(&["run", "--gateway", "picky", "--format", "json"]).exits(1).json();
+    let found = check(&report, "budgets/cap#1.status");
+    assert_eq!((&found["verdict"], &found["blame"]), (&"fail".into(), &"gateway".into()));
+    let folder = "out/evidence/picky@1/budgets-cap";
+    for (file, holds) in [
+        ("findings.json", "exit code 3"),
+        ("rerun.txt", "'=budgets/cap'"),
+        ("gateway.log", "<virtual key agent>"),
+        ("config/config.json", "<virtual key agent>"),
+    ] {
+        let text = sandbox.read(&format!("{folder}/{file}"));
+        assert!(text.contains(holds) && !text.contains("sk-bf-"), "{file}: {text}");
+    }
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn a_scenario_that_does_not_hold_without_a_gateway_keeps_its_evidence() {
+    let sandbox = Sandbox::new();
+    let faults = "upstream: { providers: { primary: { faults: [{ fault: { status: { code: 500 } } }] } } }";
+    sandbox.scenario("budgets/cap", &format!("{faults}{CAP}"));
+    let ended = sandbox.probity(&["run"]);
+    assert_ne!(ended.stdout, "", "{}", ended.stderr);
+    let folder = "out/evidence/reference@0.1.0/budgets-cap";
+    assert!(sandbox.read(&format!("{folder}/findings.json")).contains("the control lane: "));
+    assert!(sandbox.read(&format!("{folder}/rerun.txt")).contains("'=budgets/cap'"));
+}
+
+#[test]
 fn a_gateway_that_is_gone_fails_even_where_none_was_to_be_served() {
     let sandbox = Sandbox::new();
     sandbox.scenario("budgets/hang", HANG);
     let run = sandbox.start(&["run", "=budgets/hang", "--format", "json"]);
-    sandbox.wait_for_check("budgets/hang#1.status");
+    sandbox.wait_for_burst();
     for (gateway, _) in sandbox.gateways() {
         kill(gateway, Signal::SIGKILL).unwrap();
     }

@@ -1,10 +1,10 @@
 //! Wrong input: one clear message with file, line and field, the documented exit code, nothing started.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 use nix::sys::signal::Signal;
 
-use crate::sandbox::{HANG, Running, Sandbox};
+use crate::sandbox::{HANG, REFERENCE, Running, Sandbox, root};
 
 #[test]
 fn a_typo_in_a_scenario_is_shown_with_its_line_and_what_was_meant() {
@@ -93,7 +93,7 @@ fn a_selection_of_nothing_ends_with_a_code_of_its_own() {
 #[test]
 fn a_gateway_that_claims_nothing_that_is_asked_for_has_nothing_to_run() {
     let sandbox = Sandbox::new();
-    sandbox.gateway("humble", crate::sandbox::REFERENCE);
+    sandbox.gateway("humble", REFERENCE);
     sandbox.edit("gateways/humble/gateway.yaml", "budgets.virtual_key, ", "");
     sandbox.golden("nothing_applicable", &["run", "--gateway", "humble", "--seed", "7"]).exits(4);
 }
@@ -112,6 +112,69 @@ fn a_setting_that_does_not_exist_is_named() {
     let sandbox = Sandbox::new();
     sandbox.golden("no_such_setting", &["run", "--gateway", "bifrost", "--set", "bim=x"]).exits(2);
     sandbox.probity(&["run", "--set", "bin"]).exits(2).says(&["write NAME=VALUE"]);
+}
+
+#[test]
+fn a_capability_that_does_not_exist_is_shown_with_its_line_and_what_was_meant() {
+    let sandbox = Sandbox::new();
+    sandbox.edit("scenarios/budgets/cap.yaml", "policy:", "needs: [windows.budget]\npolicy:");
+    let says = ["scenarios/budgets/cap.yaml:5: needs[0]: ", "did you mean `windows.budgets`?"];
+    sandbox.probity(&["check"]).exits(2).says(&says);
+    let sandbox = Sandbox::new();
+    sandbox.gateway("toy", "exit 1");
+    sandbox.edit("gateways/toy/gateway.yaml", "windows.budgets, restart", "windows.budgets, restrat");
+    let says = ["gateways/toy/gateway.yaml:11: capabilities[2]: ", "did you mean `restart`?"];
+    sandbox.probity(&["check"]).exits(2).says(&says);
+    sandbox.probity(&["run", "--gateway", "toy"]).exits(2).says(&says);
+}
+
+#[test]
+fn a_version_that_would_not_be_started_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("toy", REFERENCE);
+    sandbox.probity(&["run", "--gateway", "toy@2"]).exits(2).says(&["toy@2 cannot be started as a process"]);
+    symlink(root().join("gateways/litellm"), sandbox.path("gateways/litellm")).unwrap();
+    let says = ["litellm@1.0.0 cannot be started as a process: requirements.txt pins litellm to "];
+    sandbox.probity(&["run", "--gateway", "litellm@1.0.0"]).exits(2).says(&says);
+    sandbox.probity(&["run", "--gateway", "toy@1"]).exits(0);
+}
+
+#[test]
+fn a_gateway_that_says_it_is_another_version_is_not_tested_under_a_false_name() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.probity(&["run", "--gateway", "reference@9.9.9"]);
+    let actual = format!("reference@{}", env!("CARGO_PKG_VERSION"));
+    assert!(ended.exits(3).stdout.contains("reference@9.9.9 was asked for"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(&actual), "{}", ended.stdout);
+    sandbox.gateway("silent", REFERENCE);
+    sandbox.edit("gateways/silent/gateway.yaml", "version: \"1\"", "version: \"1\"\nversion_probe: { get: /nothing }");
+    let ended = sandbox.probity(&["run", "--gateway", "silent"]);
+    assert!(ended.exits(3).stdout.contains("does not say which it is: GET /nothing answers 404"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_setting_may_be_a_credential_and_is_not_repeated() {
+    let sandbox = Sandbox::new();
+    sandbox.gateway("generous", &format!("echo started with \"$4\"; exec {REFERENCE}"));
+    let manifest = "gateways/generous/gateway.yaml";
+    sandbox.edit(manifest, "\"{{ port }}\"]", "\"{{ port }}\", \"{{ settings.token }}\"]");
+    sandbox.edit(manifest, "capabilities:", "settings: { token: { about: a token, default: \"\" } }\ncapabilities:");
+    sandbox.edit("gateways/generous/config.json.j2", "{{ budget.limit | dollars }}", "1{{ budget.limit | dollars }}");
+    let ended = sandbox.probity(&["run", "--gateway", "generous", "--set", "token=planted-4711"]);
+    assert!(ended.exits(1).stdout.contains("--set token=…"), "{}", ended.stdout);
+    let written = sandbox.files().iter().map(|name| sandbox.read(&format!("out/{name}"))).collect::<String>();
+    assert!(written.contains("started with <setting token>"), "{written}");
+    for text in [&ended.stdout, &ended.stderr, &written] {
+        assert!(!text.contains("planted-4711"), "{text}");
+    }
+}
+
+#[test]
+fn what_killed_runs_left_can_only_be_removed_where_docker_is() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["gc"]);
+    command.env("DOCKER_HOST", "unix:///nonexistent.sock");
+    Running::spawn(command).end().exits(3).says(&["no Docker daemon answers"]);
 }
 
 #[test]
@@ -176,7 +239,7 @@ fn a_second_run_in_the_same_folder_is_refused_and_hinders_the_first_in_nothing()
     let sandbox = Sandbox::new();
     sandbox.scenario("budgets/hang", HANG);
     let first = sandbox.start(&["run", "=budgets/hang", "--seed", "7"]);
-    sandbox.wait_for_check("budgets/hang#1.status");
+    sandbox.wait_for_burst();
     sandbox.golden("two_runs_at_once", &["run", "budgets/cap"]).exits(74);
     first.signal(Signal::SIGINT);
     first.end().exits(5);

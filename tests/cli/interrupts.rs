@@ -54,12 +54,15 @@ fn while_calls_are_under_way() {
     for signal in SIGNALS {
         let sandbox = Sandbox::new();
         sandbox.scenario("budgets/hang", HANG);
-        let first =
-            |event: &serde_json::Value| event["check"] == "budgets/hang#1.status" && event["event"] == "check_judged";
         let words = ["run", "=budgets/hang", "--seed", "7"];
-        let burst = || sandbox.events().iter().any(first);
-        let ended = interrupted(&sandbox, signal, &words, "the burst", burst);
-        assert_log_is_honest(&sandbox, 1);
+        let run = sandbox.start(&words);
+        sandbox.wait_for_burst();
+        run.signal(signal);
+        let ended = run.end();
+        ended.exits(5);
+        sandbox.assert_nothing_is_left();
+        // A case is judged as a whole: what came late counts, so one that was broken off counts for nothing.
+        assert_log_is_honest(&sandbox, 0);
         sandbox.snapshot("interrupted_in_a_burst", &words, &ended);
     }
 }
@@ -93,7 +96,7 @@ fn while_a_gateway_starts_again() {
         );
         let third = || sandbox.gateways().iter().any(|(_, words)| words.starts_with("tail"));
         interrupted(&sandbox, signal, &["run", "--gateway", "late"], "the start after the restart", third);
-        assert_log_is_honest(&sandbox, 1);
+        assert_log_is_honest(&sandbox, 0);
     }
 }
 
@@ -147,11 +150,11 @@ fn twice_is_no_worse_than_once() {
     let sandbox = Sandbox::new();
     sandbox.scenario("budgets/hang", HANG);
     let run = sandbox.start(&["run", "=budgets/hang"]);
-    sandbox.wait_for_check("budgets/hang#1.status");
+    sandbox.wait_for_burst();
     run.signal(Signal::SIGINT);
     run.signal(Signal::SIGTERM);
     run.signal(Signal::SIGINT);
     run.end().exits(5);
-    assert_log_is_honest(&sandbox, 1);
+    assert_log_is_honest(&sandbox, 0);
     sandbox.assert_nothing_is_left();
 }

@@ -5,6 +5,7 @@
 
 mod bad_gateways;
 mod bad_input;
+mod external;
 mod interrupts;
 mod outputs;
 mod sandbox;

@@ -183,11 +183,23 @@ impl Sandbox {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits until the run log says that this check was judged.
-    pub(crate) fn wait_for_check(&self, check: &str) {
-        wait_for(check, || {
-            self.events().iter().any(|event| event["event"] == "check_judged" && event["check"] == check)
+    /// Waits until the burst of [`HANG`] is under way: each of its callers has a connection to the gateway.
+    pub(crate) fn wait_for_burst(&self) {
+        wait_for("the burst", || self.connections() >= 8);
+    }
+
+    /// How many connections to gateways that were started here are open.
+    fn connections(&self) -> usize {
+        let port = |words: &str| words.split_once("-port ")?.1.split(' ').next()?.parse::<u16>().ok();
+        let ports: Vec<_> = self.gateways().iter().filter_map(|(_, words)| port(words)).collect();
+        // Fields: number, local address as hexadecimal `ip:port`, remote address, state (01: established).
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let open = table.lines().skip(1).filter(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next().and_then(|local| u16::from_str_radix(local.split_once(':')?.1, 16).ok());
+            local.is_some_and(|port| ports.contains(&port)) && fields.nth(1) == Some("01")
         });
+        open.count()
     }
 
     /// A transcript of the command, as a snapshot with this name.

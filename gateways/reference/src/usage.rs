@@ -101,6 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn usage_without_what_was_answered_says_too_little() {
+        assert!(has_output(Some(&json!({"prompt_tokens": 7, "completion_tokens": 0}))));
+        assert!(has_output(Some(&json!({"input_tokens": 7, "output_tokens": 3}))));
+        assert!(!has_output(Some(&json!({"prompt_tokens": 7}))));
+        assert!(!has_output(Some(&json!({"prompt_tokens": 7, "completion_tokens": null}))));
+        assert!(!has_output(None));
+    }
+
+    #[test]
     fn anthropics_cached_tokens_are_added_to_its_input() {
         let start = json!({
             "input_tokens": 10, "cache_read_input_tokens": 60,

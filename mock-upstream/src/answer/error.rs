@@ -46,6 +46,10 @@ impl Refusal {
         Refusal::plain(404, None, message)
     }
 
+    pub(crate) fn too_large(most: usize) -> Refusal {
+        Refusal::plain(413, None, format!("The request's body is larger than {most} bytes."))
+    }
+
     pub(crate) fn unknown_model(model: &str) -> Refusal {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Refusal::plain(404, Some("model_not_found"), message)

@@ -21,7 +21,7 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     /// In one piece, with a length.
     Whole(Bytes),

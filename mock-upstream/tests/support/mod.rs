@@ -141,6 +141,15 @@ impl Client {
         self.stream.write_all(request.as_bytes()).await.unwrap();
     }
 
+    /// The head of a call with the key `k` that promises so many bytes, and some of them.
+    pub(crate) async fn begin_post(&mut self, path: &str, length: usize, body: &str) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: mock\r\nauthorization: Bearer k\r\ncontent-length: {length}\r\n\r\n"
+        );
+        self.stream.write_all(head.as_bytes()).await.unwrap();
+        self.stream.write_all(body.as_bytes()).await.unwrap();
+    }
+
     /// A call with the key `k`.
     pub(crate) async fn post(&mut self, path: &str, body: &Value) {
         let headers = ["authorization: Bearer k", "content-type: application/json"];

@@ -219,3 +219,35 @@ impl RequestType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_of_a_provider_is_left_in_a_text() {
+        let key = |value: &str| ProviderKey {
+            id: value.to_owned(),
+            name: value.to_owned(),
+            value: value.to_owned(),
+            weight: Weight::ONE,
+            models: AllowList::All,
+            blacklisted_models: Vec::new(),
+        };
+        let provider = Provider {
+            name: "primary".into(),
+            api: ApiBase::OpenAi,
+            base_url: String::new(),
+            keys: vec![key("sk-a"), key("sk-a-longer"), key("with\"quote")],
+            is_keyless: false,
+            request_timeout: Duration::ZERO,
+            stream_idle_timeout: Duration::ZERO,
+            max_retries: 0,
+            backoff_initial: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+        };
+        let told = r#"sk-a, sk-a-longer, with"quote and "with\"quote""#;
+        let hidden = r#"[provider key], [provider key], [provider key] and "[provider key]""#;
+        assert_eq!(provider.hide_keys(told), hidden);
+    }
+}

@@ -63,6 +63,7 @@ pub(crate) enum StoreError {
 /// An open `config.db`.
 pub(crate) struct SqliteStore {
     path: PathBuf,
+    options: SqliteConnectOptions,
     connection: SqliteConnection,
 }
 
@@ -91,7 +92,7 @@ impl SqliteStore {
             return Err(StoreError::Damaged(path.to_owned(), check));
         }
         migrate(path, &mut connection).await?;
-        Ok(SqliteStore { path: path.to_owned(), connection })
+        Ok(SqliteStore { path: path.to_owned(), options, connection })
     }
 
     async fn load_all(&mut self) -> Result<Saved, StoreError> {
@@ -119,26 +120,8 @@ impl SqliteStore {
     async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         let (holds, states, closed) = usage_json(batch);
         if batch.changes.is_empty() {
-            let t = std::time::Instant::now();
-            let outcome =
-                sqlx::query(USAGE_ALONE).bind(holds).bind(states).bind(closed).execute(&mut self.connection).await;
-            {
-                use std::io::Write as _;
-                writeln!(
-                    std::fs::OpenOptions::new().create(true).append(true).open("/tmp/dbg2.txt").unwrap(),
-                    "{} {:?} {:?} {outcome:?}",
-                    std::process::id(),
-                    std::time::SystemTime::now(),
-                    t.elapsed()
-                )
-                .unwrap();
-            }
-            if outcome.is_err() {
-                // Fails where the transaction never began, which is as good.
-                let r = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
-                std::fs::write("/tmp/dbg.txt", format!("{outcome:?} {r:?}")).unwrap();
-            }
-            return outcome.map(drop);
+            let usage = sqlx::query(USAGE_ALONE).bind(holds).bind(states).bind(closed);
+            return usage.execute(&mut self.connection).await.map(drop);
         }
         let mut transaction = self.connection.begin().await?;
         for change in &batch.changes {
@@ -146,6 +129,20 @@ impl SqliteStore {
         }
         sqlx::query(USAGE).bind(holds).bind(states).bind(closed).execute(&mut *transaction).await?;
         transaction.commit().await
+    }
+
+    /// Begins anew after a failure: a transaction may still be open, and sqlx cannot run a
+    /// list of statements again of which one has failed. Closing takes back what was begun.
+    async fn reconnect(&mut self) {
+        match SqliteConnection::connect_with(&self.options).await {
+            Ok(new) => {
+                let old = std::mem::replace(&mut self.connection, new);
+                // It is gone whether or not it could say goodbye.
+                let _ = old.close_hard().await;
+            }
+            // The next batch fails too, and tries again.
+            Err(error) => tracing::error!(%error, "could not open the database again"),
+        }
     }
 }
 
@@ -160,6 +157,9 @@ impl Store for SqliteStore {
                 return Ok(());
             }
             let outcome = self.write(batch).await;
+            if outcome.is_err() {
+                self.reconnect().await;
+            }
             outcome.map_err(|error| from_sqlx(&self.path, error))
         }
         .boxed()
@@ -338,25 +338,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_batch_that_fails_leaves_nothing_open() {
+    async fn after_batches_that_failed_the_next_one_is_written() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("config.db");
         let mut store = SqliteStore::open(&path, Durability::Process).await.unwrap();
-        let mut other = SqliteConnection::connect_with(
-            &SqliteConnectOptions::new().filename(&path).busy_timeout(std::time::Duration::ZERO),
-        )
-        .await
-        .unwrap();
+        let other = SqliteConnectOptions::new().filename(&path);
+        let mut other = SqliteConnection::connect_with(&other).await.unwrap();
         sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut other).await.unwrap();
         let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
         let batch = Batch { holds: vec![hold], ..Batch::default() };
-        let e = store.commit(&batch).await.unwrap_err();
-        println!("{e}");
-        for _ in 0..3 {
-            println!("{:?}", store.commit(&batch).await);
+        for _ in 0..4 {
+            store.commit(&batch).await.unwrap_err();
         }
-        println!("{:?}", sqlx::query("ROLLBACK").execute(&mut store.connection).await);
         sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut other).await.unwrap();
         store.commit(&batch).await.unwrap();
+        assert_eq!(store.load().await.unwrap().holds.len(), 1);
     }
 }

@@ -173,6 +173,30 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_stream_whose_count_stood_earlier_has_its_last_word() {
+        let usage = |usage: &str| {
+            let text = format!("data: {{\"choices\":[{{}}],\"usage\":{usage}}}\n\ndata: [DONE]\n\n");
+            watch(Protocol::Completions, &text).0.usage().unwrap().1
+        };
+        assert!(usage(r#"{"prompt_tokens":7,"completion_tokens":3}"#));
+        assert!(!usage(r#"{"prompt_tokens":7}"#), "it does not say how much was answered");
+    }
+
+    #[test]
+    fn a_whole_message_without_its_last_count_has_no_last_word() {
+        for delta in ["{}", r#"{"input_tokens":7}"#] {
+            let text = format!(
+                "data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":7,\"output_tokens\":1}}}}}}\n\n\
+                 data: {{\"type\":\"message_delta\",\"usage\":{delta}}}\n\n\
+                 data: {{\"type\":\"message_stop\"}}\n\n"
+            );
+            let (watch, signs) = watch(Protocol::Messages, &text);
+            assert_eq!(signs.last(), Some(&Sign::End));
+            assert!(!watch.usage().unwrap().1, "{delta}");
+        }
+    }
+
+    #[test]
     fn a_message_ends_with_its_stop_and_counts_its_delta() {
         let text = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
                     event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":3}}\n\n\

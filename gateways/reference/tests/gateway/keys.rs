@@ -2,8 +2,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::support::{KEY, World, body, virtual_key};
+use crate::support::{DEADLINE, KEY, World, body, virtual_key};
 
 const ROUTES: [&str; 5] =
     ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/anthropic/v1/messages"];
@@ -117,4 +119,75 @@ async fn providers_and_models_that_a_key_does_not_allow_are_403() {
     assert_eq!(world.upstream_calls(), 0);
     let models = world.send(world.request(Method::GET, "/v1/models").bearer_auth(KEY)).await;
     assert_eq!(models.json()["data"], json!([{"id": "primary/mock-1", "object": "model", "owned_by": "primary"}]));
+}
+
+/// A call of which the gateway has let in the head and read half the body.
+struct HalfSent {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl HalfSent {
+    async fn to(world: &World) -> HalfSent {
+        let body = body().to_string().into_bytes();
+        let (half, rest) = body.split_at(body.len() / 2);
+        let address = world.url("").trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n\
+             content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut go_on = [0; 25];
+        // The gateway asks for the body only after it has let the key in.
+        let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut go_on)).await;
+        read.expect("the gateway does not ask for the body").unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(half).await.unwrap();
+        HalfSent { stream, rest: rest.to_vec() }
+    }
+
+    /// Sends the rest; gives the answer's status line and body.
+    async fn finish(mut self) -> String {
+        self.stream.write_all(&self.rest).await.unwrap();
+        let mut answer = String::new();
+        let read = tokio::time::timeout(DEADLINE, self.stream.read_to_string(&mut answer)).await;
+        read.expect("the gateway does not answer").unwrap();
+        answer
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_a_key_while_the_body_was_on_its_way_counts() {
+    let path = "/api/governance/virtual-keys/vk-agent";
+    let lowered = json!({"budgets": [{"max_limit": "number:0.0001", "reset_duration": "1d"}]});
+    for (method, edit, status, reason) in [
+        (Method::DELETE, None, 401, "virtual_key_not_found"),
+        (Method::PUT, Some(json!({"is_active": false})), 403, "virtual_key_blocked"),
+        (Method::PUT, Some(lowered), 402, "budget_exceeded"),
+        (Method::PUT, Some(json!({"provider_configs": []})), 403, "provider_blocked"),
+    ] {
+        let world = World::with_budget("1").await;
+        let call = HalfSent::to(&world).await;
+        assert_eq!(world.admin(method, path, edit.as_ref()).await.status, 200, "{reason}");
+        let answer = call.finish().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{reason}: {answer}");
+        assert!(answer.contains(reason), "{reason}: {answer}");
+        assert_eq!(world.upstream_calls(), 0, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_deleted_during_a_call_has_no_fallback_left() {
+    let world = World::with_budget("1").await;
+    world.faults(&json!({"primary": [{"fault": "hang"}]}));
+    let call = tokio::spawn(world.chat(KEY, &body()).send());
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+    let deleted = world.admin(Method::DELETE, "/api/governance/virtual-keys/vk-agent", None).await;
+    assert_eq!(deleted.status, 200);
+    let answer = call.await.unwrap().unwrap();
+    let attempts = answer.headers().get("x-gateway-attempts").unwrap();
+    assert_eq!(attempts, "primary:timeout,second:virtual_key_not_found,third:virtual_key_not_found");
+    assert_eq!(world.called(), ["primary"]);
 }

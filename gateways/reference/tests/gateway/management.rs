@@ -156,3 +156,17 @@ async fn an_unknown_path_is_told_so() {
     assert_eq!(answer.json()["error"]["message"], "Route not found: /v1/nothing");
     assert_eq!(world.send(world.request(Method::GET, "/health")).await.json()["status"], "ok");
 }
+
+#[tokio::test]
+async fn a_budget_that_gets_another_window_keeps_what_was_spent() {
+    let world = World::start(|_| {}).await;
+    let (id, value) = create(&world, "made").await;
+    let path = format!("{KEYS}/{id}");
+    assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
+    let daily = json!({"budgets": [{"max_limit": "number:0.0025", "reset_duration": "1d"}]});
+    assert_eq!(world.admin(Method::PUT, &path, Some(&daily)).await.status, 200);
+    assert_eq!(world.send(world.chat(&value, &body())).await.status, 200);
+    let refused = world.send(world.chat(&value, &body())).await;
+    assert_eq!(refused.status, 402);
+    assert_eq!(refused.json()["error"]["reset_duration"], "1d");
+}

@@ -86,9 +86,7 @@ async fn a_call_whose_hold_cannot_be_written_is_refused_and_not_sent() {
     let refused = world.call().await;
     assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (503, "spend_not_recorded"));
     assert_eq!(world.upstream_calls(), 0);
-    eprintln!("A {:?}", std::time::SystemTime::now());
     sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();
-    eprintln!("B {:?}", std::time::SystemTime::now());
     assert_eq!(world.call().await.status, 200);
     assert_eq!(world.spent().await, "0.00125");
 }

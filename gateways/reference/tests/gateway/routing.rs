@@ -143,3 +143,49 @@ async fn retries_rotate_a_providers_keys_where_it_says_so() {
         assert_eq!(keys, ["key-a", "key-b"], "{code}");
     }
 }
+
+#[tokio::test]
+async fn a_providers_key_reaches_no_caller_and_its_401_is_not_taken_for_the_gateways() {
+    let message = "Incorrect API key provided: upstream-key";
+    for (base, path) in [
+        ("openai", "/v1/chat/completions"),
+        ("openai", "/anthropic/v1/messages"),
+        ("anthropic", "/anthropic/v1/messages"),
+    ] {
+        let world = World::start(|config| {
+            for provider in ["primary", "second", "third"] {
+                config["providers"][provider]["custom_provider_config"]["base_provider_type"] = json!(base);
+            }
+        })
+        .await;
+        let fault = json!([{"fault": {"status": {"code": 401, "message": message}}}]);
+        world.faults(&json!({"primary": fault, "second": fault, "third": fault}));
+        let request = world.request(reqwest::Method::POST, path).bearer_auth(KEY).json(&body());
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 401, "{base} {path}");
+        assert!(!answer.text.contains("upstream-key"), "{base} {path}: {}", answer.text);
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        let expected = "the provider 'primary' answered with 401: Incorrect API key provided: [provider key]";
+        assert_eq!(said, expected, "{base} {path}");
+    }
+}
+
+#[tokio::test]
+async fn more_fallbacks_than_eight_are_refused() {
+    let world = World::start(|_| {}).await;
+    let mut call = body();
+    call["fallbacks"] = json!(vec!["second/mock-1"; 9]);
+    let refused = world.send(world.chat(KEY, &call)).await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (400, "invalid_request"));
+    assert_eq!(world.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_model_that_a_providers_key_blocks_is_blocked_in_whatever_case_it_is_written() {
+    let world = World::start(|config| {
+        config["providers"]["primary"]["keys"][0]["blacklisted_models"] = json!(["Mock-1"]);
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.called(), ["second"]);
+}
