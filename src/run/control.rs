@@ -107,7 +107,8 @@ async fn try_providers(
             body: body(call, "control", Size { input: usage.input, output: usage.output }),
             route: call.route,
             hang_up_after: call.hang_up.as_ref().map(|hang_up| hang_up.after_events),
-            deadline: if last { DEADLINE } else { NEXT_AFTER },
+            // A stream that is meant to break may as well stay open: that shows at once.
+            deadline: if last && wanted != Wanted::FailedStream { DEADLINE } else { NEXT_AFTER },
         };
         let answer = send(client, &outgoing).await;
         if fits(&answer, wanted) {
