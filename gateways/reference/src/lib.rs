@@ -1,8 +1,8 @@
 //! A strict AI gateway in the shape of Bifrost: its `config.json`, its routes and
 //! its bodies. `README.md` beside this crate lists each difference with its reason.
 //!
-//! How is a budget decided? [`ledger`], pure functions. What is written to disk, and
-//! when? `store::writer`. Which providers are tried, in which order? [`routing`].
+//! How is a budget decided? `ledger`, pure functions. What is written to disk, and
+//! when? `store::writer`. Which providers are tried, in which order? `routing`.
 
 mod admin;
 mod args;
