@@ -8,7 +8,7 @@ use reqwest::Client;
 
 use super::{
     admin::AdminClient,
-    answer::Answer,
+    answer::{Answer, End},
     calls::{Maker, at_once, in_sequence},
     observation::{Observation, Problem, Reading},
     world::{CaseWorld, Start, completed_script},
@@ -29,6 +29,9 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// How long a gateway that promises nothing may take to show its own figure.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long after its connections closed the end of a killed gateway may take to be seen.
+const SEEN_GONE: Duration = Duration::from_millis(250);
 
 /// Whether a gateway's figure is good enough to stop asking for it.
 pub type Patience<'a> = &'a (dyn Fn(Amount, &Reading, &[Entry]) -> bool + Sync);
@@ -194,7 +197,18 @@ impl Driver<'_> {
 
     /// A connection that closes is not an answer: is the gateway still there?
     async fn note_exit(&mut self, seen: &mut Observation) {
-        if let Some(how) = self.world.instance.exited().await {
+        // The connections of a killed process close a moment before its end can be seen.
+        let cut = |answer: &Answer| matches!(answer.end, End::NoAnswer(_) | End::Broken(_));
+        let deadline = Instant::now() + if seen.answers.iter().any(cut) { SEEN_GONE } else { Duration::ZERO };
+        let mut ask = tokio::time::interval(Duration::from_millis(10));
+        let exited = loop {
+            ask.tick().await;
+            let exited = self.world.instance.exited().await;
+            if exited.is_some() || Instant::now() >= deadline {
+                break exited;
+            }
+        };
+        if let Some(how) = exited {
             let log = self.world.instance.log().await;
             let what = format!("the gateway is gone ({how}); its last lines: {}", crate::runtime::last_lines(&log, 5));
             seen.problem = Some(Problem { what, blame: Blame::Gateway, fatal: true });
