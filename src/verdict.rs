@@ -108,6 +108,16 @@ pub struct Finding {
     pub gateway: Option<String>,
 }
 
+/// A number that was measured.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    /// What it is, such as `overshoot at 64 clients`.
+    pub name: String,
+    /// The number, as text: money and multiples are exact.
+    pub value: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,12 +8,11 @@ use crate::{
     drive::observation::{Observation, Reading},
     gateway::{Dialect, manifest::Promises},
     money::Usd,
-    report::event::Fact,
     scenario::{
         CheckKind, Step,
         expect::{Amount, Count, Measure, StreamEnd},
     },
-    verdict::{Blame, Finding, Verdict},
+    verdict::{Blame, Fact, Finding, Verdict},
 };
 
 /// What a judgement goes by beside the scenario.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    event::{Declared, DeclaredCase, DeclaredCheck, Event, Fact},
+    event::{Declared, DeclaredCase, DeclaredCheck, Event},
     model::{
         CaseResult, CheckResult, Checks, Conformance, Measured, Report, ScenarioResult, Summary, Target, Verdicts,
     },
 };
-use crate::verdict::{Finding, Verdict};
+use crate::verdict::{Fact, Finding, Verdict};
 
 /// What the log says of one turn of a target; keys are scenario, case and check.
 struct Turn<'a> {

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{scenario::requirement::Level, verdict::Finding};
+use crate::{
+    scenario::requirement::Level,
+    verdict::{Fact, Finding},
+};
 
 /// The version of the log's format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -139,14 +142,4 @@ pub struct DeclaredCheck {
     /// Why it does not apply, if so: the capability that is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsupported: Option<String>,
-}
-
-/// A number that was measured.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct Fact {
-    /// What it is, such as `overshoot at 64 clients`.
-    pub name: String,
-    /// The number, as text: money and multiples are exact.
-    pub value: String,
 }

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::event::{Declared, DeclaredCase, DeclaredCheck, Event, FORMAT, Fact};
+use super::event::{Declared, DeclaredCase, DeclaredCheck, Event, FORMAT};
 use crate::{
     scenario::requirement::Level,
-    verdict::{Blame, Finding, Verdict},
+    verdict::{Blame, Fact, Finding, Verdict},
 };
 
 /// What a log is made of: the events of one target's turn.

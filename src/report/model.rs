@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exit::Exit,
-    report::event::Fact,
     scenario::requirement::Level,
-    verdict::{Blame, Verdict},
+    verdict::{Blame, Fact, Verdict},
 };
 
 /// What became of a run.

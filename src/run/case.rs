@@ -66,8 +66,7 @@ pub(super) async fn run_unit(context: Context, unit: Unit) {
             Err((blame, found)) => run.all_unknown(blame, &format!("the control lane: {found}")),
             Ok(()) => {
                 // A shared gateway was configured for the first case: another policy needs another.
-                let other = |driver: &Driver<'_>| driver.asked != planned.case.scenario.policy;
-                if let Some(other) = driver.take_if(|driver| other(driver)) {
+                if let Some(other) = driver.take_if(|driver| driver.asked != planned.case.scenario.policy) {
                     other.world.discard().await;
                 }
                 if driver.is_none() {

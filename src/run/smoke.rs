@@ -7,8 +7,8 @@ use super::plan::Target;
 use crate::{
     drive::{self, CaseWorld, Start, StartError},
     policy::Policy,
-    report::event::Fact,
     runtime::Kind,
+    verdict::Fact,
 };
 
 /// How long a gateway may take to say which version it is.
