@@ -10,6 +10,7 @@ mod books;
 mod clock;
 mod config;
 mod dice;
+mod endpoint;
 mod errors;
 mod gateway;
 mod grant;

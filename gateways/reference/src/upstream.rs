@@ -13,6 +13,7 @@ use reqwest::Url;
 
 use crate::config::{AllowList, ApiBase, Provider, ProviderKey, Weight};
 use crate::dice::{Dice, choose};
+use crate::endpoint::Endpoint;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -29,8 +30,7 @@ pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
 /// One request to a provider.
 pub(crate) struct Call<'a> {
     pub(crate) provider: &'a Provider,
-    /// Behind the base URL, like `/v1/chat/completions`.
-    pub(crate) path: &'a str,
+    pub(crate) endpoint: Endpoint,
     pub(crate) model: &'a str,
     pub(crate) body: Bytes,
     pub(crate) is_stream: bool,
@@ -168,7 +168,7 @@ impl Upstream {
     }
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
-        let url = format!("{}{}", call.provider.base_url, call.path);
+        let url = format!("{}{}", call.provider.base_url, call.endpoint.path());
         let client = self.client(&url).map_err(|error| Failure::Unreachable(describe(&error)))?;
         let request = client.post(url).headers(headers(call, key)).body(call.body.clone());
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;

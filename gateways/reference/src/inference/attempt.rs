@@ -74,7 +74,7 @@ pub(super) async fn attempt(
     let key_ids = key.as_ref().and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     let call = Call {
         provider: &provider,
-        path: service.path,
+        endpoint: service.endpoint,
         model: &candidate.model,
         body,
         is_stream: request.is_stream && request.route != Route::Embeddings,
@@ -113,7 +113,7 @@ fn body_for(request: &Request, service: Service, model: &str) -> Result<Bytes, P
     if !service.is_translated {
         return request.body_for(model);
     }
-    let chat = translate::messages::to_chat(&request.to_value()?, model)
+    let chat = translate::caller::messages::to_chat(&request.to_value()?, model)
         .map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(chat.to_string().into())
 }
@@ -242,7 +242,7 @@ async fn whole(
     let provider = &candidate.provider;
     let is_translated = request.route.service(provider.api).is_some_and(|service| service.is_translated);
     if is_translated {
-        let message = translate::messages::from_chat(&parsed, &request.model);
+        let message = translate::caller::messages::from_chat(&parsed, &request.model);
         return Ok(message.to_string().into());
     }
     if parsed.get("error").is_some_and(|error| !error.is_null()) {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::bounds::{self, Bounds};
 use crate::config::{ApiBase, RequestType};
+use crate::endpoint::Endpoint;
 use crate::errors::{Problem, Wording};
 use crate::stream::watch::Protocol;
 
@@ -50,12 +51,14 @@ impl Route {
     /// How a provider of this kind serves the route.
     pub(crate) fn service(self, api: ApiBase) -> Option<Service> {
         match (self, api) {
-            (Route::ChatCompletions, ApiBase::OpenAi) => Some(Service::as_is("/v1/chat/completions")),
-            (Route::Completions, ApiBase::OpenAi) => Some(Service::as_is("/v1/completions")),
-            (Route::Responses, ApiBase::OpenAi) => Some(Service::as_is("/v1/responses")),
-            (Route::Embeddings, ApiBase::OpenAi) => Some(Service::as_is("/v1/embeddings")),
-            (Route::Messages, ApiBase::Anthropic) => Some(Service::as_is("/v1/messages")),
-            (Route::Messages, ApiBase::OpenAi) => Some(Service { path: "/v1/chat/completions", is_translated: true }),
+            (Route::ChatCompletions, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::ChatCompletions)),
+            (Route::Completions, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Completions)),
+            (Route::Responses, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Responses)),
+            (Route::Embeddings, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Embeddings)),
+            (Route::Messages, ApiBase::Anthropic) => Some(Service::as_is(Endpoint::Messages)),
+            (Route::Messages, ApiBase::OpenAi) => {
+                Some(Service { endpoint: Endpoint::ChatCompletions, is_translated: true })
+            }
             (_, ApiBase::Anthropic) => None,
         }
     }
@@ -64,14 +67,14 @@ impl Route {
 /// How a provider serves a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
-    pub(crate) path: &'static str,
+    pub(crate) endpoint: Endpoint,
     /// Whether messages are translated into a chat completion and back.
     pub(crate) is_translated: bool,
 }
 
 impl Service {
-    fn as_is(path: &'static str) -> Service {
-        Service { path, is_translated: false }
+    fn as_is(endpoint: Endpoint) -> Service {
+        Service { endpoint, is_translated: false }
     }
 }
 

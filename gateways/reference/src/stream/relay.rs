@@ -27,7 +27,7 @@ use crate::config::Provider;
 use crate::gateway::{Gateway, InflightGuard};
 use crate::ledger::Spent;
 use crate::pricing::Tariff;
-use crate::translate::stream::MessagesStream;
+use crate::translate::caller::messages_stream::MessagesStream;
 use crate::upstream::{Failure, Pieces};
 
 /// How a stream reaches the caller.

@@ -3,18 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::translate::TranslateError;
 use crate::usage::Usage;
-
-/// What cannot be said as a chat completion. It is refused, never dropped.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum TranslateError {
-    #[error("`{0}` cannot be translated for this provider")]
-    Field(String),
-    #[error("a content block of type `{0}` cannot be translated for this provider")]
-    Block(String),
-    #[error("`{0}` has the wrong shape")]
-    Shape(&'static str),
-}
 
 /// The body of a chat completion for an Anthropic message request.
 pub(crate) fn to_chat(request: &Value, model: &str) -> Result<Value, TranslateError> {
