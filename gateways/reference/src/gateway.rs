@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{Admin, Client, Provider};
+use crate::config::{Admin, Client, Providers};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::policy::KeyRing;
@@ -15,9 +16,10 @@ use crate::upstream::Upstream;
 
 /// The running gateway.
 pub(crate) struct Gateway {
-    pub(crate) client: Client,
-    pub(crate) providers: indexmap::IndexMap<Arc<str>, Arc<Provider>>,
-    pub(crate) admin: Option<Admin>,
+    pub(crate) client: ArcSwap<Client>,
+    pub(crate) providers: ArcSwap<Providers>,
+    /// Without one the management API is closed.
+    pub(crate) admin: ArcSwapOption<Admin>,
     pub(crate) books: Arc<Books>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) dice: Dice,
@@ -33,6 +35,16 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// The client settings as they are now.
+    pub(crate) fn client(&self) -> Arc<Client> {
+        self.client.load_full()
+    }
+
+    /// The providers as they are now; a request keeps those that it began with.
+    pub(crate) fn providers(&self) -> Arc<Providers> {
+        self.providers.load_full()
+    }
+
     /// The virtual keys as they are now.
     pub(crate) fn keys(&self) -> RwLockReadGuard<'_, KeyRing> {
         self.key_ring.read().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -126,9 +127,9 @@ async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Ga
     let (writer, writing) = Writer::start(Box::new(store));
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
-        client: settings.client,
-        providers: settings.providers,
-        admin: settings.admin,
+        client: ArcSwap::from_pointee(settings.client),
+        providers: ArcSwap::from_pointee(settings.providers),
+        admin: ArcSwapOption::from_pointee(settings.admin),
         books: Arc::new(Books::new(ledger, writer, Arc::clone(&clock))),
         clock,
         dice: Dice::new(seed),

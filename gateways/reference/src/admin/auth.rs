@@ -21,7 +21,7 @@ impl FromRequestParts<Arc<Gateway>> for Authorized {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Authorized, Response> {
-        let problem = match &gateway.admin {
+        let problem = match gateway.admin.load().as_deref() {
             None => Problem::new(
                 StatusCode::FORBIDDEN,
                 "management_closed",

@@ -114,7 +114,7 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
         let mut key = VirtualKey { row, hash, grants: Vec::new(), meters: Vec::new() };
         let mut edits = MeterEdits::default();
         edits.key_meters(&mut key, Some(body.budgets), body.rate_limit, |_| None)?;
-        edits.grants(&mut key, body.provider_configs, &gateway.providers, |_| None)?;
+        edits.grants(&mut key, body.provider_configs, &gateway.providers(), |_| None)?;
         let key = save(&gateway, key, edits).await?;
         let virtual_key = view(&gateway, &key, Some(value));
         Ok(respond(&Changed { message: "Virtual key created successfully", virtual_key }))
@@ -145,7 +145,7 @@ pub(super) async fn update(
         key.row.is_active = body.is_active.unwrap_or(key.row.is_active);
         edits.key_meters(&mut key, body.budgets, body.rate_limit, lengths)?;
         if let Some(grants) = body.provider_configs {
-            edits.grants(&mut key, grants, &gateway.providers, lengths)?;
+            edits.grants(&mut key, grants, &gateway.providers(), lengths)?;
         }
         if is_renamed {
             let ids = key.grants.iter().flat_map(|policy| &policy.meters).chain(&key.meters);

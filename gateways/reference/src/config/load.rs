@@ -4,17 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::env;
-use super::file::{
-    AdmissionFile, AuthFile, ConfigFile, DurabilityFile, OverrideFile, PluginFile, PricingFile, StoreFile, UnpricedFile,
-};
-use super::settings::{
-    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings,
-};
-use super::{governance, providers, unsupported};
-use crate::ledger::BudgetAdmission;
-use crate::store::Durability;
+use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
+use super::settings::{Admin, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings};
+use super::{client, governance, providers, unsupported};
 
-const MAX_BODY_MB: usize = 100;
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
 
 /// What is wrong with a configuration, and where.
@@ -152,28 +145,16 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file))
         .collect::<Result<_, _>>()?;
     let declared = governance::check(governance, &providers, lists_v1)?;
-    let client = file.client;
+    let mut client = file.client;
+    client.one_word_for_mandatory(switch);
     Ok(Settings {
-        client: Client {
-            key_is_mandatory: switch
-                || client.enforce_auth_on_inference == Some(true)
-                || client.enforce_governance_header == Some(true),
-            admission: match client.budget_admission {
-                Some(AdmissionFile::PostPaid) => BudgetAdmission::PostPaid,
-                Some(AdmissionFile::Reserved) | None => BudgetAdmission::Reserved,
-            },
-            unpriced_allowed: matches!(client.unpriced_models, Some(UnpricedFile::Allow)),
-            max_body_bytes: client.max_request_body_size_mb.unwrap_or(MAX_BODY_MB) << 20,
-        },
+        client: client::check(&client),
         providers,
         admin,
         pricing: pricing(file.framework.pricing, overrides)?,
         declared,
         database,
-        durability: match client.durability {
-            Some(DurabilityFile::PowerLoss) => Durability::PowerLoss,
-            Some(DurabilityFile::Process) | None => Durability::Process,
-        },
+        durability: client::durability(&client),
     })
 }
 

@@ -164,7 +164,7 @@ fn claim(
     let price = catalog.price(question);
     let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
-    if price.is_none() && has_budget && !gateway.client.unpriced_allowed {
+    if price.is_none() && has_budget && !gateway.client().unpriced_allowed {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "model_unpriced",
@@ -190,7 +190,7 @@ fn claim(
         None => bound(known_output.unwrap_or(UNKNOWN_OUTPUT_TOKENS)),
     };
     let claim =
-        Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client.admission };
+        Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client().admission };
     Ok((claim, Tariff { price, unbounded }))
 }
 

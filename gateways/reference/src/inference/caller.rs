@@ -17,7 +17,7 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
             "virtual_key_conflict",
             "two different virtual keys in one request",
         )),
-        Presented::None if gateway.client.key_is_mandatory => Err(Problem::new(
+        Presented::None if gateway.client().key_is_mandatory => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "virtual_key_required",
             "virtual key is required. Provide a virtual key via the x-bf-vk header.",

@@ -46,7 +46,7 @@ type Read = (Request, Option<Arc<VirtualKey>>);
 
 async fn read(gateway: &Gateway, route: Route, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
     caller::identify(gateway, headers)?;
-    let limit = gateway.client.max_body_bytes;
+    let limit = gateway.client().max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
         let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
@@ -59,7 +59,7 @@ async fn read(gateway: &Gateway, route: Route, headers: &HeaderMap, body: Body) 
 /// none does, the first one's error is.
 async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKey>>, headers: HeaderMap) -> Response {
     let dice = gateway.dice.roll();
-    let plan = routing::plan(&request.model, &request.fallbacks, key.as_deref(), &gateway.providers, dice);
+    let plan = routing::plan(&request.model, &request.fallbacks, key.as_deref(), &gateway.providers(), dice);
     let mut tried = Vec::new();
     let mut first_error: Option<(AttemptError, About)> = None;
     let targets = std::iter::once(plan.first).chain(plan.fallbacks.into_iter().map(Ok));
