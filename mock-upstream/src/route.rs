@@ -106,6 +106,7 @@ impl Target {
             return target;
         };
         target.provider = Some(percent_decoded(provider));
+        let rest = target.read_azure(rest);
         let (version, rest) = match rest.split_once('/') {
             Some((version @ ("v1" | "v1beta"), rest)) => (version, rest),
             _ => ("", rest),
@@ -122,6 +123,18 @@ impl Target {
             target.read_get(rest);
         }
         target
+    }
+
+    /// Takes Azure's prefix off a path: `openai/`, and the deployment, which is the model.
+    fn read_azure<'a>(&mut self, rest: &'a str) -> &'a str {
+        let Some(inner) = rest.strip_prefix("openai/") else { return rest };
+        match inner.strip_prefix("deployments/").and_then(|named| named.split_once('/')) {
+            Some((deployment, inner)) => {
+                self.model = Some(percent_decoded(deployment));
+                inner
+            }
+            None => inner,
+        }
     }
 
     fn read_post(&mut self, rest: &str) {
@@ -230,6 +243,13 @@ mod tests {
         }
         assert_eq!(get("/primary/v1/models").route, Route::Models);
         assert_eq!(get("/primary/models").route, Route::Models);
+    }
+
+    #[test]
+    fn azure_names_its_deployment_in_the_path() {
+        let target = post("/p/openai/deployments/my%2Fone/chat/completions");
+        assert_eq!((target.route, target.model.as_deref()), (Route::ChatCompletions, Some("my/one")));
+        assert_eq!(post("/p/openai/v1/responses").route, Route::Responses);
     }
 
     #[test]

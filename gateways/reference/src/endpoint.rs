@@ -1,6 +1,7 @@
 //! What can be asked of a provider, whatever its address for it.
 
 /// One operation of a provider's API.
+#[allow(dead_code, reason = "which of them are used follows from the translations that are there")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// OpenAI's.
@@ -13,17 +14,35 @@ pub(crate) enum Endpoint {
     Embeddings,
     /// Anthropic's.
     Messages,
+    /// Anthropic's.
+    CountMessageTokens,
+    /// Gemini's.
+    GenerateContent,
+    /// Gemini's, as server-sent events.
+    StreamGenerateContent,
+    /// Gemini's.
+    EmbedContent,
+    /// Gemini's.
+    BatchEmbedContents,
+    /// Gemini's.
+    CountContentTokens,
 }
 
 impl Endpoint {
-    /// Behind the base URL.
+    /// Behind the protocol's version and, with Gemini, behind the model.
     pub(crate) fn path(self) -> &'static str {
         match self {
-            Endpoint::ChatCompletions => "/v1/chat/completions",
-            Endpoint::Completions => "/v1/completions",
-            Endpoint::Responses => "/v1/responses",
-            Endpoint::Embeddings => "/v1/embeddings",
-            Endpoint::Messages => "/v1/messages",
+            Endpoint::ChatCompletions => "chat/completions",
+            Endpoint::Completions => "completions",
+            Endpoint::Responses => "responses",
+            Endpoint::Embeddings => "embeddings",
+            Endpoint::Messages => "messages",
+            Endpoint::CountMessageTokens => "messages/count_tokens",
+            Endpoint::GenerateContent => "generateContent",
+            Endpoint::StreamGenerateContent => "streamGenerateContent?alt=sse",
+            Endpoint::EmbedContent => "embedContent",
+            Endpoint::BatchEmbedContents => "batchEmbedContents",
+            Endpoint::CountContentTokens => "countTokens",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! How is a budget decided? `ledger`, pure functions. What is written to disk, and
 //! when? `store::writer`. Which providers are tried, in which order? `routing`.
 
+mod address;
 mod admin;
 mod args;
 mod books;

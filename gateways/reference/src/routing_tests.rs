@@ -1,10 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
-
 use super::*;
 use crate::clock::Moment;
-use crate::config::{AllowList, ApiBase};
+use crate::config::{AllowList, provider_tests};
 use crate::grant::Grant;
 use crate::identity::KeyHash;
 use crate::policy::GrantPolicy;
@@ -16,18 +14,7 @@ fn providers(names: &[&str]) -> Providers {
     names
         .iter()
         .map(|name| {
-            let provider = Provider {
-                name: (*name).into(),
-                api: ApiBase::OpenAi,
-                base_url: "http://127.0.0.1:1".to_owned(),
-                keys: Vec::new(),
-                is_keyless: true,
-                request_timeout: Duration::from_secs(1),
-                stream_idle_timeout: Duration::from_secs(1),
-                max_retries: 0,
-                backoff_initial: Duration::ZERO,
-                backoff_max: Duration::ZERO,
-            };
+            let provider = Provider { is_keyless: true, ..provider_tests::provider(name, Vec::new()) };
             (Arc::from(*name), Arc::new(provider))
         })
         .collect()

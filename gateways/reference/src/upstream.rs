@@ -5,24 +5,18 @@ use std::error::Error as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use reqwest::Url;
 
-use crate::config::{AllowList, ApiBase, Provider, ProviderKey, Weight};
+use crate::address;
+use crate::config::{AllowList, Provider, ProviderKey, Weight};
 use crate::dice::{Dice, choose};
 use crate::endpoint::Endpoint;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
-/// Headers of the caller that mean something to a provider.
-const PASSED_ON: [HeaderName; 3] = [
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("openai-beta"),
-];
 
 /// The pieces of an answer's body.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
@@ -31,6 +25,7 @@ pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
 pub(crate) struct Call<'a> {
     pub(crate) provider: &'a Provider,
     pub(crate) endpoint: Endpoint,
+    /// As the caller calls it.
     pub(crate) model: &'a str,
     pub(crate) body: Bytes,
     pub(crate) is_stream: bool,
@@ -168,9 +163,12 @@ impl Upstream {
     }
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
-        let url = format!("{}{}", call.provider.base_url, call.endpoint.path());
+        let model = key.map_or(call.model, |key| key.wire_model(call.model));
+        let url = address::url(call.provider, key, call.endpoint, model);
         let client = self.client(&url).map_err(|error| Failure::Unreachable(describe(&error)))?;
-        let request = client.post(url).headers(headers(call, key)).body(call.body.clone());
+        let headers = address::headers(call.provider, key, call.headers);
+        let body = if model == call.model { call.body.clone() } else { address::with_model(&call.body, model) };
+        let request = client.post(url).headers(headers).body(body);
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
         let answer = match tokio::time::timeout_at(deadline, request.send()).await {
             Err(_) => return Err(Failure::Timeout { began: false }),
@@ -238,30 +236,6 @@ fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a Pr
     }
     let weights: Vec<Weight> = keys.iter().map(|key| key.weight).collect();
     keys.get(choose(&weights, dice.roll())).copied()
-}
-
-fn headers(call: &Call<'_>, key: Option<&ProviderKey>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for name in PASSED_ON {
-        if let Some(value) = call.headers.get(&name) {
-            headers.insert(name, value.clone());
-        }
-    }
-    if call.provider.api == ApiBase::Anthropic {
-        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
-    }
-    let Some(key) = key else { return headers };
-    let (name, text) = match call.provider.api {
-        ApiBase::OpenAi => (header::AUTHORIZATION, format!("Bearer {}", key.value)),
-        ApiBase::Anthropic => (HeaderName::from_static("x-api-key"), key.value.clone()),
-    };
-    // The configuration is refused where a key cannot stand in a header.
-    if let Ok(mut value) = HeaderValue::from_str(&text) {
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    headers
 }
 
 /// The innermost cause: what a person wants to know, without the URL.

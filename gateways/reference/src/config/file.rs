@@ -130,12 +130,40 @@ pub(super) struct ProviderFile {
 pub(super) struct ProviderKeyFile {
     pub(super) id: Option<ConfigId>,
     pub(super) name: String,
+    /// Empty where a server of one's own asks for none.
+    #[serde(default)]
     pub(super) value: String,
     pub(super) weight: Option<Weight>,
     pub(super) models: Option<AllowList>,
     #[serde(default)]
     pub(super) blacklisted_models: Vec<String>,
     pub(super) enabled: Option<bool>,
+    /// The provider's names for models.
+    #[serde(default)]
+    pub(super) aliases: IndexMap<String, String>,
+    pub(super) azure_key_config: Option<AzureKeyFile>,
+    pub(super) vllm_key_config: Option<ServerKeyFile>,
+    pub(super) ollama_key_config: Option<ServerKeyFile>,
+    pub(super) sgl_key_config: Option<ServerKeyFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AzureKeyFile {
+    pub(super) endpoint: String,
+    pub(super) api_version: Option<String>,
+    /// The aliases of 1.4.
+    #[serde(default)]
+    pub(super) deployments: IndexMap<String, String>,
+}
+
+/// A server of one's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerKeyFile {
+    pub(super) url: String,
+    /// The one model that a vLLM server has.
+    pub(super) model_name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -149,6 +177,8 @@ pub(super) struct NetworkFile {
     pub(super) retry_backoff_max: Option<BackoffFile>,
     #[serde(default)]
     pub(super) allow_private_network: bool,
+    #[serde(default)]
+    pub(super) extra_headers: IndexMap<String, String>,
 }
 
 /// Milliseconds as a number, or a duration as a text.
@@ -165,6 +195,8 @@ pub(super) struct CustomFile {
     pub(super) base_provider_type: String,
     #[serde(default)]
     pub(super) is_key_less: bool,
+    /// What it may be asked for; what is not there may not.
+    pub(super) allowed_requests: Option<IndexMap<String, bool>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::file::{BudgetFile, GovernanceFile, ProviderConfigFile, RateLimitFile, VirtualKeyFile};
 use super::load::Invalid;
-use super::settings::Providers;
+use super::provider::Providers;
 use super::types::{AllowList, ConfigId};
 use crate::grant::Grant;
 use crate::ledger::{Amount, Measure, MeterId};

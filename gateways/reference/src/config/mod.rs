@@ -4,23 +4,29 @@
 //! - [`env`]: `env.NAME` becomes the variable's value
 //! - [`file`]: the file's shape
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
+//! - [`standard`]: the providers that Bifrost knows by name
+//! - [`providers`]: providers of the file, checked
 //! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
-//! - [`settings`]: the checked form that the rest of the gateway uses
+//! - [`provider`], [`settings`]: the checked form that the rest of the gateway uses
 
 mod client;
 mod env;
 mod file;
 mod governance;
 mod load;
+mod provider;
 mod providers;
 mod settings;
+mod standard;
 mod types;
 mod unsupported;
 
 pub(crate) use load::ConfigError;
 pub(crate) use load::load;
+#[cfg(test)]
+pub(crate) use provider::tests as provider_tests;
+pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 pub(crate) use settings::{
-    Admin, ApiBase, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, Provider, ProviderKey,
-    Providers, RequestType, Settings,
+    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings,
 };
 pub(crate) use types::{AllowList, Weight};

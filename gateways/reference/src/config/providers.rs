@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::file::{BackoffFile, ProviderFile, ProviderKeyFile};
+use super::file::{BackoffFile, CustomFile, ProviderFile, ProviderKeyFile};
 use super::load::Invalid;
-use super::settings::{ApiBase, Provider, ProviderKey, Providers};
+use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
+use super::standard::{REQUESTS, Standard, is_unspoken, standard};
 use super::types::{AllowList, Weight};
 
 const REQUEST_TIMEOUT_SECONDS: u64 = 300;
@@ -31,26 +33,33 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
     if name.is_empty() || name.contains('/') {
         return Err(Invalid::new(at(""), "a provider's name cannot be empty or contain a slash"));
     }
-    let is_keyless = file.custom_provider_config.as_ref().is_some_and(|custom| custom.is_key_less);
-    let (api, default_url) = base(name, &file)?;
-    let base_url = match (file.network_config.base_url.as_deref(), default_url) {
-        (Some(url), _) => url,
-        (None, Some(url)) => url,
-        (None, None) => {
-            return Err(Invalid::new(at(".network_config.base_url"), "a custom provider needs one"));
-        }
+    let standard = base(name, &file)?;
+    let network = file.network_config;
+    let allow_private = network.allow_private_network;
+    let keys = keys(name, file.keys, standard, allow_private, lists_v1)?;
+    let is_keyless = match &file.custom_provider_config {
+        Some(custom) => custom.is_key_less,
+        None => standard.is_local && keys.is_empty(),
     };
-    check_url(base_url, file.network_config.allow_private_network)
-        .map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?;
-    if file.keys.is_empty() && !is_keyless {
+    if keys.is_empty() && !is_keyless {
         return Err(Invalid::new(
             at(".keys"),
             "the provider has no key; a provider that needs none says `is_key_less: true`",
         ));
     }
-    let base_url = base_url.trim_end_matches('/').to_owned();
-    let keys = keys(name, file.keys, lists_v1)?;
-    let network = file.network_config;
+    let base_url = match (network.base_url.as_deref(), standard.url) {
+        (Some(url), _) => url,
+        (None, Some(url)) if file.custom_provider_config.is_none() => url,
+        // Each key says where it is good.
+        _ if !keys.is_empty() && keys.iter().all(|key| key.base_url.is_some()) => "",
+        _ if file.custom_provider_config.is_some() => {
+            return Err(Invalid::new(at(".network_config.base_url"), "a custom provider needs one"));
+        }
+        _ => return Err(Invalid::new(at(".network_config.base_url"), "is missing: there is no usual one")),
+    };
+    if !base_url.is_empty() {
+        check_url(base_url, allow_private).map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?;
+    }
     let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
     let timeouts = [network.default_request_timeout_in_seconds, network.stream_idle_timeout_in_seconds];
     if timeouts.contains(&Some(0)) {
@@ -58,10 +67,13 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
     }
     Ok(Provider {
         name: name.into(),
-        api,
-        base_url,
+        api: standard.api,
+        paths: standard.paths,
+        base_url: trimmed(base_url, standard.api),
         keys,
         is_keyless,
+        allowed_requests: allowed_requests(name, file.custom_provider_config)?,
+        extra_headers: extra_headers(name, network.extra_headers)?,
         request_timeout: seconds(network.default_request_timeout_in_seconds, REQUEST_TIMEOUT_SECONDS),
         stream_idle_timeout: seconds(network.stream_idle_timeout_in_seconds, STREAM_IDLE_TIMEOUT_SECONDS),
         max_retries: network.max_retries.unwrap_or(0),
@@ -70,61 +82,162 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
     })
 }
 
-/// Whose protocol the provider speaks, and where it is if the file does not say.
-fn base(name: &str, file: &ProviderFile) -> Result<(ApiBase, Option<&'static str>), Invalid> {
-    let standard = match name {
-        "openai" => Some((ApiBase::OpenAi, Some("https://api.openai.com"))),
-        "anthropic" => Some((ApiBase::Anthropic, Some("https://api.anthropic.com"))),
-        _ => None,
+/// What kind of provider it is: by its own name, or by that of a custom one's base.
+fn base(name: &str, file: &ProviderFile) -> Result<Standard, Invalid> {
+    let unspoken = |at: String, kind: &str| {
+        let problem = match is_unspoken(kind) {
+            true => format!("the reference gateway does not speak the protocol of `{kind}`"),
+            false => format!("`{kind}` is no standard provider; give it a `custom_provider_config`"),
+        };
+        Invalid::new(at, problem)
     };
-    match (&file.custom_provider_config, standard) {
-        (None, Some(standard)) => Ok(standard),
+    match (&file.custom_provider_config, standard(name)) {
         (Some(_), Some(_)) => Err(Invalid::new(
             format!("providers.{name}.custom_provider_config"),
             "a custom provider cannot have the name of a standard one",
         )),
-        (Some(custom), None) => match custom.base_provider_type.as_str() {
-            "openai" => Ok((ApiBase::OpenAi, None)),
-            "anthropic" => Ok((ApiBase::Anthropic, None)),
-            other => Err(Invalid::new(
-                format!("providers.{name}.custom_provider_config.base_provider_type"),
-                format!("`{other}` is not supported by the reference gateway; `openai` and `anthropic` are"),
-            )),
-        },
-        (None, None) => Err(Invalid::new(
-            format!("providers.{name}"),
-            "is not supported by the reference gateway as a standard provider; give it a `custom_provider_config`",
-        )),
+        (Some(_), None) if is_unspoken(name) => Err(unspoken(format!("providers.{name}"), name)),
+        (None, Some(standard)) => Ok(standard),
+        (None, None) => Err(unspoken(format!("providers.{name}"), name)),
+        (Some(custom), None) => {
+            let kind = custom.base_provider_type.as_str();
+            let at = format!("providers.{name}.custom_provider_config.base_provider_type");
+            standard(kind).ok_or_else(|| match is_unspoken(kind) {
+                true => unspoken(at, kind),
+                false => Invalid::new(at, format!("`{kind}` is no standard provider")),
+            })
+        }
     }
 }
 
-fn keys(provider: &str, files: Vec<ProviderKeyFile>, lists_v1: bool) -> Result<Vec<ProviderKey>, Invalid> {
+/// Without what the gateway adds itself: Bifrost's URL of Gemini ends with its version.
+fn trimmed(url: &str, api: ApiBase) -> String {
+    let url = url.trim_end_matches('/');
+    let url = if api == ApiBase::Gemini { url.trim_end_matches("/v1beta") } else { url };
+    url.to_owned()
+}
+
+fn allowed_requests(name: &str, custom: Option<CustomFile>) -> Result<Option<Vec<String>>, Invalid> {
+    let Some(allowed) = custom.and_then(|custom| custom.allowed_requests) else {
+        return Ok(None);
+    };
+    let at = format!("providers.{name}.custom_provider_config.allowed_requests");
+    if let Some(unknown) = allowed.keys().find(|request| !REQUESTS.contains(&request.as_str())) {
+        return Err(Invalid::new(at, format!("`{unknown}` is no kind of request")));
+    }
+    Ok(Some(allowed.into_iter().filter(|(_, is_allowed)| *is_allowed).map(|(request, _)| request).collect()))
+}
+
+/// Headers that the gateway sets itself, or that are the provider's credential.
+const OWN_HEADERS: [&str; 9] = [
+    "api-key",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "transfer-encoding",
+    "x-api-key",
+    "x-goog-api-key",
+];
+
+fn extra_headers(provider: &str, extra: indexmap::IndexMap<String, String>) -> Result<HeaderMap, Invalid> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in extra {
+        let at = format!("providers.{provider}.network_config.extra_headers.{name}");
+        let name: HeaderName = name.parse().map_err(|_| Invalid::new(at.as_str(), "is no name of a header"))?;
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return Err(Invalid::new(at, "is a header that the gateway sets itself"));
+        }
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|_| Invalid::new(at, "has a value that cannot stand in a header"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn keys(
+    provider: &str,
+    files: Vec<ProviderKeyFile>,
+    standard: Standard,
+    allow_private: bool,
+    lists_v1: bool,
+) -> Result<Vec<ProviderKey>, Invalid> {
     let mut keys: Vec<ProviderKey> = Vec::new();
     for (index, file) in files.into_iter().enumerate() {
         let at = format!("providers.{provider}.keys[{index}]");
-        if file.value.is_empty() {
+        if file.value.is_empty() && !standard.is_local {
             return Err(Invalid::new(format!("{at}.value"), "a provider's key cannot be empty"));
         }
-        if reqwest::header::HeaderValue::from_str(&file.value).is_err() {
+        if HeaderValue::from_str(&file.value).is_err() {
             return Err(Invalid::new(format!("{at}.value"), "the key cannot stand in a header"));
         }
         if keys.iter().any(|key| key.name == file.name) {
             return Err(Invalid::new(format!("{at}.name"), format!("`{}` stands there twice", file.name)));
         }
-        if file.enabled == Some(false) {
-            continue;
+        let is_enabled = file.enabled != Some(false);
+        let key = key(&at, file, standard, allow_private, lists_v1)?;
+        if is_enabled {
+            keys.push(key);
         }
-        let models = file.models.unwrap_or(AllowList::All);
-        keys.push(ProviderKey {
-            id: file.id.map_or_else(|| file.name.clone(), |id| id.0),
-            name: file.name,
-            value: file.value,
-            weight: file.weight.unwrap_or(Weight::ONE),
-            models: if lists_v1 { models.empty_means_all() } else { models },
-            blacklisted_models: file.blacklisted_models,
-        });
     }
     Ok(keys)
+}
+
+fn key(
+    at: &str,
+    mut file: ProviderKeyFile,
+    standard: Standard,
+    allow_private: bool,
+    lists_v1: bool,
+) -> Result<ProviderKey, Invalid> {
+    let mut aliases = std::mem::take(&mut file.aliases);
+    let mut place = None;
+    let mut api_version = None;
+    let mut only_model = None;
+    if let Some(azure) = file.azure_key_config {
+        if standard.paths != Paths::Azure {
+            return Err(Invalid::new(format!("{at}.azure_key_config"), "the provider is not Azure"));
+        }
+        place = Some(("azure_key_config.endpoint", azure.endpoint));
+        api_version = azure.api_version;
+        aliases.extend(azure.deployments);
+    } else if standard.paths == Paths::Azure {
+        return Err(Invalid::new(format!("{at}.azure_key_config"), "is missing: it says where the deployments are"));
+    }
+    for (field, server) in [
+        ("vllm_key_config.url", file.vllm_key_config),
+        ("ollama_key_config.url", file.ollama_key_config),
+        ("sgl_key_config.url", file.sgl_key_config),
+    ] {
+        let Some(server) = server else { continue };
+        if !standard.is_local {
+            return Err(Invalid::new(format!("{at}.{field}"), "the provider is no server of one's own"));
+        }
+        place = Some((field, server.url));
+        only_model = server.model_name;
+    }
+    if let Some((field, url)) = &place {
+        check_url(url, allow_private).map_err(|problem| Invalid::new(format!("{at}.{field}"), problem))?;
+    }
+    let models = file.models.unwrap_or(AllowList::All);
+    let models = if lists_v1 { models.empty_means_all() } else { models };
+    Ok(ProviderKey {
+        id: file.id.map_or_else(|| file.name.clone(), |id| id.0),
+        name: file.name,
+        value: file.value,
+        weight: file.weight.unwrap_or(Weight::ONE),
+        models: match only_model {
+            Some(only) if models.allows(&only) => AllowList::Only(vec![only]),
+            Some(_) => AllowList::NONE,
+            None => models,
+        },
+        blacklisted_models: file.blacklisted_models,
+        base_url: place.map(|(_, url)| trimmed(&url, standard.api)),
+        api_version,
+        aliases: aliases.into_iter().map(|(name, model)| (name.to_lowercase(), model)).collect(),
+    })
 }
 
 fn backoff(file: &Option<BackoffFile>, default: Duration) -> Duration {

@@ -2,19 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::types::{AllowList, Weight};
+use super::provider::Providers;
 use crate::ledger::BudgetAdmission;
 use crate::money::Usd;
 use crate::store::{Declared, Durability};
-
-/// What stands where a provider's key stood.
-const HIDDEN_KEY: &str = "[provider key]";
 
 /// Everything that `config.json` says, checked.
 pub(crate) struct Settings {
@@ -28,9 +23,6 @@ pub(crate) struct Settings {
     pub(crate) database: PathBuf,
     pub(crate) durability: Durability,
 }
-
-/// The providers in the file's order.
-pub(crate) type Providers = IndexMap<Arc<str>, Arc<Provider>>;
 
 /// `client` and the plugin's switch.
 #[derive(Clone, Debug)]
@@ -48,68 +40,6 @@ pub(crate) struct Client {
 pub(crate) struct Admin {
     pub(crate) username: String,
     pub(crate) password: String,
-}
-
-/// Whose protocol a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ApiBase {
-    OpenAi,
-    Anthropic,
-}
-
-/// A provider.
-#[derive(Clone)]
-pub(crate) struct Provider {
-    pub(crate) name: Arc<str>,
-    pub(crate) api: ApiBase,
-    /// Without a trailing slash.
-    pub(crate) base_url: String,
-    pub(crate) keys: Vec<ProviderKey>,
-    pub(crate) is_keyless: bool,
-    /// Until the whole answer, or a stream's first byte.
-    pub(crate) request_timeout: Duration,
-    /// Between two pieces of a stream.
-    pub(crate) stream_idle_timeout: Duration,
-    pub(crate) max_retries: u32,
-    pub(crate) backoff_initial: Duration,
-    pub(crate) backoff_max: Duration,
-}
-
-impl Provider {
-    /// `text` without the value of any key: a provider may repeat it in an error.
-    pub(crate) fn hide_keys(&self, text: &str) -> String {
-        let mut values: Vec<&str> = self.keys.iter().map(|key| key.value.as_str()).collect();
-        // One may begin with another.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.into_iter().fold(text.to_owned(), |text, value| {
-            let quoted = serde_json::Value::from(value).to_string();
-            let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(value);
-            text.replace(value, HIDDEN_KEY).replace(escaped, HIDDEN_KEY)
-        })
-    }
-
-    /// Whether some key of it may be used for `model`.
-    pub(crate) fn serves(&self, model: &str) -> bool {
-        self.is_keyless || self.keys.iter().any(|key| key.allows(model))
-    }
-}
-
-/// A credential for a provider.
-#[derive(Clone)]
-pub(crate) struct ProviderKey {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) value: String,
-    pub(crate) weight: Weight,
-    pub(crate) models: AllowList,
-    pub(crate) blacklisted_models: Vec<String>,
-}
-
-impl ProviderKey {
-    /// Whether it may be used for `model`. A blocked name wins, in whatever case it is written.
-    pub(crate) fn allows(&self, model: &str) -> bool {
-        self.models.allows(model) && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
-    }
 }
 
 /// Where prices come from.
@@ -217,37 +147,5 @@ impl RequestType {
             RequestType::Responses => "responses",
             RequestType::Embedding => "embedding",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_key_of_a_provider_is_left_in_a_text() {
-        let key = |value: &str| ProviderKey {
-            id: value.to_owned(),
-            name: value.to_owned(),
-            value: value.to_owned(),
-            weight: Weight::ONE,
-            models: AllowList::All,
-            blacklisted_models: Vec::new(),
-        };
-        let provider = Provider {
-            name: "primary".into(),
-            api: ApiBase::OpenAi,
-            base_url: String::new(),
-            keys: vec![key("sk-a"), key("sk-a-longer"), key("with\"quote")],
-            is_keyless: false,
-            request_timeout: Duration::ZERO,
-            stream_idle_timeout: Duration::ZERO,
-            max_retries: 0,
-            backoff_initial: Duration::ZERO,
-            backoff_max: Duration::ZERO,
-        };
-        let told = r#"sk-a, sk-a-longer, with"quote and "with\"quote""#;
-        let hidden = r#"[provider key], [provider key], [provider key] and "[provider key]""#;
-        assert_eq!(provider.hide_keys(told), hidden);
     }
 }

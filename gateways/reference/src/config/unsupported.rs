@@ -3,7 +3,7 @@
 
 /// The place of a section and the names of its fields. A place is a JSON path
 /// with every index replaced by `[]`.
-const UNSUPPORTED: [(&str, &[&str]); 12] = [
+const UNSUPPORTED: [(&str, &[&str]); 14] = [
     (
         "",
         &[
@@ -81,20 +81,12 @@ const UNSUPPORTED: [(&str, &[&str]); 12] = [
             "store_raw_request_response",
         ],
     ),
-    (
-        "providers[].keys[]",
-        &[
-            "aliases",
-            "azure_key_config",
-            "bedrock_key_config",
-            "use_for_batch_api",
-            "vertex_key_config",
-            "vllm_key_config",
-        ],
-    ),
+    ("providers[].keys[]", &["bedrock_key_config", "replicate_key_config", "use_for_batch_api", "vertex_key_config"]),
+    ("providers[].keys[].azure_key_config", &["client_id", "client_secret", "scopes", "tenant_id"]),
+    ("providers[].custom_provider_config", &["does_not_send_done_marker", "request_path_overrides"]),
     (
         "providers[].network_config",
-        &["ca_cert_pem", "enforce_http2", "extra_headers", "insecure_skip_verify", "max_conns_per_host"],
+        &["beta_header_overrides", "ca_cert_pem", "enforce_http2", "insecure_skip_verify", "max_conns_per_host"],
     ),
 ];
 
@@ -132,7 +124,7 @@ mod tests {
         assert!(is_bifrosts("governance", "teams"));
         assert!(is_bifrosts("governance.virtual_keys[3]", "team_id"));
         assert!(is_bifrosts("providers.openai", "proxy_config"));
-        assert!(is_bifrosts("providers.openai.keys[0]", "aliases"));
+        assert!(is_bifrosts("providers.openai.keys[0]", "use_for_batch_api"));
     }
 
     #[test]

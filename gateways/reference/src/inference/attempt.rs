@@ -11,7 +11,7 @@ use super::bounds::Bounds;
 use super::request::{Request, Route, Service};
 use super::{answer, caller};
 use crate::books::{Admitted, Held};
-use crate::config::RequestType;
+use crate::config::{Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::ledger::{Claim, Measure, MeterId, Spent};
@@ -63,10 +63,7 @@ pub(super) async fn attempt(
     index: usize,
 ) -> Result<Response, AttemptError> {
     let provider = Arc::clone(&candidate.provider);
-    let service = request.route.service(provider.api).ok_or_else(|| {
-        let message = format!("the provider '{}' cannot serve this route", provider.name);
-        AttemptError::Refused(Problem::bad_request(message))
-    })?;
+    let service = service(request, &provider).map_err(AttemptError::Refused)?;
     let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
     let Turn { key, admitted, tariff, meters } =
         admit(gateway, request, key, &candidate).map_err(AttemptError::Refused)?;
@@ -107,6 +104,21 @@ pub(super) async fn attempt(
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
     Ok(response)
+}
+
+/// How the provider serves the request, if it can and may.
+fn service(request: &Request, provider: &Provider) -> Result<Service, Problem> {
+    let is_stream = request.is_stream && request.route != Route::Embeddings;
+    let is_allowed = provider.may_be_asked(request.route.request_type().word(), is_stream);
+    if !is_allowed {
+        let message =
+            format!("the configuration of the provider '{}' does not allow this kind of request", provider.name);
+        return Err(Problem::new(StatusCode::FORBIDDEN, "request_type_blocked", message));
+    }
+    request
+        .route
+        .service(provider.api)
+        .ok_or_else(|| Problem::bad_request(format!("the provider '{}' cannot serve this route", provider.name)))
 }
 
 fn body_for(request: &Request, service: Service, model: &str) -> Result<Bytes, Problem> {

@@ -24,7 +24,7 @@ pub(crate) fn list_models(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Respon
         }
     };
     let mut data = Vec::new();
-    for provider in gateway.providers().values() {
+    for provider in gateway.providers().values().filter(|provider| provider.may_be_asked("list_models", false)) {
         for model in models(gateway, provider, key.as_deref()) {
             data.push(json!({
                 "id": format!("{}/{model}", provider.name),

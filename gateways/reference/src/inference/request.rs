@@ -59,7 +59,7 @@ impl Route {
             (Route::Messages, ApiBase::OpenAi) => {
                 Some(Service { endpoint: Endpoint::ChatCompletions, is_translated: true })
             }
-            (_, ApiBase::Anthropic) => None,
+            (_, ApiBase::Anthropic | ApiBase::Gemini) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod limits;
 mod management;
 mod messages;
 mod persistence;
+mod providers;
 mod routing;
 mod startup;
 mod streams;

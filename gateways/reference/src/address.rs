@@ -1,0 +1,188 @@
+//! Where a provider is asked, and with which headers: pure functions of the provider,
+//! its key, the route and the model.
+
+use std::fmt::Write as _;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use bytes::Bytes;
+use indexmap::IndexMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::config::{ApiBase, Paths, Provider, ProviderKey};
+use crate::endpoint::Endpoint;
+
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// The one that Azure calls its latest stable one.
+const AZURE_VERSION: &str = "2024-10-21";
+/// Azure's responses know no other.
+const AZURE_RESPONSES_VERSION: &str = "preview";
+/// What can stand in one segment of a path as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The URL of a route, for the model as the provider calls it.
+pub(crate) fn url(provider: &Provider, key: Option<&ProviderKey>, endpoint: Endpoint, model: &str) -> String {
+    let mut url = key.and_then(|key| key.base_url.as_ref()).unwrap_or(&provider.base_url).clone();
+    let path = endpoint.path();
+    // Writing to a string cannot fail.
+    let _ = match (provider.paths, provider.api) {
+        (Paths::Azure, _) if endpoint == Endpoint::Responses => {
+            write!(url, "/openai/v1/{path}?api-version={AZURE_RESPONSES_VERSION}")
+        }
+        (Paths::Azure, _) => {
+            let version = key.and_then(|key| key.api_version.as_deref()).unwrap_or(AZURE_VERSION);
+            write!(url, "/openai/deployments/{}/{path}?api-version={}", escaped(model), escaped(version))
+        }
+        (Paths::Bare, _) => write!(url, "/{path}"),
+        (Paths::Versioned, ApiBase::Gemini) => write!(url, "/v1beta/models/{}:{path}", escaped(gemini_model(model))),
+        (Paths::Versioned, ApiBase::OpenAi | ApiBase::Anthropic) => write!(url, "/v1/{path}"),
+    };
+    url
+}
+
+/// Gemini's own lists write the collection before the name.
+fn gemini_model(model: &str) -> &str {
+    model.strip_prefix("models/").unwrap_or(model)
+}
+
+fn escaped(segment: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(segment, ESCAPED)
+}
+
+/// The headers of a call: the provider's own, its key, and what of the caller's headers
+/// means something to it.
+pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &HeaderMap) -> HeaderMap {
+    let mut headers = provider.extra_headers.clone();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let passed_on: &[&str] = match provider.api {
+        ApiBase::OpenAi => &["openai-beta"],
+        ApiBase::Anthropic => &["anthropic-beta", "anthropic-version"],
+        ApiBase::Gemini => &[],
+    };
+    for name in passed_on {
+        if let Some(value) = callers.get(*name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    if provider.api == ApiBase::Anthropic {
+        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
+    }
+    let Some(key) = key.filter(|key| !key.value.is_empty()) else { return headers };
+    let (name, text) = match (provider.paths, provider.api) {
+        (Paths::Azure, _) => (HeaderName::from_static("api-key"), key.value.clone()),
+        (_, ApiBase::OpenAi) => (header::AUTHORIZATION, format!("Bearer {}", key.value)),
+        (_, ApiBase::Anthropic) => (HeaderName::from_static("x-api-key"), key.value.clone()),
+        (_, ApiBase::Gemini) => (HeaderName::from_static("x-goog-api-key"), key.value.clone()),
+    };
+    // The configuration is refused where a key cannot stand in a header.
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// The body with the provider's own name for the model, where it differs from the caller's.
+/// A body that names no model stays as it is.
+pub(crate) fn with_model(body: &Bytes, model: &str) -> Bytes {
+    let Ok(mut fields) = serde_json::from_slice::<IndexMap<String, &RawValue>>(body) else {
+        return body.clone();
+    };
+    let Ok(name) = serde_json::value::to_raw_value(&Value::from(model)) else {
+        return body.clone();
+    };
+    match fields.get_mut("model") {
+        Some(field) => *field = &name,
+        None => return body.clone(),
+    }
+    serde_json::to_vec(&fields).map_or_else(|_| body.clone(), Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::config::provider_tests::{key, provider};
+
+    fn at(api: ApiBase, paths: Paths) -> Provider {
+        Provider { api, paths, base_url: "http://x".to_owned(), ..provider("p", vec![key("k")]) }
+    }
+
+    #[test]
+    fn each_protocol_has_its_paths() {
+        let cases = [
+            (ApiBase::OpenAi, Paths::Versioned, Endpoint::ChatCompletions, "http://x/v1/chat/completions"),
+            (ApiBase::OpenAi, Paths::Bare, Endpoint::ChatCompletions, "http://x/chat/completions"),
+            (ApiBase::Anthropic, Paths::Versioned, Endpoint::Messages, "http://x/v1/messages"),
+            (
+                ApiBase::Gemini,
+                Paths::Versioned,
+                Endpoint::StreamGenerateContent,
+                "http://x/v1beta/models/m%2F1:streamGenerateContent?alt=sse",
+            ),
+            (
+                ApiBase::OpenAi,
+                Paths::Azure,
+                Endpoint::Embeddings,
+                "http://x/openai/deployments/m%2F1/embeddings?api-version=2024-10-21",
+            ),
+            (ApiBase::OpenAi, Paths::Azure, Endpoint::Responses, "http://x/openai/v1/responses?api-version=preview"),
+        ];
+        for (api, paths, endpoint, expected) in cases {
+            assert_eq!(url(&at(api, paths), None, endpoint, "m/1"), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_can_have_a_place_and_a_version_of_its_own() {
+        let mut own = key("k");
+        own.base_url = Some("http://y".to_owned());
+        own.api_version = Some("2025-01-01-preview".to_owned());
+        let provider = at(ApiBase::OpenAi, Paths::Azure);
+        let expected = "http://y/openai/deployments/d/chat/completions?api-version=2025-01-01-preview";
+        assert_eq!(url(&provider, Some(&own), Endpoint::ChatCompletions, "d"), expected);
+    }
+
+    #[test]
+    fn a_key_stands_where_its_protocol_has_it() {
+        for (api, paths, name, value) in [
+            (ApiBase::OpenAi, Paths::Versioned, "authorization", "Bearer k"),
+            (ApiBase::OpenAi, Paths::Azure, "api-key", "k"),
+            (ApiBase::Anthropic, Paths::Versioned, "x-api-key", "k"),
+            (ApiBase::Gemini, Paths::Versioned, "x-goog-api-key", "k"),
+        ] {
+            let headers = headers(&at(api, paths), Some(&key("k")), &HeaderMap::new());
+            assert_eq!(headers.get(name).unwrap(), value);
+        }
+        let none = headers(&at(ApiBase::OpenAi, Paths::Versioned), Some(&key("")), &HeaderMap::new());
+        assert!(!none.contains_key("authorization"));
+    }
+
+    #[test]
+    fn of_the_callers_headers_only_the_protocols_own_are_passed_on() {
+        let mut callers = HeaderMap::new();
+        for name in ["anthropic-beta", "anthropic-version", "openai-beta", "cookie", "authorization"] {
+            callers.insert(name, HeaderValue::from_static("theirs"));
+        }
+        let sent = |api| headers(&at(api, Paths::Versioned), None, &callers);
+        let anthropic = sent(ApiBase::Anthropic);
+        assert_eq!(anthropic["anthropic-beta"], "theirs");
+        assert_eq!(anthropic["anthropic-version"], "theirs");
+        assert_eq!(anthropic.len(), 3);
+        assert_eq!(sent(ApiBase::OpenAi).len(), 2);
+        assert_eq!(sent(ApiBase::Gemini).len(), 1);
+        let bare = headers(&at(ApiBase::Anthropic, Paths::Versioned), None, &HeaderMap::new());
+        assert_eq!(bare["anthropic-version"], "2023-06-01");
+    }
+
+    #[test]
+    fn an_alias_stands_in_the_body_and_nothing_else_changes() {
+        let body = Bytes::from_static(br#"{"temperature":0.10,"model":"fast","x":[1]}"#);
+        assert_eq!(with_model(&body, "gpt\"4"), r#"{"temperature":0.10,"model":"gpt\"4","x":[1]}"#);
+        for same in ["{\"contents\":[]}", "no json"] {
+            assert_eq!(with_model(&Bytes::from_static(same.as_bytes()), "m"), same);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What kinds of providers a configuration can name, and how each is addressed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{KEY, Process, World, body, budget};
+
+/// What the provider saw of the one call that it got: path, headers, body.
+fn seen(world: &World) -> (String, Value, Value) {
+    let ledger = world.upstream.ledger();
+    let entry = ledger.inference().next().expect("the provider was not called");
+    let headers = entry.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    (entry.path.clone(), Value::Object(headers), serde_json::from_str(&entry.body).unwrap())
+}
+
+/// Replaces `primary` by a standard provider and gives the virtual key nothing else.
+fn standard(config: &mut Value, name: &str, provider: &Value) {
+    config["providers"] = json!({ name: provider });
+    config["governance"]["virtual_keys"][0]["provider_configs"] =
+        json!([{"provider": name, "weight": 1, "allowed_models": ["*"], "key_ids": ["*"]}]);
+}
+
+/// The line with which a gateway refuses to start.
+async fn refused(edit: impl FnOnce(&mut Value)) -> String {
+    let world = World::prepare(edit).await;
+    world.write_config();
+    Process::start(world.folder.path(), &[]).await.err().expect("it starts")
+}
+
+fn url_of(config: &Value) -> Value {
+    config["providers"]["primary"]["network_config"]["base_url"].clone()
+}
+
+#[tokio::test]
+async fn a_standard_provider_of_openais_protocol_needs_a_name_and_a_key() {
+    for name in ["openai", "openrouter", "groq", "mistral", "vllm", "ollama", "xai", "cerebras"] {
+        let world = World::start(|config| {
+            let network = json!({"base_url": url_of(config)});
+            let keys = json!([{"name": "k", "value": "upstream-key", "weight": 1}]);
+            standard(config, name, &json!({"keys": keys, "network_config": network}));
+        })
+        .await;
+        let answer = world.call().await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text);
+        let (path, headers, _) = seen(&world);
+        assert_eq!(path, "/primary/v1/chat/completions", "{name}");
+        assert_eq!(headers["authorization"], "Bearer upstream-key", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn perplexity_has_no_version_in_its_paths() {
+    let world = World::start(|config| {
+        let network = json!({"base_url": url_of(config)});
+        let keys = json!([{"name": "k", "value": "upstream-key", "weight": 1}]);
+        standard(config, "perplexity", &json!({"keys": keys, "network_config": network}));
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(seen(&world).0, "/primary/chat/completions");
+}
+
+#[tokio::test]
+async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
+    let world = World::start(|config| {
+        let azure = json!({"endpoint": url_of(config), "api_version": "2025-01-01"});
+        let keys = json!([{
+            "name": "k", "value": "upstream-key", "weight": 1,
+            "azure_key_config": azure, "aliases": {"GPT-4o": "mock-1"},
+        }]);
+        standard(config, "azure", &json!({"keys": keys}));
+    })
+    .await;
+    let mut chat = body();
+    chat["model"] = json!("gpt-4o");
+    let answer = world.send(world.chat(KEY, &chat)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (path, headers, body) = seen(&world);
+    assert_eq!(path, "/primary/openai/deployments/mock-1/chat/completions?api-version=2025-01-01");
+    assert_eq!(headers["api-key"], "upstream-key");
+    assert_eq!(headers.get("authorization"), None);
+    assert_eq!(body["model"], "mock-1");
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_stands_where_its_key_says_and_serves_its_one_model() {
+    let world = World::start(|config| {
+        let server = json!({"url": url_of(config), "model_name": "mock-1"});
+        let keys = json!([{"name": "k", "weight": 1, "value": "any", "vllm_key_config": server}]);
+        standard(config, "vllm", &json!({"keys": keys}));
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    let mut other = body();
+    other["model"] = json!("vllm/unpriced-1");
+    assert_eq!(world.send(world.chat(KEY, &other)).await.status, 400);
+    assert_eq!(world.upstream_calls(), 1);
+}
+
+#[tokio::test]
+async fn extra_headers_reach_the_provider() {
+    let world = World::start(|config| {
+        config["providers"]["primary"]["network_config"]["extra_headers"] = json!({"X-Team": "evals"});
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(seen(&world).1["x-team"], "evals");
+}
+
+#[tokio::test]
+async fn a_custom_provider_is_asked_for_nothing_but_what_it_may() {
+    let world = World::start(|config| {
+        config["providers"]["primary"]["custom_provider_config"]["allowed_requests"] =
+            json!({"chat_completion": true, "chat_completion_stream": false, "list_models": false});
+        config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    let mut named = body();
+    named["model"] = json!("primary/mock-1");
+    named["stream"] = json!(true);
+    let refused = world.send(world.chat(KEY, &named)).await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (403, "request_type_blocked"));
+    let embed = world.request(Method::POST, "/v1/embeddings").bearer_auth(KEY);
+    let refused = world.send(embed.json(&json!({"model": "primary/mock-1", "input": "a"}))).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!((world.upstream_calls(), world.spent().await), (1, "0.00125".to_owned()));
+    let models = world.send(world.request(Method::GET, "/v1/models").bearer_auth(KEY)).await;
+    assert!(!models.text.contains("primary/"), "{}", models.text);
+    assert!(models.text.contains("second/"), "{}", models.text);
+}
+
+#[tokio::test]
+async fn what_a_provider_cannot_be_is_refused_by_name_at_the_start() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 11] = [
+        (
+            |config| config["providers"]["bedrock"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+            "providers.bedrock: the reference gateway does not speak the protocol of `bedrock`",
+        ),
+        (
+            |config| config["providers"]["primary"]["custom_provider_config"]["base_provider_type"] = json!("vertex"),
+            "providers.primary.custom_provider_config.base_provider_type: the reference gateway does not speak the protocol of `vertex`",
+        ),
+        (
+            |config| config["providers"]["mine"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+            "providers.mine: `mine` is no standard provider; give it a `custom_provider_config`",
+        ),
+        (
+            |config| config["providers"]["vllm"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+            "providers.vllm.network_config.base_url: is missing: there is no usual one",
+        ),
+        (
+            |config| config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+            "providers.azure.keys[0].azure_key_config: is missing",
+        ),
+        (
+            |config| {
+                config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
+                    "azure_key_config": {"endpoint": "http://169.254.169.254"}}]});
+            },
+            "providers.azure.keys[0].azure_key_config.endpoint: 169.254.169.254 is link-local and never called",
+        ),
+        (
+            |config| {
+                config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
+                    "azure_key_config": {"endpoint": "https://a.example", "client_id": "c"}}]});
+            },
+            "providers.azure.keys[0].azure_key_config.client_id",
+        ),
+        (
+            |config| {
+                config["providers"]["primary"]["network_config"]["extra_headers"] =
+                    json!({"Authorization": "Bearer x"});
+            },
+            "providers.primary.network_config.extra_headers.Authorization: is a header that the gateway sets itself",
+        ),
+        (
+            |config| config["providers"]["primary"]["proxy_config"] = json!({"type": "http", "url": "http://p"}),
+            "proxy_config",
+        ),
+        (
+            |config| {
+                config["providers"]["primary"]["custom_provider_config"]["allowed_requests"] = json!({"chat": true});
+            },
+            "providers.primary.custom_provider_config.allowed_requests: `chat` is no kind of request",
+        ),
+        (
+            |config| {
+                config["providers"]["primary"]["custom_provider_config"]["request_path_overrides"] =
+                    json!({"chat_completion": "/x"});
+            },
+            "request_path_overrides",
+        ),
+    ];
+    for (edit, expected) in cases {
+        let line = refused(edit).await;
+        assert!(line.contains(expected), "{line}");
+    }
+}
