@@ -1,8 +1,9 @@
-//! The gateway's clock: wall time that never runs backwards while the process
-//! lives, and that a test may push forward.
+//! The gateway's clock: wall time that never runs backwards while the process lives, and
+//! never stands still, and that a test may push forward.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -45,21 +46,38 @@ impl fmt::Display for Moment {
 }
 
 /// Tells the time. One for a gateway.
-#[derive(Debug, Default)]
+///
+/// It follows the wall clock forward. A wall clock that is set back is not followed: it would
+/// make windows late, and open them twice. Time then runs on from what was told last, at the
+/// pace of the monotonic clock, until the wall clock has caught up or the gateway starts again.
+#[derive(Debug)]
 pub(crate) struct Clock {
+    began: Instant,
+    /// The most by which the wall clock was ahead of the milliseconds since `began`.
+    lead: AtomicI64,
     /// Milliseconds that tests have added.
     advanced: AtomicI64,
-    /// The latest time told, so that a wall clock set back cannot reopen a window.
-    latest: AtomicI64,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { began: Instant::now(), lead: AtomicI64::new(i64::MIN), advanced: AtomicI64::new(0) }
+    }
 }
 
 impl Clock {
     /// The present moment.
     pub(crate) fn now(&self) -> Moment {
-        let wall = Timestamp::now().as_millisecond();
-        let now = wall.saturating_add(self.advanced.load(Ordering::Relaxed));
-        let before = self.latest.fetch_max(now, Ordering::Relaxed);
-        Moment(now.max(before))
+        let elapsed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.told(Timestamp::now().as_millisecond(), elapsed)
+    }
+
+    /// The moment at so much wall time, so many milliseconds after the clock was made.
+    fn told(&self, wall: i64, elapsed: i64) -> Moment {
+        let lead = wall.saturating_sub(elapsed);
+        let most = self.lead.fetch_max(lead, Ordering::Relaxed).max(lead);
+        let advanced = self.advanced.load(Ordering::Relaxed);
+        Moment(elapsed.saturating_add(most).saturating_add(advanced))
     }
 
     /// Moves the clock forward by `millis`. Only the test clock's route does this.
@@ -71,6 +89,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_wait_until_a_moment_is_rounded_up_to_whole_seconds() {
@@ -86,5 +105,32 @@ mod tests {
         let before = clock.now();
         clock.advance(3_600_000);
         assert!(clock.now() >= before.after(3_600_000));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_neither_takes_time_back_nor_stops_it() {
+        let clock = Clock::default();
+        assert_eq!(clock.told(10_000, 0).millis(), 10_000);
+        assert_eq!(clock.told(10_500, 500).millis(), 10_500);
+        // Set back by five seconds.
+        assert_eq!(clock.told(5_600, 600).millis(), 10_600);
+        assert_eq!(clock.told(6_000, 1_000).millis(), 11_000);
+        // Set forward beyond what was told.
+        assert_eq!(clock.told(20_000, 1_100).millis(), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn time_never_runs_backwards(steps in prop::collection::vec((-10_000_i64..10_000, 0_i64..1_000), 1..50)) {
+            let clock = Clock::default();
+            let (mut wall, mut elapsed, mut last) = (1_000_000, 0, Moment::from_millis(0));
+            for (jump, passed) in steps {
+                (wall, elapsed) = (wall + jump + passed, elapsed + passed);
+                let now = clock.told(wall, elapsed);
+                prop_assert!(now >= last);
+                prop_assert!(now.millis() >= wall);
+                last = now;
+            }
+        }
     }
 }

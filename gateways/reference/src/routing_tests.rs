@@ -45,6 +45,7 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         value_hash: String::new(),
         value_hint: String::new(),
         grants: String::new(),
+        calendar_aligned: false,
         file_hash: None,
         created_at: Moment::from_millis(0),
         updated_at: Moment::from_millis(0),

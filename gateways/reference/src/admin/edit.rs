@@ -27,6 +27,20 @@ struct Planned {
     length: ResetDuration,
 }
 
+impl Planned {
+    /// The meter as if it were new.
+    fn meter(&self, now: Moment) -> Meter {
+        Meter {
+            measure: self.owned.id.measure(),
+            owner: self.owner.clone(),
+            limit: self.limit,
+            window: Window { start: now, length: self.length.clone() },
+            used: Amount::ZERO,
+            held: Amount::ZERO,
+        }
+    }
+}
+
 /// The meters that a change puts and removes.
 #[derive(Default)]
 pub(super) struct MeterEdits {
@@ -38,6 +52,8 @@ pub(super) struct MeterEdits {
 struct Place<'a> {
     key: OwnerKey,
     owner: Owner,
+    /// Whether its windows follow the calendar, where they do not say so themselves.
+    calendar_aligned: bool,
     meters: &'a mut Vec<OwnedMeter>,
 }
 
@@ -45,14 +61,14 @@ impl MeterEdits {
     /// What to write, with the usage as it is now.
     pub(super) fn changes(&self, ledger: &Ledger, now: Moment) -> Vec<Change> {
         let put = self.put.iter().map(|planned| {
-            let present = ledger.get(&planned.owned.id);
+            let meter = ledger.edited(&planned.owned.id, planned.meter(now));
             Change::PutMeter(MeterRow {
                 id: planned.owned.id.clone(),
                 owner: planned.owner_key.clone(),
-                limit: planned.limit,
-                reset_duration: planned.length.clone(),
-                used: present.map_or(Amount::ZERO, |meter| meter.used),
-                window_start: present.map_or(now, |meter| meter.window.start),
+                limit: meter.limit,
+                reset_duration: meter.window.length,
+                used: meter.used,
+                window_start: meter.window.start,
                 file_hash: planned.owned.file_hash.clone(),
                 standing: Standing::Live,
             })
@@ -83,14 +99,7 @@ impl MeterEdits {
             ledger.remove(&meter.id);
         }
         for planned in self.put {
-            let meter = Meter {
-                measure: planned.owned.id.measure(),
-                owner: planned.owner,
-                limit: planned.limit,
-                window: Window { start: now, length: planned.length },
-                used: Amount::ZERO,
-                held: Amount::ZERO,
-            };
+            let meter = planned.meter(now);
             ledger.put(planned.owned.id, meter);
         }
     }
@@ -148,7 +157,9 @@ impl MeterEdits {
             let only = || if is_the_only_one { before.pop() } else { None };
             let owned = kept.or_else(only).unwrap_or_else(|| new_meter(Measure::Usd));
             place.meters.push(owned.clone());
-            self.put.push(planned(place, owned, Amount::of_money(body.max_limit), body.reset_duration));
+            let is_aligned = body.calendar_aligned.unwrap_or(place.calendar_aligned);
+            let length = body.reset_duration.aligned(is_aligned).map_err(|error| invalid(error.to_string()))?;
+            self.put.push(planned(place, owned, Amount::of_money(body.max_limit), length));
         }
         self.remove.extend(before.into_iter().map(|meter| (meter, place.key.clone())));
         Ok(())
@@ -190,6 +201,7 @@ impl MeterEdits {
                 place.meters.push(new.clone());
                 new
             });
+            let length = length.aligned_where_possible(place.calendar_aligned);
             self.put.push(planned(place, owned, Amount::of_count(limit), length));
         }
         Ok(())
@@ -203,8 +215,12 @@ impl MeterEdits {
         rate_limit: Option<RateLimitBody>,
         lengths: impl Fn(&MeterId) -> Option<ResetDuration>,
     ) -> Result<(), Problem> {
-        let mut place =
-            Place { key: OwnerKey::VirtualKey(key.row.id.clone()), owner: key.owner(None), meters: &mut key.meters };
+        let mut place = Place {
+            key: OwnerKey::VirtualKey(key.row.id.clone()),
+            owner: key.owner(None),
+            calendar_aligned: key.row.calendar_aligned,
+            meters: &mut key.meters,
+        };
         if let Some(budgets) = budgets {
             self.budgets(&mut place, budgets, lengths)?;
         }
@@ -237,8 +253,12 @@ impl MeterEdits {
             if body.id.as_ref().is_some_and(|given| *given != id) {
                 return Err(invalid(format!("the provider configuration of '{}' has another id", body.provider)));
             }
-            let mut place =
-                Place { key: OwnerKey::Grant(id.clone()), owner: key.owner(Some(&body.provider)), meters: &mut meters };
+            let mut place = Place {
+                key: OwnerKey::Grant(id.clone()),
+                owner: key.owner(Some(&body.provider)),
+                calendar_aligned: key.row.calendar_aligned,
+                meters: &mut meters,
+            };
             if let Some(budgets) = body.budgets {
                 self.budgets(&mut place, budgets, &lengths)?;
             }
@@ -261,8 +281,14 @@ impl MeterEdits {
         Ok(())
     }
 
-    /// Renames the owner that refusals show, at every meter of the key.
-    pub(super) fn rename(&mut self, key: &VirtualKey, ledger: &[(MeterId, Meter)]) {
+    /// Edits every meter of the key that is not edited otherwise: refusals show the owner's
+    /// name as it is now, and its windows follow the calendar or not, if that has changed.
+    pub(super) fn rest(
+        &mut self,
+        key: &VirtualKey,
+        ledger: &[(MeterId, Meter)],
+        calendar_aligned: Option<bool>,
+    ) -> Result<(), Problem> {
         let places = std::iter::once((OwnerKey::VirtualKey(key.row.id.clone()), key.owner(None), &key.meters)).chain(
             key.grants.iter().map(|policy| {
                 let owner = key.owner(Some(&policy.grant.provider));
@@ -275,16 +301,23 @@ impl MeterEdits {
                     continue;
                 }
                 if let Some((_, meter)) = ledger.iter().find(|(id, _)| *id == owned.id) {
+                    let length = meter.window.length.clone();
+                    let length = match (calendar_aligned, meter.measure) {
+                        (None, _) => length,
+                        (Some(yes), Measure::Usd) => length.aligned(yes).map_err(|error| invalid(error.to_string()))?,
+                        (Some(yes), _) => length.aligned_where_possible(yes),
+                    };
                     self.put.push(Planned {
                         owned: owned.clone(),
                         owner_key: owner_key.clone(),
                         owner: owner.clone(),
                         limit: meter.limit,
-                        length: meter.window.length.clone(),
+                        length,
                     });
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct CreateKey {
     #[serde(default)]
     pub(super) budgets: Vec<BudgetBody>,
     pub(super) rate_limit: Option<RateLimitBody>,
+    #[serde(default)]
+    pub(super) calendar_aligned: bool,
 }
 
 /// The body of an edit: what is absent stays as it is.
@@ -38,6 +40,8 @@ pub(super) struct UpdateKey {
     pub(super) budgets: Option<Vec<BudgetBody>>,
     /// Changes what it names; without any limit, it removes all.
     pub(super) rate_limit: Option<RateLimitBody>,
+    /// Holds for every window of the key that the body does not set otherwise.
+    pub(super) calendar_aligned: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +64,8 @@ pub(super) struct BudgetBody {
     pub(super) id: Option<String>,
     pub(super) max_limit: Usd,
     pub(super) reset_duration: ResetDuration,
+    /// Wins over that of the key.
+    pub(super) calendar_aligned: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,6 +86,7 @@ pub(super) struct KeyView {
     /// In full when it is made, else its beginning.
     value: String,
     is_active: bool,
+    calendar_aligned: bool,
     provider_configs: Vec<GrantView>,
     budgets: Vec<BudgetView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +115,7 @@ struct BudgetView {
     id: String,
     max_limit: Usd,
     reset_duration: ResetDuration,
+    calendar_aligned: bool,
     current_usage: Usd,
     last_reset: String,
 }
@@ -148,6 +156,7 @@ pub(super) fn view(gateway: &Gateway, key: &VirtualKey, value: Option<String>) -
         description: key.row.description.clone(),
         value: value.unwrap_or_else(|| key.row.value_hint.clone()),
         is_active: key.row.is_active,
+        calendar_aligned: key.row.calendar_aligned,
         provider_configs: key
             .grants
             .iter()
@@ -184,6 +193,7 @@ fn budgets(meters: &[(MeterId, Meter)], now: Moment) -> Vec<BudgetView> {
             id: id.id().to_owned(),
             max_limit: Usd::from_pico(meter.limit.raw()),
             reset_duration: meter.window.length.clone(),
+            calendar_aligned: meter.window.length.is_on_calendar(),
             current_usage: Usd::from_pico(meter.used_at(now).raw()),
             last_reset: meter.window_at(now).start.to_string(),
         })

@@ -106,6 +106,7 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
             value_hash: hash.to_hex(),
             value_hint: identity::hint(&value),
             grants: String::new(),
+            calendar_aligned: body.calendar_aligned,
             file_hash: None,
             created_at: now,
             updated_at: now,
@@ -143,14 +144,16 @@ pub(super) async fn update(
         }
         key.row.description = body.description.unwrap_or(key.row.description);
         key.row.is_active = body.is_active.unwrap_or(key.row.is_active);
+        let aligned = body.calendar_aligned.filter(|aligned| *aligned != key.row.calendar_aligned);
+        key.row.calendar_aligned = aligned.unwrap_or(key.row.calendar_aligned);
         edits.key_meters(&mut key, body.budgets, body.rate_limit, lengths)?;
         if let Some(grants) = body.provider_configs {
             edits.grants(&mut key, grants, &gateway.providers(), lengths)?;
         }
-        if is_renamed {
+        if is_renamed || aligned.is_some() {
             let ids = key.grants.iter().flat_map(|policy| &policy.meters).chain(&key.meters);
             let meters = gateway.books.meters(ids.map(|meter| &meter.id));
-            edits.rename(&key, &meters);
+            edits.rest(&key, &meters, aligned)?;
         }
         key.row.updated_at = gateway.books.now();
         let key = save(&gateway, key, edits).await?;

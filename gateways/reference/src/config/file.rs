@@ -231,6 +231,8 @@ pub(super) struct VirtualKeyFile {
     pub(super) budget_id: Option<ConfigId>,
     pub(super) rate_limit: Option<RateLimitFile>,
     pub(super) rate_limit_id: Option<ConfigId>,
+    #[serde(default)]
+    pub(super) calendar_aligned: bool,
 }
 
 #[derive(Deserialize)]
@@ -260,6 +262,8 @@ pub(crate) struct BudgetFile {
     pub(crate) reset_duration: ResetDuration,
     pub(crate) virtual_key_id: Option<ConfigId>,
     pub(crate) provider_config_id: Option<ConfigId>,
+    /// Wins over that of the owner.
+    pub(crate) calendar_aligned: Option<bool>,
 }
 
 /// A rate limit, in the list of all or inside its owner.

@@ -18,12 +18,28 @@ struct Collector<'a> {
     providers: &'a Providers,
     lists_v1: bool,
     /// Budgets of the list of all that an owner names by id.
-    budgets: HashMap<String, (Usd, ResetDuration)>,
+    budgets: HashMap<String, Figures>,
     rate_limits: HashMap<String, RateLimitFile>,
     /// What must not stand there twice: ids, names, values, windows.
     seen: HashSet<(&'static str, String)>,
     grant_ids: HashSet<String>,
+    /// Whose windows follow the calendar.
+    aligned: HashSet<OwnerKey>,
     declared: Declared,
+}
+
+/// What a budget says, apart from its id and its owner.
+struct Figures {
+    limit: Usd,
+    length: ResetDuration,
+    /// Whether the window follows the calendar; without it, as the owner says.
+    calendar_aligned: Option<bool>,
+}
+
+impl From<BudgetFile> for Figures {
+    fn from(file: BudgetFile) -> Figures {
+        Figures { limit: file.max_limit, length: file.reset_duration, calendar_aligned: file.calendar_aligned }
+    }
 }
 
 /// Checks the section. In a file of version 1, empty lists allow all.
@@ -35,6 +51,7 @@ pub(super) fn check(file: GovernanceFile, providers: &Providers, lists_v1: bool)
         rate_limits: HashMap::new(),
         seen: HashSet::new(),
         grant_ids: HashSet::new(),
+        aligned: HashSet::new(),
         declared: Declared::default(),
     };
     let owned = collector.take_lists(file.budgets, file.rate_limits)?;
@@ -43,7 +60,7 @@ pub(super) fn check(file: GovernanceFile, providers: &Providers, lists_v1: bool)
     }
     for (at, id, budget, owner) in owned {
         collector.check_owner(&at, &owner)?;
-        collector.budget(&at, &id, (budget.max_limit, budget.reset_duration), owner)?;
+        collector.budget(&at, &id, budget.into(), owner)?;
     }
     collector.finish()
 }
@@ -77,7 +94,7 @@ impl Collector<'_> {
                     owned.push((at, id, budget, owner));
                 }
                 (None, None) => {
-                    self.budgets.insert(id, (budget.max_limit, budget.reset_duration));
+                    self.budgets.insert(id, budget.into());
                 }
             }
         }
@@ -105,6 +122,9 @@ impl Collector<'_> {
             self.once(at, "value", "virtual key value", value)?;
         }
         let owner = OwnerKey::VirtualKey(id.clone());
+        if file.calendar_aligned {
+            self.aligned.insert(owner.clone());
+        }
         self.meters(at, &owner, file.budgets, file.budget, file.budget_id, file.rate_limit, file.rate_limit_id)?;
         let mut grants = Vec::new();
         if file.provider_configs.is_empty() && self.lists_v1 {
@@ -127,6 +147,7 @@ impl Collector<'_> {
             is_active: file.is_active.unwrap_or(true),
             value: file.value,
             grants,
+            calendar_aligned: file.calendar_aligned,
         });
         Ok(())
     }
@@ -152,6 +173,9 @@ impl Collector<'_> {
         self.once(at, "id", "provider configuration", &id)?;
         self.grant_ids.insert(id.clone());
         let owner = OwnerKey::Grant(id.clone());
+        if self.aligned.contains(&OwnerKey::VirtualKey(key.to_owned())) {
+            self.aligned.insert(owner.clone());
+        }
         self.meters(at, &owner, file.budgets, file.budget, file.budget_id, file.rate_limit, file.rate_limit_id)?;
         Ok(Grant {
             id,
@@ -179,8 +203,9 @@ impl Collector<'_> {
             if file.virtual_key_id.is_some() || file.provider_config_id.is_some() {
                 return Err(Invalid::new(at, "a budget inside its owner cannot name another"));
             }
-            let id = file.id.map_or_else(|| own_id(owner, file.reset_duration.text()), |id| id.0);
-            self.budget(&at, &id, (file.max_limit, file.reset_duration), owner.clone())?;
+            let named = file.id.as_ref().map(|id| id.0.clone());
+            let id = named.unwrap_or_else(|| own_id(owner, file.reset_duration.text()));
+            self.budget(&at, &id, file.into(), owner.clone())?;
         }
         if let Some(ConfigId(id)) = budget_id {
             let at = format!("{at}.budget_id");
@@ -206,13 +231,12 @@ impl Collector<'_> {
         }
     }
 
-    fn budget(
-        &mut self,
-        at: &str,
-        id: &str,
-        (limit, length): (Usd, ResetDuration),
-        owner: OwnerKey,
-    ) -> Result<(), Invalid> {
+    fn budget(&mut self, at: &str, id: &str, figures: Figures, owner: OwnerKey) -> Result<(), Invalid> {
+        let Figures { limit, length, calendar_aligned } = figures;
+        let is_aligned = calendar_aligned.unwrap_or_else(|| self.aligned.contains(&owner));
+        let length = length
+            .aligned(is_aligned)
+            .map_err(|error| Invalid::new(format!("{at}.reset_duration"), error.to_string()))?;
         if limit <= Usd::ZERO {
             return Err(Invalid::new(format!("{at}.max_limit"), "must be above 0"));
         }
@@ -223,7 +247,11 @@ impl Collector<'_> {
     }
 
     fn rate_limit(&mut self, at: &str, id: &str, file: RateLimitFile, owner: &OwnerKey) -> Result<(), Invalid> {
+        let is_aligned = self.aligned.contains(owner);
         for (measure, limit, length) in limit_meters(at, file)? {
+            // A minute has no place in the calendar, and a limit by the minute stands beside
+            // budgets by the month.
+            let length = length.aligned_where_possible(is_aligned);
             self.meter(at, MeterId::new(measure, id), Amount::of_count(limit), length, owner.clone())?;
         }
         Ok(())

@@ -59,16 +59,13 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
     ),
     ("config_store", &["vault_store"]),
     ("governance", &["customers", "model_configs", "providers", "roles", "routing_rules", "teams"]),
-    (
-        "governance.budgets[]",
-        &["calendar_aligned", "current_usage", "customer_id", "last_reset", "model_config_id", "team_id"],
-    ),
+    ("governance.budgets[]", &["current_usage", "customer_id", "last_reset", "model_config_id", "team_id"]),
     ("governance.pricing_overrides[]", &["provider_key_id", "provider_key_name"]),
     (
         "governance.rate_limits[]",
         &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    ("governance.virtual_keys[]", &["calendar_aligned", "customer_id", "expires_at", "mcp_configs", "team_id"]),
+    ("governance.virtual_keys[]", &["customer_id", "expires_at", "mcp_configs", "team_id"]),
     ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
     (
         "providers[]",

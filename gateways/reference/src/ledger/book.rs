@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::clock::Moment;
+use crate::window::Window;
 
 use super::claim::{BudgetAdmission, Claim, Spent};
 use super::meter::{Measure, Meter, MeterId, MeterState};
@@ -59,15 +60,25 @@ impl Ledger {
         }
     }
 
-    /// Adds a meter, or changes the limit and window of one that is there: what
-    /// was used and what is held stay.
-    pub(crate) fn put(&mut self, id: MeterId, mut meter: Meter) -> &Meter {
-        if let Some(present) = self.meters.get(&id) {
-            meter.used = present.used;
-            meter.held = present.held;
-            meter.window.start = present.window.start;
-        }
+    /// Adds a meter, or edits the one that is there, as [`Ledger::edited`] says.
+    pub(crate) fn put(&mut self, id: MeterId, meter: Meter) -> &Meter {
+        let meter = self.edited(&id, meter);
         self.meters.entry(id).insert_entry(meter).into_mut()
+    }
+
+    /// The meter as it will be when it is put. An edit of limit, window or alignment, made
+    /// when the window of `meter` begins, keeps what is held, and what was used in a window
+    /// that had not ended by then.
+    pub(crate) fn edited(&self, id: &MeterId, mut meter: Meter) -> Meter {
+        if let Some(present) = self.meters.get(id) {
+            let now = meter.window.start;
+            meter.used = present.used_at(now);
+            meter.held = present.held;
+            meter.window = present.window_at(now).edited(meter.window.length, now);
+        } else {
+            meter.window = Window::beginning(meter.window.length, meter.window.start);
+        }
+        meter
     }
 
     /// Removes a meter. Requests on their way settle with the others they touch.
@@ -132,7 +143,6 @@ mod tests {
     use super::super::meter::{Amount, Level, Owner};
     use super::*;
     use crate::money::Usd;
-    use crate::window::Window;
 
     const START: Moment = Moment::from_millis(1_000_000);
 

@@ -165,10 +165,10 @@ impl Meter {
         if self.window.has_ended(now) { Amount::ZERO } else { self.used }
     }
 
-    /// The window that `now` belongs to; a new one begins at its first use.
+    /// The window that `now` belongs to.
     pub(crate) fn window_at(&self, now: Moment) -> Window {
         if self.window.has_ended(now) {
-            Window { start: now, length: self.window.length.clone() }
+            Window::beginning(self.window.length.clone(), now)
         } else {
             self.window.clone()
         }
@@ -179,7 +179,7 @@ impl Meter {
     pub(super) fn roll(&mut self, now: Moment) -> bool {
         let ended = self.window.has_ended(now);
         if ended {
-            self.window.start = now;
+            self.window = Window::beginning(self.window.length.clone(), now);
             self.used = Amount::ZERO;
         }
         ended

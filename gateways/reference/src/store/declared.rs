@@ -22,6 +22,8 @@ pub(crate) struct DeclaredKey {
     /// Without one, a value is generated at the first start.
     pub(crate) value: Option<String>,
     pub(crate) grants: Vec<Grant>,
+    /// Whether its windows follow the calendar, where they do not say so themselves.
+    pub(crate) calendar_aligned: bool,
 }
 
 /// A budget of the file, or one counter of a rate limit.

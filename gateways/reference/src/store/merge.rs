@@ -17,6 +17,7 @@ use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::identity::{self, KeyHash};
 use crate::ledger::{Amount, MeterId};
+use crate::window::Window;
 
 /// The configuration that holds from now on, and what has to be written for it.
 #[derive(Debug, Default)]
@@ -112,6 +113,7 @@ fn key_row(
         value_hash,
         value_hint,
         grants: grants_json(&key.grants),
+        calendar_aligned: key.calendar_aligned,
         file_hash: Some(file_hash),
         created_at: before.map_or(now, |row| row.created_at),
         updated_at: now,
@@ -156,20 +158,25 @@ fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, mer
 }
 
 fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: Moment) -> MeterRow {
-    let (used, window_start) = before.map_or((Amount::ZERO, now), |row| (row.used, row.window_start));
+    let window = |row: &MeterRow| Window { start: row.window_start, length: row.reset_duration.clone() };
+    let (used, window) = match before.filter(|row| !window(row).has_ended(now)) {
+        // As for an edit through the API: what was used in a window that goes on stays.
+        Some(row) => (row.used, window(&row).edited(meter.reset_duration, now)),
+        None => (Amount::ZERO, Window::beginning(meter.reset_duration, now)),
+    };
     MeterRow {
         id: meter.id,
         owner: meter.owner,
         limit: meter.limit,
-        reset_duration: meter.reset_duration,
+        reset_duration: window.length,
         used,
-        window_start,
+        window_start: window.start,
         file_hash: Some(hash),
         standing: Standing::Live,
     }
 }
 
-/// The meters with every leftover hold counted as spent, and whether each changed.
+/// The meters with every leftover hold counted as spent now, and whether each changed.
 /// A window that begins in the future (the clock was set back) begins now.
 fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<SavedMeter> {
     let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
@@ -188,6 +195,11 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Saved
                 row.window_start = now;
             }
             let lost = extra.get(&row.id).copied().unwrap_or_default();
+            let window = Window { start: row.window_start, length: row.reset_duration.clone() };
+            if lost > Amount::ZERO && window.has_ended(now) {
+                row.used = Amount::ZERO;
+                row.window_start = Window::beginning(window.length, now).start;
+            }
             row.used = row.used.plus(lost);
             (row, ahead || lost > Amount::ZERO)
         })
@@ -202,13 +214,19 @@ pub(crate) fn grants_json(grants: &[Grant]) -> String {
 fn key_hash(key: &DeclaredKey) -> String {
     let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
-    file_hash(&[&key.name, &key.description, active, &value, &grants_json(&key.grants)])
+    let grants = grants_json(&key.grants);
+    let mut parts = vec![key.name.as_str(), &key.description, active, &value, &grants];
+    // What was added to the file's language later counts only where it is said.
+    parts.extend(key.calendar_aligned.then_some("calendar"));
+    file_hash(&parts)
 }
 
 fn meter_hash(meter: &DeclaredMeter) -> String {
     let (level, owner) = meter.owner.parts();
     let limit = meter.limit.raw().to_string();
-    file_hash(&[level, owner, &limit, meter.reset_duration.text()])
+    let mut parts = vec![level, owner, &limit, meter.reset_duration.text()];
+    parts.extend(meter.reset_duration.is_on_calendar().then_some("calendar"));
+    file_hash(&parts)
 }
 
 /// A hash by which a changed entity of the file is known at the next start.
@@ -230,6 +248,7 @@ mod tests {
     use super::*;
     use crate::ledger::Measure;
     use crate::money::Usd;
+    use crate::window::ResetDuration;
 
     const NOW: Moment = Moment::from_millis(1_000_000);
 
@@ -241,6 +260,7 @@ mod tests {
             is_active: active,
             value: Some(format!("sk-{name}")),
             grants: Vec::new(),
+            calendar_aligned: false,
         }
     }
 
@@ -301,6 +321,23 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_shortened_or_aligned_in_the_file_keeps_what_was_spent_in_one_that_goes_on() {
+        let hour = |at: i64| NOW.after(at * 3_600_000);
+        let mut daily = declared(true, "b", 100);
+        daily.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
+        let start = merge(daily.clone(), Saved::default(), NOW).unwrap();
+        for reset_duration in ["1h".parse().unwrap(), "1d".parse::<ResetDuration>().unwrap().aligned(true).unwrap()] {
+            let mut edited = daily.clone();
+            edited.meters.first_mut().unwrap().reset_duration = reset_duration;
+            let first = Merged { meters: start.meters.clone(), ..Merged::default() };
+            let merged = merge(edited, saved(first, 70), hour(5)).unwrap();
+            assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
+        }
+        let merged = merge(declared(true, "b", 100), saved(start, 70), hour(24)).unwrap();
+        assert_eq!(merged.meters.first().unwrap().used.raw(), 0);
+    }
+
+    #[test]
     fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
         let mut stored = saved(first_start(), 0);
         stored.keys.first_mut().unwrap().is_active = false;
@@ -339,9 +376,13 @@ mod tests {
             tokens: 5,
             meters: [MeterId::new(Measure::Usd, "b")].into(),
         });
-        let merged = merge(declared(true, "b", 100), stored, NOW).unwrap();
+        let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
         assert_eq!(merged.meters.first().unwrap().used.raw(), 35);
         assert!(matches!(merged.changes.as_slice(), [Change::PutMeter(_)]));
+        // It settles now: in the window of now, if its own has ended.
+        let later = merge(declared(true, "b", 100), stored, NOW.after(7_200_000)).unwrap();
+        let row = later.meters.first().unwrap();
+        assert_eq!((row.used.raw(), row.window_start), (25, NOW.after(7_200_000)));
     }
 
     #[test]

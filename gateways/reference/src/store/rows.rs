@@ -50,6 +50,8 @@ pub(crate) struct KeyRow {
     pub(crate) value_hint: String,
     /// JSON list of grants.
     pub(crate) grants: String,
+    /// Whether its windows follow the calendar, where they do not say so themselves.
+    pub(crate) calendar_aligned: bool,
     pub(crate) file_hash: Option<String>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,

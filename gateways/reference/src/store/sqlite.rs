@@ -11,6 +11,7 @@ use sqlx::{Connection as _, Row as _};
 use crate::clock::Moment;
 use crate::ledger::{Amount, MeterId};
 use crate::money::Usd;
+use crate::window::ResetDuration;
 
 use super::Store;
 use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
@@ -22,7 +23,8 @@ macro_rules! usage_sql {
     () => {
         "INSERT INTO holds (id, cost, tokens, meters)
            SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?);
-         UPDATE meters SET used = j.value->>1, window_start = j.value->>2
+         -- A state that was noted before an edit began a new window does not bring the old one back.
+         UPDATE meters SET used = j.value->>1, window_start = max(window_start, j.value->>2)
            FROM json_each(?) AS j WHERE meters.id = j.value->>0;
          DELETE FROM holds WHERE id IN (SELECT value FROM json_each(?));"
     };
@@ -247,8 +249,9 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
     let query = match change {
         Change::PutKey(key) => sqlx::query(
             "INSERT OR REPLACE INTO virtual_keys
-             (id, name, description, is_active, value_hash, value_hint, grants, file_hash, created_at, updated_at, standing)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, name, description, is_active, value_hash, value_hint, grants, calendar_aligned, file_hash, created_at,
+              updated_at, standing)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&key.id)
         .bind(&key.name)
@@ -257,6 +260,7 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         .bind(&key.value_hash)
         .bind(&key.value_hint)
         .bind(&key.grants)
+        .bind(key.calendar_aligned)
         .bind(&key.file_hash)
         .bind(key.created_at.millis())
         .bind(key.updated_at.millis())
@@ -265,14 +269,16 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
             let (level, owner) = meter.owner.parts();
             sqlx::query(
                 "INSERT OR REPLACE INTO meters
-                 (id, owner_level, owner_id, max_amount, reset_duration, used, window_start, file_hash, standing)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (id, owner_level, owner_id, max_amount, reset_duration, calendar_aligned, used, window_start, file_hash,
+                  standing)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(meter.id.as_str())
             .bind(level)
             .bind(owner)
             .bind(meter.limit.raw())
             .bind(meter.reset_duration.text())
+            .bind(meter.reset_duration.is_on_calendar())
             .bind(meter.used.raw())
             .bind(meter.window_start.millis())
             .bind(&meter.file_hash)
@@ -296,6 +302,7 @@ fn key_row(row: &SqliteRow) -> Result<Option<KeyRow>, sqlx::Error> {
         value_hash: row.try_get("value_hash")?,
         value_hint: row.try_get("value_hint")?,
         grants: row.try_get("grants")?,
+        calendar_aligned: row.try_get("calendar_aligned")?,
         file_hash: row.try_get("file_hash")?,
         created_at: Moment::from_millis(row.try_get("created_at")?),
         updated_at: Moment::from_millis(row.try_get("updated_at")?),
@@ -306,7 +313,9 @@ fn key_row(row: &SqliteRow) -> Result<Option<KeyRow>, sqlx::Error> {
 fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
     let id = MeterId::parse(row.try_get("id")?);
     let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
-    let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse().ok();
+    let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse::<ResetDuration>().ok();
+    let is_aligned = row.try_get("calendar_aligned")?;
+    let reset_duration = reset_duration.and_then(|length| length.aligned(is_aligned).ok());
     let standing = Standing::from_word(row.try_get("standing")?);
     let (Some(id), Some(owner), Some(reset_duration), Some(standing)) = (id, owner, reset_duration, standing) else {
         return Ok(None);

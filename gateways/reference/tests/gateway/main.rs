@@ -13,3 +13,4 @@ mod routing;
 mod startup;
 mod streams;
 mod support;
+mod windows;
