@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Admin, Client, Providers};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
+use crate::live::FileMarks;
 use crate::policy::KeyRing;
 use crate::pricing::Catalog;
 use crate::upstream::Upstream;
@@ -20,6 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) providers: ArcSwap<Providers>,
     /// Without one the management API is closed.
     pub(crate) admin: ArcSwapOption<Admin>,
+    /// By which a change that is stored says what it was made against.
+    pub(crate) file: FileMarks,
     pub(crate) books: Arc<Books>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) dice: Dice,

@@ -19,6 +19,7 @@ mod identity;
 mod inference;
 mod last_spent;
 mod ledger;
+mod live;
 mod money;
 mod policy;
 mod pricing;

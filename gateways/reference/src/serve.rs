@@ -19,6 +19,7 @@ use crate::config::{self, ConfigError, Pricing, Settings};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
 use crate::last_spent::LastSpent;
+use crate::live::{self, LiveError};
 use crate::policy::{self, UnreadableKey};
 use crate::pricing::{Catalog, PricingError};
 use crate::server;
@@ -45,6 +46,8 @@ enum ServeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Merge(#[from] MergeError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error(transparent)]
     Key(#[from] UnreadableKey),
     #[error(transparent)]
@@ -117,19 +120,22 @@ async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Ga
     let catalog = load_prices(&settings.pricing, &upstream).await?;
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
-    let saved = store.load().await?;
+    let mut saved = store.load().await?;
+    let live = live::merge(&settings, std::mem::take(&mut saved.documents))?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let merged = merge(settings.declared, saved, clock.now())?;
     write_generated(folder, &merged.generated)?;
-    let batch = Batch { closed, changes: merged.changes, ..Batch::default() };
+    let changes = merged.changes.into_iter().chain(live.changes).collect();
+    let batch = Batch { closed, changes, ..Batch::default() };
     store.commit(&batch).await?;
     let (keys, ledger) = policy::build(merged.keys, merged.meters)?;
     let (writer, writing) = Writer::start(Box::new(store));
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
-        client: ArcSwap::from_pointee(settings.client),
+        client: ArcSwap::from_pointee(live.client),
         providers: ArcSwap::from_pointee(settings.providers),
         admin: ArcSwapOption::from_pointee(settings.admin),
+        file: live.marks,
         books: Arc::new(Books::new(ledger, writer, Arc::clone(&clock))),
         clock,
         dice: Dice::new(seed),

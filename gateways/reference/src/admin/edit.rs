@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use indexmap::IndexMap;
 use uuid::Uuid;
 
+use super::reply::invalid;
 use super::shapes::{BudgetBody, GrantBody, RateLimitBody};
 use crate::clock::Moment;
 use crate::config::{AllowList, Provider};
@@ -343,8 +343,4 @@ fn new_meter(measure: Measure) -> OwnedMeter {
 
 fn new_id() -> String {
     Uuid::new_v4().to_string()
-}
-
-fn invalid(message: String) -> Problem {
-    Problem::failure(StatusCode::BAD_REQUEST, "invalid_request", message)
 }

@@ -2,12 +2,16 @@
 //!
 //! - [`auth`]: who is the administrator
 //! - [`virtual_keys`]: create, read with usage, edit, delete
+//! - [`config`]: client settings, while the gateway runs
 //! - [`edit`]: what a change of a virtual key comes to
+//! - [`reply`]: how bodies are read and answers are written
 //! - [`shapes`]: bodies as Bifrost has them
 //! - [`test_clock`]: time for tests, where the command line allows it
 
 mod auth;
+mod config;
 mod edit;
+mod reply;
 mod shapes;
 mod test_clock;
 mod virtual_keys;
@@ -21,11 +25,13 @@ use crate::gateway::Gateway;
 
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
-    let mut router =
-        Router::new().route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create)).route(
+    let mut router = Router::new()
+        .route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create))
+        .route(
             "/api/governance/virtual-keys/{id}",
             get(virtual_keys::read).put(virtual_keys::update).delete(virtual_keys::delete),
-        );
+        )
+        .route("/api/config", get(config::read).put(config::replace).patch(config::patch));
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

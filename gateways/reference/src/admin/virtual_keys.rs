@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use serde::de::DeserializeOwned;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::auth::Authorized;
 use super::edit::MeterEdits;
+use super::reply::{conflict, invalid, missing, not_written, parse, refuse, respond, to_the_end};
 use super::shapes::{CreateKey, KeyView, UpdateKey, view};
-use crate::errors::{About, Problem, Wording};
+use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::grant::Grant;
 use crate::identity::{self, KeyHash};
 use crate::ledger::{Ledger, MeterId};
 use crate::policy::VirtualKey;
-use crate::store::{Change, KeyRow, NotWritten, Standing, grants_json};
+use crate::store::{Change, KeyRow, Standing, grants_json};
 use crate::window::ResetDuration;
 
 #[derive(Serialize)]
@@ -215,64 +214,17 @@ async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Resu
     find(gateway, &id)
 }
 
-/// Runs a change in a task of its own: a caller that leaves does not stop it half-way.
-async fn to_the_end(change: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Response {
-    match tokio::spawn(change).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(problem)) => refuse(&problem),
-        Err(error) => {
-            tracing::error!(%error, "a change ended abnormally");
-            refuse(&Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error"))
-        }
-    }
-}
-
 fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(), Problem> {
     if name.trim().is_empty() {
         return Err(invalid("Virtual key name is required"));
     }
     let ring = gateway.keys();
     if ring.all().any(|key| key.row.name == name && Some(key.row.id.as_str()) != own_id) {
-        return Err(Problem::failure(StatusCode::CONFLICT, "conflict", "A virtual key with this name already exists"));
+        return Err(conflict("A virtual key with this name already exists"));
     }
     Ok(())
 }
 
 fn find(gateway: &Gateway, id: &str) -> Result<Arc<VirtualKey>, Problem> {
-    let missing = || Problem::failure(StatusCode::NOT_FOUND, "not_found", "Virtual key not found");
-    gateway.keys().get(id).ok_or_else(missing)
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let inner = error.inner();
-        if inner.is_data() { invalid(format!("{}: {inner}", error.path())) } else { invalid("Invalid JSON") }
-    })?;
-    json.end().map_err(|_| invalid("Invalid JSON"))?;
-    Ok(parsed)
-}
-
-fn invalid(message: impl Into<String>) -> Problem {
-    Problem::failure(StatusCode::BAD_REQUEST, "invalid_request", message)
-}
-
-fn not_written(error: NotWritten) -> Problem {
-    let message = format!("{error}; nothing was changed");
-    Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "not_recorded", message)
-}
-
-fn refuse(problem: &Problem) -> Response {
-    problem.render(Wording::Native, &About::default())
-}
-
-/// As text from the serializer: a detour through values would round money.
-fn respond(body: &impl Serialize) -> Response {
-    match serde_json::to_string(body) {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    gateway.keys().get(id).ok_or_else(|| missing("Virtual key not found"))
 }

@@ -1,11 +1,16 @@
 //! `client`: of the file, or of an administrator while the gateway runs.
 
+use serde_json::{Map, Value};
+
 use super::file::{AdmissionFile, ClientFile, DurabilityFile, UnpricedFile};
+use super::load::Invalid;
 use super::settings::Client;
 use crate::ledger::BudgetAdmission;
 use crate::store::Durability;
 
 const MAX_BODY_MB: usize = 100;
+/// More than any provider takes; also what can be counted in bytes on every machine.
+const MOST_BODY_MB: usize = 2_048;
 
 impl ClientFile {
     /// Of the three settings that make a virtual key mandatory, one remains: it is the one
@@ -16,25 +21,58 @@ impl ClientFile {
             self.enforce_auth_on_inference = Some(true);
         }
     }
+
+    /// The fields that are set.
+    pub(crate) fn to_fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(mut fields)) => {
+                fields.retain(|_, value| !value.is_null());
+                fields
+            }
+            // Names and plain values: there is nothing that could fail.
+            _ => Map::new(),
+        }
+    }
+
+    /// The section with what holds where nothing is written.
+    pub(crate) fn with_defaults(&self) -> ClientFile {
+        let mut shown = self.clone();
+        shown.enforce_auth_on_inference.get_or_insert(false);
+        shown.max_request_body_size_mb.get_or_insert(MAX_BODY_MB);
+        shown.budget_admission.get_or_insert(AdmissionFile::Reserved);
+        shown.unpriced_models.get_or_insert(UnpricedFile::Deny);
+        shown.durability.get_or_insert(DurabilityFile::Process);
+        shown
+    }
+
+    /// How durable a commit is. It is read once, at the start.
+    pub(crate) fn durability(&self) -> Durability {
+        match self.durability {
+            Some(DurabilityFile::PowerLoss) => Durability::PowerLoss,
+            Some(DurabilityFile::Process) | None => Durability::Process,
+        }
+    }
 }
 
-/// The section in its checked form.
-pub(crate) fn check(file: &ClientFile) -> Client {
-    Client {
-        key_is_mandatory: file.enforce_auth_on_inference == Some(true) || file.enforce_governance_header == Some(true),
+/// The section in its checked form; `at` is where it stands.
+pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
+    if file.enforce_governance_header.is_some() {
+        let problem = "is called enforce_auth_on_inference here";
+        return Err(Invalid::new(format!("{at}.enforce_governance_header"), problem));
+    }
+    let max_body_mb = file.max_request_body_size_mb.unwrap_or(MAX_BODY_MB);
+    if !(1..=MOST_BODY_MB).contains(&max_body_mb) {
+        let problem = format!("must be between 1 and {MOST_BODY_MB} (MB)");
+        return Err(Invalid::new(format!("{at}.max_request_body_size_mb"), problem));
+    }
+    Ok(Client {
+        key_is_mandatory: file.enforce_auth_on_inference == Some(true),
         admission: match file.budget_admission {
             Some(AdmissionFile::PostPaid) => BudgetAdmission::PostPaid,
             Some(AdmissionFile::Reserved) | None => BudgetAdmission::Reserved,
         },
         unpriced_allowed: matches!(file.unpriced_models, Some(UnpricedFile::Allow)),
-        max_body_bytes: file.max_request_body_size_mb.unwrap_or(MAX_BODY_MB) << 20,
-    }
-}
-
-/// How durable a commit is. It is read once, at the start.
-pub(super) fn durability(file: &ClientFile) -> Durability {
-    match file.durability {
-        Some(DurabilityFile::PowerLoss) => Durability::PowerLoss,
-        Some(DurabilityFile::Process) | None => Durability::Process,
-    }
+        max_body_bytes: max_body_mb << 20,
+        written: file.clone(),
+    })
 }

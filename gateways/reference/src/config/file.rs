@@ -1,7 +1,7 @@
 //! The shape of `config.json`. Every unknown field is an error.
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::settings::PricePatch;
 use super::types::{AllowList, ConfigId, Weight};
@@ -30,9 +30,10 @@ pub(super) struct ConfigFile {
     pub(super) governance: GovernanceFile,
 }
 
-#[derive(Default, Deserialize)]
+/// Also the shape of `client_config` in the management API. Every field may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ClientFile {
+pub(crate) struct ClientFile {
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
     pub(super) max_request_body_size_mb: Option<usize>,
@@ -41,23 +42,23 @@ pub(super) struct ClientFile {
     pub(super) durability: Option<DurabilityFile>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum AdmissionFile {
+pub(crate) enum AdmissionFile {
     Reserved,
     PostPaid,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum UnpricedFile {
+pub(crate) enum UnpricedFile {
     Deny,
     Allow,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum DurabilityFile {
+pub(crate) enum DurabilityFile {
     Process,
     PowerLoss,
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
 use super::settings::{Admin, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings};
@@ -45,7 +47,7 @@ pub(crate) enum ConfigError {
 
 /// A value that does not make sense, before it is known in which file it stands.
 #[derive(Debug, thiserror::Error)]
-#[error("{at}: {problem}")]
+#[error("{at}{}{problem}", if at.is_empty() { "" } else { ": " })]
 pub(crate) struct Invalid {
     pub(crate) at: String,
     pub(crate) problem: String,
@@ -84,30 +86,36 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
     };
     let mut json = serde_json::Deserializer::from_str(&resolved.text);
     let file = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| shape(error.inner(), describe(&error.path().to_string(), error.inner())))?;
+        .map_err(|error| shape(error.inner(), describe(&error.path().to_string(), error.inner()).to_string()))?;
     json.end().map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
     Ok(file)
 }
 
-/// The error with its field's path, and without the position, which stands before it.
-fn describe(path: &str, error: &serde_json::Error) -> String {
+/// Reads a part of the configuration that an administrator wrote: the shape of the file at
+/// `place`, and as strict.
+pub(crate) fn read_part<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, Invalid> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let part = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| describe(&format!("{place}.{}", error.path()), error.inner()))?;
+    json.end().map_err(|_| Invalid::new(place, "there is text behind it"))?;
+    Ok(part)
+}
+
+/// The error with its field's path, and without the position.
+fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     if may_be_secret(path) && message.starts_with("invalid ") {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
-        return format!("{path}: expected {wanted}");
+        return Invalid::new(path, format!("expected {wanted}"));
     }
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        return if path == "." { message } else { format!("{path}: {message}") };
+        return Invalid::new(path.trim_end_matches('.'), message);
     };
     // The path of an unknown field ends in the field itself.
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
     let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
-    if unsupported::is_bifrosts(place, field) {
-        format!("{at}: is not supported by the reference gateway")
-    } else {
-        format!("{at}: unknown field")
-    }
+    if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, "unknown field") }
 }
 
 /// Whether a credential stands there, or may stand there by mistake.
@@ -148,13 +156,13 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     let mut client = file.client;
     client.one_word_for_mandatory(switch);
     Ok(Settings {
-        client: client::check(&client),
+        client: client::check(&client, "client")?,
         providers,
         admin,
         pricing: pricing(file.framework.pricing, overrides)?,
         declared,
         database,
-        durability: client::durability(&client),
+        durability: client.durability(),
     })
 }
 

@@ -21,8 +21,9 @@ mod standard;
 mod types;
 mod unsupported;
 
-pub(crate) use load::ConfigError;
-pub(crate) use load::load;
+pub(crate) use client::check as check_client;
+pub(crate) use file::ClientFile;
+pub(crate) use load::{ConfigError, Invalid, load, read_part};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::file::ClientFile;
 use super::provider::Providers;
 use crate::ledger::BudgetAdmission;
 use crate::money::Usd;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
 /// `client` and the plugin's switch.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
+    /// As it was written, by the file or by an administrator.
+    pub(crate) written: ClientFile,
     /// Whether a request without a virtual key is refused.
     pub(crate) key_is_mandatory: bool,
     pub(crate) admission: BudgetAdmission,
@@ -49,6 +52,17 @@ pub(crate) struct Pricing {
     pub(crate) parameters_url: Option<String>,
     pub(crate) sync_interval: Duration,
     pub(crate) overrides: Vec<Override>,
+}
+
+impl Pricing {
+    /// `framework_config` as the management API answers it.
+    pub(crate) fn shown(&self) -> serde_json::Value {
+        serde_json::json!({
+            "pricing_url": self.sheet_url,
+            "model_parameters_url": self.parameters_url,
+            "pricing_sync_interval": self.sync_interval.as_secs(),
+        })
+    }
 }
 
 /// A price that an administrator sets.

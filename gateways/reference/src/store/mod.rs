@@ -4,11 +4,13 @@
 //! - [`rows`]: the shapes that a store keeps
 //! - [`sqlite`]: the store in `config.db`
 //! - [`declared`]: the keys and meters of `config.json`
+//! - [`documents`]: what an administrator changed beside keys and meters
 //! - [`lock`]: one process for one database
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
 mod declared;
+mod documents;
 mod lock;
 mod merge;
 mod pairs;
@@ -19,8 +21,9 @@ mod writer;
 use futures_util::future::BoxFuture;
 
 pub(crate) use declared::{Declared, DeclaredKey, DeclaredMeter};
+pub(crate) use documents::{DocumentKind, DocumentRow};
 pub(crate) use lock::{DatabaseLock, LockError};
-pub(crate) use merge::{MergeError, grants_json, merge};
+pub(crate) use merge::{MergeError, file_hash, grants_json, merge};
 pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 pub(crate) use sqlite::{Durability, SqliteStore, StoreError};
 pub(crate) use writer::{NotWritten, Writer, Written};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::documents::{DocumentKind, DocumentRow};
 use crate::clock::Moment;
 use crate::ledger::{Amount, MeterId, MeterState};
 use crate::money::Usd;
@@ -113,6 +114,7 @@ pub(crate) struct Saved {
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) meters: Vec<MeterRow>,
     pub(crate) holds: Vec<HoldRow>,
+    pub(crate) documents: Vec<DocumentRow>,
 }
 
 /// A change to what is configured.
@@ -122,6 +124,8 @@ pub(crate) enum Change {
     DeleteKey(String),
     PutMeter(MeterRow),
     DeleteMeter(MeterId),
+    PutDocument(DocumentRow),
+    DeleteDocument(DocumentKind, String),
 }
 
 /// What one transaction writes. Later states of a meter replace earlier ones.
@@ -149,7 +153,7 @@ impl Batch {
             Change::PutMeter(MeterRow { id, .. }) | Change::DeleteMeter(id) => {
                 self.superseded.extend(self.states.remove(id));
             }
-            Change::PutKey(_) | Change::DeleteKey(_) => {}
+            Change::PutKey(_) | Change::DeleteKey(_) | Change::PutDocument(_) | Change::DeleteDocument(..) => {}
         }
         self.changes.push(change);
     }

@@ -14,6 +14,7 @@ use crate::money::Usd;
 use crate::window::ResetDuration;
 
 use super::Store;
+use super::documents::DocumentRow;
 use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -115,6 +116,10 @@ impl SqliteStore {
         for row in sqlx::query("SELECT * FROM holds").fetch_all(&mut self.connection).await.map_err(failed)? {
             let hold = hold_row(&row).map_err(failed)?;
             saved.holds.push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
+        }
+        for row in sqlx::query("SELECT * FROM documents").fetch_all(&mut self.connection).await.map_err(failed)? {
+            let document = DocumentRow::read(&row).map_err(failed)?;
+            saved.documents.push(document.ok_or_else(|| damaged("a document".to_owned()))?);
         }
         Ok(saved)
     }
@@ -286,6 +291,8 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         }
         Change::DeleteKey(id) => sqlx::query("DELETE FROM virtual_keys WHERE id = ?").bind(id),
         Change::DeleteMeter(id) => sqlx::query("DELETE FROM meters WHERE id = ?").bind(id.as_str()),
+        Change::PutDocument(document) => document.put(),
+        Change::DeleteDocument(kind, id) => kind.delete(id),
     };
     query.execute(connection).await.map(drop)
 }

@@ -10,6 +10,7 @@ mod messages;
 mod persistence;
 mod providers;
 mod routing;
+mod settings;
 mod startup;
 mod streams;
 mod support;

@@ -1,0 +1,60 @@
+//! What an administrator changed beside keys and meters: one JSON document an entity. What
+//! was never changed has none; then `config.json` alone says what it is.
+
+use sqlx::Row as _;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+
+use super::rows::Standing;
+
+/// What a document is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum DocumentKind {
+    /// The `client` section.
+    Client,
+}
+
+const KINDS: [(DocumentKind, &str); 1] = [(DocumentKind::Client, "client")];
+
+impl DocumentKind {
+    fn word(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+
+    pub(super) fn delete(self, id: &str) -> Query<'_, Sqlite, SqliteArguments> {
+        sqlx::query("DELETE FROM documents WHERE kind = ? AND id = ?").bind(self.word()).bind(id)
+    }
+}
+
+/// A document as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DocumentRow {
+    pub(crate) kind: DocumentKind,
+    /// Empty where there is only one of its kind.
+    pub(crate) id: String,
+    /// JSON, or a sealed text.
+    pub(crate) body: String,
+    /// Hash of the entity in config.json when it was changed; `None` for one that was made
+    /// through the API.
+    pub(crate) file_hash: Option<String>,
+    pub(crate) standing: Standing,
+}
+
+impl DocumentRow {
+    pub(super) fn put(&self) -> Query<'_, Sqlite, SqliteArguments> {
+        let sql = "INSERT OR REPLACE INTO documents (kind, id, body, file_hash, standing) VALUES (?, ?, ?, ?, ?)";
+        let query = sqlx::query(sql).bind(self.kind.word()).bind(&self.id).bind(&self.body);
+        query.bind(&self.file_hash).bind(self.standing.word())
+    }
+
+    pub(super) fn read(row: &SqliteRow) -> Result<Option<DocumentRow>, sqlx::Error> {
+        let word: &str = row.try_get("kind")?;
+        let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
+        let standing = Standing::from_word(row.try_get("standing")?);
+        let (Some(kind), Some(standing)) = (kind, standing) else {
+            return Ok(None);
+        };
+        let (id, body, file_hash) = (row.try_get("id")?, row.try_get("body")?, row.try_get("file_hash")?);
+        Ok(Some(DocumentRow { kind, id, body, file_hash, standing }))
+    }
+}
