@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::live::FileMarks;
 use crate::policy::KeyRing;
-use crate::pricing::Catalog;
+use crate::pricing::{Catalog, Sheet};
 use crate::upstream::Upstream;
 
 /// The running gateway.
@@ -63,8 +63,10 @@ impl Gateway {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_prices(&self, catalog: Catalog) {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    /// The sheet was read again.
+    pub(crate) fn set_sheet(&self, sheet: Sheet) {
+        let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        *catalog = Arc::new(Catalog { sheet: Arc::new(sheet), overrides: Arc::clone(&catalog.overrides) });
     }
 }
 

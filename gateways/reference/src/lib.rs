@@ -23,6 +23,7 @@ mod live;
 mod money;
 mod policy;
 mod pricing;
+mod rates;
 mod routing;
 mod serve;
 mod server;

@@ -21,7 +21,7 @@ use crate::gateway::{Gateway, Inflight};
 use crate::last_spent::LastSpent;
 use crate::live::{self, LiveError};
 use crate::policy::{self, UnreadableKey};
-use crate::pricing::{Catalog, PricingError};
+use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::server;
 use crate::store::{Batch, DatabaseLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
@@ -117,7 +117,8 @@ type Writing = JoinHandle<Result<(), StoreError>>;
 
 async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Gateway>, Writing), ServeError> {
     let upstream = Upstream::new().map_err(ServeError::Client)?;
-    let catalog = load_prices(&settings.pricing, &upstream).await?;
+    let sheet = Arc::new(load_prices(&settings.pricing, &upstream).await?);
+    let overrides = Arc::new(Overrides::new(&settings.pricing.overrides));
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load().await?;
@@ -143,17 +144,17 @@ async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Ga
         inflight: Inflight::new(),
         has_test_clock: args.test_clock,
         key_ring: RwLock::new(keys),
-        catalog: RwLock::new(Arc::new(catalog)),
+        catalog: RwLock::new(Arc::new(Catalog { sheet, overrides })),
         last_spent: LastSpent::default(),
         editing: tokio::sync::Mutex::new(()),
     };
     Ok((Arc::new(gateway), writing))
 }
 
-async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Catalog, ServeError> {
+async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Sheet, ServeError> {
     let url = pricing.sheet_url.as_deref().or(pricing.parameters_url.as_deref());
     let client = upstream.client(url.unwrap_or("http://127.0.0.1")).map_err(ServeError::Client)?;
-    Ok(Catalog::load(pricing, client).await?)
+    Ok(Sheet::load(pricing, client).await?)
 }
 
 /// Reads the price sheet again and again. Where that fails, prices stay as they are.
@@ -164,7 +165,7 @@ async fn refresh_prices(gateway: Arc<Gateway>, pricing: Pricing) {
     loop {
         tokio::time::sleep(pricing.sync_interval).await;
         match load_prices(&pricing, &gateway.upstream).await {
-            Ok(catalog) => gateway.set_prices(catalog),
+            Ok(sheet) => gateway.set_sheet(sheet),
             Err(error) => tracing::warn!(%error, "prices were not refreshed"),
         }
     }

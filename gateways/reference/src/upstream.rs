@@ -132,14 +132,19 @@ impl Upstream {
 
     /// Calls a provider, again with another key or after a pause where that can help
     /// and the provider's configuration allows it.
-    pub(crate) async fn call(&self, call: &Call<'_>, dice: &Dice) -> Result<Answer, Failure> {
+    /// The answer comes with the key that served.
+    pub(crate) async fn call<'a>(
+        &self,
+        call: &Call<'a>,
+        dice: &Dice,
+    ) -> Result<(Answer, Option<&'a ProviderKey>), Failure> {
         let mut dead: HashSet<&str> = HashSet::new();
         let mut pause = call.provider.backoff_initial;
         let mut tries_left = call.provider.max_retries;
         let mut key = pick(call, &dead, dice);
         loop {
             let failure = match self.once(call, key).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((answer, key)),
                 Err(failure) => failure,
             };
             let (Some(remedy), Some(left)) = (failure.remedy(), tries_left.checked_sub(1)) else {
@@ -224,13 +229,8 @@ fn is_loopback(url: &str) -> bool {
 
 /// One of the keys that may be used, by weight.
 fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a ProviderKey> {
-    let keys: Vec<&ProviderKey> = call
-        .provider
-        .keys
-        .iter()
-        .filter(|key| key.allows(call.model) && !dead.contains(key.id.as_str()))
-        .filter(|key| call.key_ids.is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name)))
-        .collect();
+    let keys: Vec<&ProviderKey> =
+        call.provider.keys_for(call.model, call.key_ids).filter(|key| !dead.contains(key.id.as_str())).collect();
     if let [only] = keys.as_slice() {
         return Some(only);
     }

@@ -2,14 +2,25 @@
 
 use serde_json::Value;
 
-/// Token counts. `cached` and `cache_write` are parts of `input`, `reasoning` of `output`.
+use crate::rates::Service;
+
+/// Token counts. Of `input`, `cached` and `cache_write` are parts, and so are `input_audio`
+/// and `input_image`, which may be cached too; of `cache_write`, `cache_write_hour`. Of
+/// `output`, `reasoning`, `output_audio` and `output_image` are parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) input: u64,
     pub(crate) output: u64,
     pub(crate) cached: u64,
     pub(crate) cache_write: u64,
+    pub(crate) cache_write_hour: u64,
     pub(crate) reasoning: u64,
+    pub(crate) input_audio: u64,
+    pub(crate) input_image: u64,
+    pub(crate) output_audio: u64,
+    pub(crate) output_image: u64,
+    /// The service that the provider says it gave.
+    pub(crate) service: Option<Service>,
 }
 
 impl Usage {
@@ -17,26 +28,49 @@ impl Usage {
         self.input.saturating_add(self.output)
     }
 
-    /// Reads the `usage` object of the OpenAI family: of chat completions,
-    /// completions and embeddings, or of responses.
+    /// The usage of a whole answer, in whatever dialect it is.
+    pub(crate) fn of_body(body: &Value) -> Option<Usage> {
+        let usage = match (body.get("usage"), body.get("usageMetadata")) {
+            (None, Some(usage)) => Usage::of_gemini(usage),
+            (usage, _) if body.get("type").and_then(Value::as_str) == Some("message") => {
+                Usage::of_anthropic(usage?, None)
+            }
+            (usage, _) => Usage::of_openai(usage?),
+        };
+        Some(usage?.with_service(body))
+    }
+
+    /// Reads the `usage` object of the OpenAI family: of chat completions, completions and
+    /// embeddings, of responses, or of images and audio.
     pub(crate) fn of_openai(usage: &Value) -> Option<Usage> {
-        let count = |names: [&str; 2]| names.iter().find_map(|name| usage.get(name)?.as_u64());
-        let part = |objects: [&str; 2], names: &[&str]| {
+        let count = |names: &[&str]| names.iter().find_map(|name| usage.get(name)?.as_u64());
+        let part = |objects: &[&str], names: &[&str]| {
             objects
                 .iter()
                 .filter_map(|object| usage.get(object))
-                .find_map(|object| names.iter().find_map(|name| object.get(name)?.as_u64()))
+                .find_map(|object| names.iter().find_map(|name| object.pointer(name)?.as_u64()))
                 .unwrap_or(0)
         };
-        let input_parts = ["prompt_tokens_details", "input_tokens_details"];
-        let output_parts = ["completion_tokens_details", "output_tokens_details"];
-        let input = count(["prompt_tokens", "input_tokens"])?;
+        // Three routes, three names.
+        let input_parts = &["prompt_tokens_details", "input_tokens_details", "input_token_details"];
+        let output_parts = &["completion_tokens_details", "output_tokens_details", "output_token_details"];
+        let hour = [
+            "/cache_creation_token_details/ephemeral_1h_input_tokens",
+            "/cached_write_token_details/cached_write_tokens_1h",
+        ];
+        let input = count(&["prompt_tokens", "input_tokens"])?;
         Some(Usage {
             input,
-            output: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
-            cached: part(input_parts, &["cached_tokens", "cached_read_tokens"]),
-            cache_write: part(input_parts, &["cache_write_tokens", "cached_write_tokens", "cache_creation_tokens"]),
-            reasoning: part(output_parts, &["reasoning_tokens"]),
+            output: count(&["completion_tokens", "output_tokens"]).unwrap_or(0),
+            cached: part(input_parts, &["/cached_tokens", "/cached_read_tokens"]),
+            cache_write: part(input_parts, &["/cache_write_tokens", "/cached_write_tokens", "/cache_creation_tokens"]),
+            cache_write_hour: part(input_parts, &hour),
+            reasoning: part(output_parts, &["/reasoning_tokens"]),
+            input_audio: part(input_parts, &["/audio_tokens"]),
+            input_image: part(input_parts, &["/image_tokens"]),
+            output_audio: part(output_parts, &["/audio_tokens"]),
+            output_image: part(output_parts, &["/image_tokens"]),
+            service: None,
         })
     }
 
@@ -44,14 +78,17 @@ impl Usage {
     /// beside the input tokens, not among them. What a later object leaves out
     /// (a stream's last one has no input) is taken from `before`.
     pub(crate) fn of_anthropic(usage: &Value, before: Option<Usage>) -> Option<Usage> {
-        let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+        let count = |name: &str| usage.pointer(name).and_then(Value::as_u64);
         let before = before.unwrap_or_default();
-        let (input, output) = (count("input_tokens"), count("output_tokens"));
+        let (input, output) = (count("/input_tokens"), count("/output_tokens"));
         if input.is_none() && output.is_none() {
             return None;
         }
-        let cached = count("cache_read_input_tokens").unwrap_or(before.cached);
-        let cache_write = count("cache_creation_input_tokens").unwrap_or(before.cache_write);
+        let cached = count("/cache_read_input_tokens").unwrap_or(before.cached);
+        let five_minutes = count("/cache_creation/ephemeral_5m_input_tokens");
+        let hour = count("/cache_creation/ephemeral_1h_input_tokens");
+        let both = five_minutes.or(hour).map(|_| five_minutes.unwrap_or(0).saturating_add(hour.unwrap_or(0)));
+        let cache_write = count("/cache_creation_input_tokens").or(both).unwrap_or(before.cache_write);
         let fresh =
             input.unwrap_or_else(|| before.input.saturating_sub(before.cached).saturating_sub(before.cache_write));
         Some(Usage {
@@ -59,26 +96,73 @@ impl Usage {
             output: output.unwrap_or(before.output),
             cached,
             cache_write,
-            reasoning: 0,
+            cache_write_hour: hour.unwrap_or(before.cache_write_hour),
+            reasoning: count("/output_tokens_details/reasoning_tokens")
+                .or_else(|| count("/output_tokens_details/thinking_tokens"))
+                .unwrap_or(before.reasoning),
+            service: service(usage).or(before.service),
+            ..Usage::default()
         })
     }
+
+    /// Reads the `usageMetadata` of Gemini, where cached tokens stand among those of the
+    /// prompt, and thoughts beside those of the answer.
+    pub(crate) fn of_gemini(usage: &Value) -> Option<Usage> {
+        let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+        let input = count("promptTokenCount")?.saturating_add(count("toolUsePromptTokenCount").unwrap_or(0));
+        let reasoning = count("thoughtsTokenCount").unwrap_or(0);
+        // An answer without a token has no count; the sum of all says so too.
+        let answered = count("candidatesTokenCount").map(|answered| answered.saturating_add(reasoning));
+        let rest = || count("totalTokenCount").map(|total| total.saturating_sub(input));
+        let of = |list: &str, modality: &str| {
+            let parts = usage.get(list).and_then(Value::as_array).into_iter().flatten();
+            let told = |part: &&Value| part.get("modality").and_then(Value::as_str) == Some(modality);
+            let counts = parts.filter(told).filter_map(|part| part.get("tokenCount")?.as_u64());
+            counts.fold(0, u64::saturating_add)
+        };
+        Some(Usage {
+            input,
+            output: answered.or_else(rest).unwrap_or(reasoning),
+            cached: count("cachedContentTokenCount").unwrap_or(0),
+            reasoning,
+            input_audio: of("promptTokensDetails", "AUDIO"),
+            input_image: of("promptTokensDetails", "IMAGE"),
+            output_audio: of("candidatesTokensDetails", "AUDIO"),
+            output_image: of("candidatesTokensDetails", "IMAGE"),
+            ..Usage::default()
+        })
+    }
+
+    /// The same with the service that the body around it tells.
+    pub(crate) fn with_service(self, body: &Value) -> Usage {
+        Usage { service: service(body).or(self.service), ..self }
+    }
+}
+
+/// The service that a body, or a usage object, says was given.
+fn service(body: &Value) -> Option<Service> {
+    let word = |name: &str| body.get(name).and_then(Value::as_str).and_then(Service::from_word);
+    word("speed").filter(|service| *service == Service::Fast).or_else(|| word("service_tier"))
 }
 
 /// Whether a `usage` object says how much was answered. One that does not says too little
 /// to charge by, except for embeddings, which answer with no tokens.
 pub(crate) fn has_output(usage: Option<&Value>) -> bool {
-    let names = ["completion_tokens", "output_tokens"];
+    // Of Gemini, which leaves out a count of nothing, the sum of all says it.
+    let names = ["completion_tokens", "output_tokens", "candidatesTokenCount", "totalTokenCount"];
     usage.is_some_and(|usage| names.iter().any(|name| usage.get(name).is_some_and(Value::is_u64)))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
     use serde_json::json;
 
     #[test]
     fn parts_are_read_from_chat_completions_and_responses_alike() {
-        let expected = Some(Usage { input: 100, output: 50, cached: 40, cache_write: 0, reasoning: 20 });
+        let expected = Some(Usage { input: 100, output: 50, cached: 40, reasoning: 20, ..Usage::default() });
         let chat = json!({
             "prompt_tokens": 100, "completion_tokens": 50,
             "prompt_tokens_details": { "cached_tokens": 40 },
@@ -117,7 +201,40 @@ mod tests {
         });
         let first = Usage::of_anthropic(&start, None);
         let last = Usage::of_anthropic(&json!({"output_tokens": 50}), first);
-        let expected = Usage { input: 100, output: 50, cached: 60, cache_write: 30, reasoning: 0 };
+        let expected = Usage { input: 100, output: 50, cached: 60, cache_write: 30, ..Usage::default() };
         assert_eq!(last, Some(expected));
+    }
+    #[test]
+    fn an_hours_cache_write_is_a_part_of_all_that_was_written() {
+        let start = json!({
+            "input_tokens": 10, "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+            "output_tokens": 1, "service_tier": "priority",
+        });
+        let first = Usage::of_anthropic(&start, None);
+        let last = Usage::of_anthropic(&json!({"output_tokens": 50}), first).unwrap();
+        assert_eq!((last.input, last.cache_write, last.cache_write_hour), (60, 50, 30));
+        assert_eq!(last.service, Some(Service::Priority));
+    }
+
+    #[test]
+    fn geminis_thoughts_stand_beside_its_answer_and_its_cache_inside_its_prompt() {
+        let usage = json!({
+            "promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 30,
+            "thoughtsTokenCount": 20, "toolUsePromptTokenCount": 5, "totalTokenCount": 155,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 90}, {"modality": "AUDIO", "tokenCount": 10}],
+        });
+        let expected = Usage { input: 105, output: 50, cached: 60, reasoning: 20, input_audio: 10, ..Usage::default() };
+        assert_eq!(Usage::of_gemini(&usage), Some(expected));
+        let without = json!({"promptTokenCount": 100, "thoughtsTokenCount": 20, "totalTokenCount": 120});
+        assert_eq!(Usage::of_gemini(&without).unwrap().output, 20);
+    }
+
+    #[test]
+    fn the_service_is_told_beside_the_usage_or_in_it() {
+        let chat = json!({"service_tier": "flex", "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
+        assert_eq!(Usage::of_body(&chat).unwrap().service, Some(Service::Flex));
+        let fast = json!({"type": "message", "usage":
+            {"input_tokens": 1, "output_tokens": 1, "service_tier": "standard", "speed": "fast"}});
+        assert_eq!(Usage::of_body(&fast).unwrap().service, Some(Service::Fast));
     }
 }

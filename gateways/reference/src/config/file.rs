@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::settings::PricePatch;
+use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Weight};
 use crate::money::Usd;
 use crate::window::ResetDuration;
@@ -288,11 +288,11 @@ pub(super) struct OverrideFile {
     pub(super) scope_kind: String,
     pub(super) virtual_key_id: Option<ConfigId>,
     pub(super) provider_id: Option<ConfigId>,
+    pub(super) provider_key_id: Option<ConfigId>,
+    pub(super) provider_key_name: Option<ConfigId>,
     pub(super) match_type: String,
     pub(super) pattern: String,
     pub(super) request_types: Vec<String>,
-    /// The patch as a JSON text, as Bifrost's file has it.
-    pub(super) pricing_patch: Option<String>,
-    /// The patch as an object, as Bifrost's API has it.
-    pub(super) patch: Option<PricePatch>,
+    pub(super) pricing_patch: Option<PatchText>,
+    pub(super) patch: Option<PatchText>,
 }

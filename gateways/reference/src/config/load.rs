@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
-use super::settings::{Admin, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings};
+use super::overrides::OverrideSpec;
+use super::provider::Providers;
+use super::settings::{Admin, Override, Pricing, Settings};
 use super::{client, governance, providers, unsupported};
 
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
@@ -58,7 +60,7 @@ impl Invalid {
         Invalid { at: at.into(), problem: problem.into() }
     }
 
-    fn unsupported(at: impl Into<String>) -> Invalid {
+    pub(super) fn unsupported(at: impl Into<String>) -> Invalid {
         Invalid::new(at, "is not supported by the reference gateway")
     }
 }
@@ -150,7 +152,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     let overrides = std::mem::take(&mut governance.pricing_overrides)
         .into_iter()
         .enumerate()
-        .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file))
+        .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file, &providers))
         .collect::<Result<_, _>>()?;
     let declared = governance::check(governance, &providers, lists_v1)?;
     let mut client = file.client;
@@ -239,51 +241,32 @@ fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Inval
     })
 }
 
-fn pricing_override(at: &str, file: OverrideFile) -> Result<Override, Invalid> {
-    let missing = |field: &str| Invalid::new(format!("{at}.{field}"), "is missing");
-    let key = file.virtual_key_id.map(|id| id.0);
-    let provider = file.provider_id.map(|id| id.0);
-    let scope = match file.scope_kind.as_str() {
-        "global" => OverrideScope::Global,
-        "provider" => OverrideScope::Provider(provider.ok_or_else(|| missing("provider_id"))?),
-        "virtual_key" => OverrideScope::VirtualKey(key.ok_or_else(|| missing("virtual_key_id"))?),
-        "virtual_key_provider" => OverrideScope::VirtualKeyProvider {
-            key: key.ok_or_else(|| missing("virtual_key_id"))?,
-            provider: provider.ok_or_else(|| missing("provider_id"))?,
-        },
-        other => return Err(Invalid::unsupported(format!("{at}.scope_kind: `{other}`"))),
+/// An override of the file, where a provider's key may be named and the patch is a text.
+fn pricing_override(at: &str, file: OverrideFile, providers: &Providers) -> Result<Override, Invalid> {
+    let provider_key_id = match (file.provider_key_id, file.provider_key_name) {
+        (Some(_), Some(_)) => {
+            return Err(Invalid::new(format!("{at}.provider_key_name"), "stands beside `provider_key_id`"));
+        }
+        (id, name) => id.or(name),
     };
-    let pattern = match (file.match_type.as_str(), file.pattern.strip_suffix('*')) {
-        ("exact", _) => OverrideMatch::Exact(file.pattern),
-        ("wildcard", Some(prefix)) if !prefix.contains('*') => OverrideMatch::Prefix(prefix.to_owned()),
-        ("wildcard", _) => {
-            return Err(Invalid::new(format!("{at}.pattern"), "a wildcard has one `*`, at its end"));
-        }
-        (other, _) => {
-            return Err(Invalid::new(format!("{at}.match_type"), format!("`{other}` is neither exact nor wildcard")));
-        }
-    };
-    let request_types = file
-        .request_types
-        .iter()
-        .map(|word| {
-            RequestType::from_word(word).ok_or_else(|| Invalid::unsupported(format!("{at}.request_types: `{word}`")))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    if request_types.is_empty() {
-        return Err(missing("request_types"));
-    }
-    let (field, patch): (_, PricePatch) = match (file.pricing_patch, file.patch) {
-        (Some(text), None) => {
-            let patch = serde_json::from_str(&text)
-                .map_err(|error| Invalid::new(format!("{at}.pricing_patch"), error.to_string()))?;
-            ("pricing_patch", patch)
-        }
+    let (field, patch) = match (file.pricing_patch, file.patch) {
+        (Some(patch), None) => ("pricing_patch", patch),
         (None, Some(patch)) => ("patch", patch),
         _ => return Err(Invalid::new(at, "has either `pricing_patch` or `patch`")),
     };
-    if let Some(price) = patch.negative() {
-        return Err(Invalid::new(format!("{at}.{field}.{price}"), "a price cannot be below 0"));
-    }
-    Ok(Override { scope, pattern, request_types, patch })
+    let spec = OverrideSpec {
+        scope_kind: file.scope_kind,
+        virtual_key_id: file.virtual_key_id,
+        provider_id: file.provider_id,
+        provider_key_id,
+        match_type: file.match_type,
+        pattern: file.pattern,
+        request_types: file.request_types,
+        patch,
+    };
+    spec.check(at, providers).map_err(|invalid| {
+        let patch = format!("{at}.patch");
+        let place = invalid.at.strip_prefix(&patch).map(|rest| format!("{at}.{field}{rest}"));
+        Invalid { at: place.unwrap_or(invalid.at), problem: invalid.problem }
+    })
 }

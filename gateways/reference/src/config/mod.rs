@@ -3,6 +3,7 @@
 //! - [`client`]: `client`, of the file or of an administrator
 //! - [`env`]: `env.NAME` becomes the variable's value
 //! - [`file`]: the file's shape
+//! - [`overrides`]: an administrator's own prices
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
@@ -14,6 +15,7 @@ mod env;
 mod file;
 mod governance;
 mod load;
+mod overrides;
 mod provider;
 mod providers;
 mod settings;
@@ -27,7 +29,5 @@ pub(crate) use load::{ConfigError, Invalid, load, read_part};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
-pub(crate) use settings::{
-    Admin, Client, Override, OverrideMatch, OverrideScope, PricePatch, Pricing, RequestType, Settings,
-};
+pub(crate) use settings::{Admin, Client, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings};
 pub(crate) use types::{AllowList, Weight};

@@ -75,6 +75,16 @@ impl Provider {
         })
     }
 
+    /// The keys that may be used for `model` by who may use these of them, or any.
+    pub(crate) fn keys_for<'a>(
+        &'a self,
+        model: &'a str,
+        ids: Option<&'a AllowList>,
+    ) -> impl Iterator<Item = &'a ProviderKey> {
+        let is_allowed = move |key: &&ProviderKey| ids.is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name));
+        self.keys.iter().filter(move |key| key.allows(model)).filter(is_allowed)
+    }
+
     /// Whether some key of it may be used for `model`.
     pub(crate) fn serves(&self, model: &str) -> bool {
         self.is_keyless || self.keys.iter().any(|key| key.allows(model))

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::file::ClientFile;
 use super::provider::Providers;
 use crate::ledger::BudgetAdmission;
-use crate::money::Usd;
+use crate::rates::Rates;
 use crate::store::{Declared, Durability};
 
 /// Everything that `config.json` says, checked.
@@ -71,16 +69,18 @@ pub(crate) struct Override {
     pub(crate) scope: OverrideScope,
     pub(crate) pattern: OverrideMatch,
     pub(crate) request_types: Vec<RequestType>,
-    pub(crate) patch: PricePatch,
+    pub(crate) patch: Rates,
 }
 
-/// For whom an override holds; the later, the more specific.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OverrideScope {
-    Global,
-    Provider(String),
-    VirtualKey(String),
-    VirtualKeyProvider { key: String, provider: String },
+/// For whom an override holds: every part that is named must be the request's. The more
+/// specific wins: that of a virtual key, then that of a provider's key, then that of a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct OverrideScope {
+    /// The id of a virtual key.
+    pub(crate) virtual_key: Option<String>,
+    pub(crate) provider: Option<String>,
+    /// The id of a key of that provider.
+    pub(crate) provider_key: Option<String>,
 }
 
 /// For which models an override holds.
@@ -89,48 +89,6 @@ pub(crate) enum OverrideMatch {
     Exact(String),
     /// Every model whose name begins so.
     Prefix(String),
-}
-
-/// The prices that an override or a price sheet states, in dollars for each token.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PricePatch {
-    pub(crate) input_cost_per_token: Option<Usd>,
-    pub(crate) output_cost_per_token: Option<Usd>,
-    pub(crate) cache_read_input_token_cost: Option<Usd>,
-    pub(crate) cache_creation_input_token_cost: Option<Usd>,
-    pub(crate) output_cost_per_reasoning_token: Option<Usd>,
-}
-
-impl PricePatch {
-    /// These prices, and those of `other` where there is none.
-    pub(crate) fn or(&self, other: &PricePatch) -> PricePatch {
-        PricePatch {
-            input_cost_per_token: self.input_cost_per_token.or(other.input_cost_per_token),
-            output_cost_per_token: self.output_cost_per_token.or(other.output_cost_per_token),
-            cache_read_input_token_cost: self.cache_read_input_token_cost.or(other.cache_read_input_token_cost),
-            cache_creation_input_token_cost: self
-                .cache_creation_input_token_cost
-                .or(other.cache_creation_input_token_cost),
-            output_cost_per_reasoning_token: self
-                .output_cost_per_reasoning_token
-                .or(other.output_cost_per_reasoning_token),
-        }
-    }
-
-    /// The field of a price below zero: with it, a request could give money back.
-    pub(crate) fn negative(&self) -> Option<&'static str> {
-        [
-            ("input_cost_per_token", self.input_cost_per_token),
-            ("output_cost_per_token", self.output_cost_per_token),
-            ("cache_read_input_token_cost", self.cache_read_input_token_cost),
-            ("cache_creation_input_token_cost", self.cache_creation_input_token_cost),
-            ("output_cost_per_reasoning_token", self.output_cost_per_reasoning_token),
-        ]
-        .into_iter()
-        .find(|(_, price)| price.is_some_and(|price| price < Usd::ZERO))
-        .map(|(field, _)| field)
-    }
 }
 
 /// What kind of request it is, in Bifrost's words.

@@ -3,7 +3,7 @@
 
 /// The place of a section and the names of its fields. A place is a JSON path
 /// with every index replaced by `[]`.
-const UNSUPPORTED: [(&str, &[&str]); 14] = [
+const UNSUPPORTED: [(&str, &[&str]); 13] = [
     (
         "",
         &[
@@ -60,7 +60,6 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
     ("config_store", &["vault_store"]),
     ("governance", &["customers", "model_configs", "providers", "roles", "routing_rules", "teams"]),
     ("governance.budgets[]", &["current_usage", "customer_id", "last_reset", "model_config_id", "team_id"]),
-    ("governance.pricing_overrides[]", &["provider_key_id", "provider_key_name"]),
     (
         "governance.rate_limits[]",
         &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],

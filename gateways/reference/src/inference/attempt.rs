@@ -14,7 +14,7 @@ use crate::books::{Admitted, Held};
 use crate::config::{Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
-use crate::ledger::{Claim, Measure, MeterId, Spent};
+use crate::ledger::{Claim, Measure, MeterId};
 use crate::policy::VirtualKey;
 use crate::pricing::{PriceQuestion, Tariff, Unbounded};
 use crate::routing::{self, Candidate};
@@ -65,7 +65,7 @@ pub(super) async fn attempt(
     let provider = Arc::clone(&candidate.provider);
     let service = service(request, &provider).map_err(AttemptError::Refused)?;
     let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
-    let Turn { key, admitted, tariff, meters } =
+    let Turn { key, admitted, mut tariff, meters } =
         admit(gateway, request, key, &candidate).map_err(AttemptError::Refused)?;
     let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
     let key_ids = key.as_ref().and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
@@ -78,7 +78,12 @@ pub(super) async fn attempt(
         headers,
         key_ids,
     };
-    let mut response = match gateway.upstream.call(&call, &gateway.dice).await {
+    let called = gateway.upstream.call(&call, &gateway.dice).await;
+    let called = called.map(|(answer, key)| {
+        tariff.served_by(key.map(|key| key.id.as_str()));
+        answer
+    });
+    let mut response = match called {
         Err(failure) => {
             charge_failure(held, &failure, &tariff).await;
             return Err(AttemptError::Upstream(failure));
@@ -172,27 +177,25 @@ fn claim(
     let (provider, model) = (&candidate.provider.name, &candidate.model);
     let kind = request.route.request_type();
     let catalog = gateway.prices();
-    let question = PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, model, kind };
-    let price = catalog.price(question);
+    let question = PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, provider_key: None, model, kind };
+    let grant = key.and_then(|key| key.grant(provider)).map(|policy| &policy.grant.key_ids);
+    let prices = catalog.prices(question, candidate.provider.keys_for(model, grant));
     let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
-    if price.is_none() && has_budget && !gateway.client().unpriced_allowed {
+    if prices.is_none() && has_budget && !gateway.client().unpriced_allowed {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "model_unpriced",
             format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
         ));
     }
-    let price = price.unwrap_or_default();
-    let Bounds { input_bytes, max_output, answers } = request.bounds;
+    let Bounds { input_bytes, max_output, answers, service } = request.bounds;
+    let mut tariff = Tariff::new(prices.unwrap_or_default(), service);
     let known_output = match kind {
         RequestType::Embedding => Some(0),
         _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),
     };
-    let bound = |output: u64| {
-        let output = output.saturating_mul(answers);
-        Spent { cost: price.bound(input_bytes, output), tokens: input_bytes.saturating_add(output) }
-    };
+    let bound = |output: u64| tariff.bound(input_bytes, output.saturating_mul(answers));
     let unbounded =
         known_output.is_none().then(|| Unbounded { provider: Arc::clone(provider), model: model.clone(), answers });
     let last = unbounded.as_ref().and_then(|model| gateway.last_spent.get(model));
@@ -203,7 +206,8 @@ fn claim(
     };
     let claim =
         Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client().admission };
-    Ok((claim, Tariff { price, unbounded }))
+    tariff.unbounded = unbounded;
+    Ok((claim, tariff))
 }
 
 fn not_held(error: NotWritten) -> Problem {
@@ -215,7 +219,7 @@ fn not_held(error: NotWritten) -> Problem {
 /// to answer with success: then it may have charged anything up to the bound.
 async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff) {
     let reported = match failure {
-        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| usage_of(&body)),
+        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| Usage::of_body(&body)),
         _ => None,
     };
     let written = match reported {
@@ -241,7 +245,7 @@ async fn whole(
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let needs_output = request.route != Route::Embeddings;
     let usage = parsed.as_ref().filter(|body| !needs_output || usage::has_output(body.get("usage")));
-    let usage = usage.and_then(usage_of);
+    let usage = usage.and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
@@ -261,15 +265,6 @@ async fn whole(
         return Ok(provider.hide_keys(&String::from_utf8_lossy(body)).into());
     }
     Ok(body.clone())
-}
-
-/// The usage of a body in either protocol.
-fn usage_of(body: &Value) -> Option<Usage> {
-    let usage = body.get("usage")?;
-    if body.get("type").and_then(Value::as_str) == Some("message") {
-        return Usage::of_anthropic(usage, None);
-    }
-    Usage::of_openai(usage)
 }
 
 fn log(written: Result<(), NotWritten>) {

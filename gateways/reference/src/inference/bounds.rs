@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::request::{Route, field};
 use crate::errors::Problem;
+use crate::rates::Service;
 
 /// Fields that hold what a model reads: a text, tokens, or messages made of parts.
 const TEXTS: [&str; 7] = ["messages", "system", "prompt", "input", "instructions", "suffix", "prediction"];
@@ -28,6 +29,8 @@ pub(crate) struct Bounds {
     pub(crate) max_output: Option<u64>,
     /// How many answers are made: for each of several prompts, as many as are asked for.
     pub(crate) answers: u64,
+    /// The service that it asks for, unless it leaves that to the provider.
+    pub(crate) service: Option<Service>,
 }
 
 /// Reads the bounds of a body. What cannot be read cannot be bounded, and is refused.
@@ -38,7 +41,7 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
         // Where several are given, a provider may go by the largest.
         max_output = max_output.max(bound);
     }
-    Ok(Bounds { input_bytes: input_bytes(fields)?, max_output, answers: answers(fields)? })
+    Ok(Bounds { input_bytes: input_bytes(fields)?, max_output, answers: answers(fields)?, service: service(fields)? })
 }
 
 /// The fields that a provider of this route knows as a bound on its output.
@@ -49,6 +52,15 @@ fn output_bounds(route: Route) -> &'static [&'static str] {
         Route::Responses => &["max_output_tokens"],
         Route::Embeddings => &[],
     }
+}
+
+/// Fast mode is dearer than any service tier.
+fn service(fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Service>, Problem> {
+    let word = |name: &str| -> Result<Option<Service>, Problem> {
+        Ok(field::<String>(fields, name)?.as_deref().and_then(Service::from_word))
+    };
+    let fast = word("speed")?.filter(|service| *service == Service::Fast);
+    Ok(fast.or(word("service_tier")?))
 }
 
 fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {

@@ -80,7 +80,7 @@ impl Watch {
         }
         let choices = json.get("choices").and_then(Value::as_array);
         let no_choices = choices.is_some_and(Vec::is_empty);
-        let usage = json.get("usage").and_then(Usage::of_openai);
+        let usage = json.get("usage").and_then(Usage::of_openai).map(|usage| usage.with_service(json));
         if let Some(usage) = usage {
             self.usage = Some(usage);
             self.is_complete = has_output(json.get("usage"));
@@ -96,7 +96,9 @@ impl Watch {
     fn responses(&mut self, event: &Event, json: &Value) -> Sign {
         let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
         let response = json.get("response");
-        if let Some(usage) = response.and_then(|response| Usage::of_openai(response.get("usage")?)) {
+        let usage =
+            response.and_then(|response| Some(Usage::of_openai(response.get("usage")?)?.with_service(response)));
+        if let Some(usage) = usage {
             self.usage = Some(usage);
             let has_output = has_output(response.and_then(|response| response.get("usage")));
             self.is_final = has_output && matches!(kind, "response.completed" | "response.incomplete");

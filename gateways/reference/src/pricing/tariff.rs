@@ -1,0 +1,60 @@
+//! What a request is charged by: the price when it was admitted.
+
+use std::sync::Arc;
+
+use super::price::Price;
+use crate::ledger::Spent;
+use crate::money::Usd;
+use crate::rates::Service;
+use crate::usage::Usage;
+
+/// What a request is charged by.
+#[derive(Clone, Debug)]
+pub(crate) struct Tariff {
+    /// By the id of the provider's key, or for every other key. Until it is known which one
+    /// serves, the dearest counts.
+    prices: Vec<(Option<String>, Price)>,
+    /// The service that the request asks for, if it leaves no choice.
+    asked: Option<Service>,
+    /// What to remember of its cost, where nothing but that bounds its model's output.
+    pub(crate) unbounded: Option<Unbounded>,
+}
+
+/// A model without a bound on its output, and how many answers it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unbounded {
+    pub(crate) provider: Arc<str>,
+    pub(crate) model: String,
+    pub(crate) answers: u64,
+}
+
+impl Tariff {
+    /// Without any price it costs nothing.
+    pub(crate) fn new(prices: Vec<(Option<String>, Price)>, asked: Option<Service>) -> Tariff {
+        Tariff { prices, asked, unbounded: None }
+    }
+
+    /// This key of the provider serves.
+    pub(crate) fn served_by(&mut self, key: Option<&str>) {
+        let own = key.filter(|key| self.prices.iter().any(|(id, _)| id.as_deref() == Some(key)));
+        let named: Vec<_> = self.prices.iter().filter(|(id, _)| id.as_deref() == own).cloned().collect();
+        if !named.is_empty() {
+            self.prices = named;
+        }
+    }
+
+    /// What the tokens cost, and how many they are.
+    pub(crate) fn spent(&self, usage: &Usage) -> Spent {
+        Spent { cost: self.dearest(|price| price.cost(usage, self.asked)), tokens: usage.total() }
+    }
+
+    /// The most that so many tokens can cost.
+    pub(crate) fn bound(&self, input: u64, output: u64) -> Spent {
+        let cost = self.dearest(|price| price.bound(input, output, self.asked));
+        Spent { cost, tokens: input.saturating_add(output) }
+    }
+
+    fn dearest(&self, cost: impl Fn(&Price) -> Usd) -> Usd {
+        self.prices.iter().map(|(_, price)| cost(price)).max().unwrap_or_default()
+    }
+}
