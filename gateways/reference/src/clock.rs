@@ -22,6 +22,11 @@ impl Moment {
         self.0
     }
 
+    /// Reads RFC 3339.
+    pub(crate) fn parse(text: &str) -> Option<Moment> {
+        text.parse::<Timestamp>().ok().map(|timestamp| Moment(timestamp.as_millisecond()))
+    }
+
     /// The moment `millis` later.
     pub(crate) fn after(self, millis: i64) -> Moment {
         Moment(self.0.saturating_add(millis))

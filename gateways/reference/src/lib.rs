@@ -21,6 +21,7 @@ mod last_spent;
 mod ledger;
 mod live;
 mod money;
+mod pin;
 mod policy;
 mod pricing;
 mod rates;

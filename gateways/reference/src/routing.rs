@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::config::{Provider, Weight};
 use crate::dice::choose;
+use crate::pin::Pin;
 use crate::policy::VirtualKey;
 
 /// A provider and the model to ask it for.
@@ -14,6 +15,8 @@ use crate::policy::VirtualKey;
 pub(crate) struct Candidate {
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: String,
+    /// The provider key that the caller pins.
+    pub(crate) pin: Pin,
 }
 
 /// Why a model leads nowhere.
@@ -31,6 +34,9 @@ pub(crate) enum RouteError {
     /// No provider's key may be used for it.
     #[error("no keys found for provider: {provider} and model: {model}")]
     NoKey { provider: String, model: String },
+    /// The key that the caller pins is not there, or not for this request.
+    #[error("the provider key '{pin}' is not available for model '{model}'")]
+    Pinned { pin: String, model: String },
     /// Nothing says which provider has the model.
     #[error("could not auto resolve a provider for the request, please specify a provider explicitly")]
     Unresolved,
@@ -47,22 +53,27 @@ pub(crate) fn plan(
     model: &str,
     fallbacks: &[String],
     key: Option<&VirtualKey>,
+    pin: &Pin,
     providers: &IndexMap<Arc<str>, Arc<Provider>>,
     dice: u64,
 ) -> Plan {
     let mut plan = match split(model, providers) {
-        Some((provider, model)) => Plan { first: explicit(provider, model, key), fallbacks: Vec::new() },
+        Some((provider, model)) => Plan { first: explicit(provider, model, key, pin), fallbacks: Vec::new() },
         None => match key {
-            Some(key) => weighted(model, key, providers, dice),
-            None => Plan { first: anyone(model, providers), fallbacks: Vec::new() },
+            Some(key) => weighted(model, key, pin, providers, dice),
+            None => Plan { first: anyone(model, pin, providers), fallbacks: Vec::new() },
         },
     };
+    if matches!(plan.first, Err(RouteError::Pinned { .. })) {
+        // Another provider would serve with a key that was not asked for.
+        return Plan { fallbacks: Vec::new(), ..plan };
+    }
     if !fallbacks.is_empty() {
         // The caller's own list replaces the key's; what the key does not allow is dropped.
         plan.fallbacks = fallbacks
             .iter()
             .filter_map(|text| split(text, providers))
-            .filter_map(|(provider, model)| explicit(provider, model, key).ok())
+            .filter_map(|(provider, model)| explicit(provider, model, key, &Pin::default()).ok())
             .collect();
     }
     let mut seen: Vec<(Arc<str>, String)> = Vec::new();
@@ -89,6 +100,7 @@ pub(crate) fn explicit(
     provider: &Arc<Provider>,
     model: &str,
     key: Option<&VirtualKey>,
+    pin: &Pin,
 ) -> Result<Candidate, RouteError> {
     if let Some(key) = key {
         let grant = key.grant(&provider.name);
@@ -97,33 +109,47 @@ pub(crate) fn explicit(
             return Err(RouteError::ModelBlocked(model.to_owned()));
         }
     }
-    if !has_key(provider, model, key) {
+    if !has_key(provider, model, key, pin) {
+        if !pin.is_empty() {
+            return Err(pinned(pin, model));
+        }
         return Err(RouteError::NoKey { provider: provider.name.to_string(), model: model.to_owned() });
     }
-    Ok(Candidate { provider: Arc::clone(provider), model: model.to_owned() })
+    Ok(candidate(provider, model, pin))
 }
 
-/// Whether a key of the provider may be used for the model and by this virtual key.
-fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>) -> bool {
+fn candidate(provider: &Arc<Provider>, model: &str, pin: &Pin) -> Candidate {
+    Candidate { provider: Arc::clone(provider), model: model.to_owned(), pin: pin.clone() }
+}
+
+fn pinned(pin: &Pin, model: &str) -> RouteError {
+    RouteError::Pinned { pin: pin.shown(), model: model.to_owned() }
+}
+
+/// Whether a key of the provider may be used for the model, by this virtual key, and is pinned
+/// if one is.
+fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>, pin: &Pin) -> bool {
     let allowed = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
-    provider.is_keyless
-        || provider
-            .keys
-            .iter()
-            .any(|own| own.allows(model) && allowed.is_none_or(|ids| ids.allows(&own.id) || ids.allows(&own.name)))
+    provider.is_keyless && pin.is_empty() || provider.keys_for(model, allowed).any(|own| pin.admits(own))
 }
 
 /// Without a virtual key: the first provider of the file that has the model.
-fn anyone(model: &str, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<Candidate, RouteError> {
+fn anyone(model: &str, pin: &Pin, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<Candidate, RouteError> {
     providers
         .values()
-        .find(|provider| provider.serves(model))
-        .map(|provider| Candidate { provider: Arc::clone(provider), model: model.to_owned() })
-        .ok_or(RouteError::Unresolved)
+        .find(|provider| has_key(provider, model, None, pin))
+        .map(|provider| candidate(provider, model, pin))
+        .ok_or_else(|| if pin.is_empty() { RouteError::Unresolved } else { pinned(pin, model) })
 }
 
 /// One grant by weight, then the rest by descending weight, then by the file's order.
-fn weighted(model: &str, key: &VirtualKey, providers: &IndexMap<Arc<str>, Arc<Provider>>, dice: u64) -> Plan {
+fn weighted(
+    model: &str,
+    key: &VirtualKey,
+    pin: &Pin,
+    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+    dice: u64,
+) -> Plan {
     if key.grants.is_empty() {
         return Plan { first: Err(RouteError::NoProvider), fallbacks: Vec::new() };
     }
@@ -138,22 +164,29 @@ fn weighted(model: &str, key: &VirtualKey, providers: &IndexMap<Arc<str>, Arc<Pr
         let first = Err(RouteError::ModelBlocked(model.to_owned()));
         return Plan { first, fallbacks: Vec::new() };
     }
-    let mut usable: Vec<_> = allowed
+    let mut usable: Vec<(Weight, &Arc<Provider>)> = allowed
         .iter()
-        .filter(|(provider, _)| has_key(provider, model, Some(key)))
-        .filter_map(|(provider, grant)| {
-            let candidate = Candidate { provider: Arc::clone(provider), model: model.to_owned() };
-            Some((grant.weight?, candidate))
-        })
+        .filter(|(provider, _)| has_key(provider, model, Some(key), &Pin::default()))
+        .filter_map(|(provider, grant)| Some((grant.weight?, *provider)))
         .collect();
     if usable.is_empty() {
         return Plan { first: Err(RouteError::Unresolved), fallbacks: Vec::new() };
     }
     // A stable sort: equal weights stay in the file's order.
     usable.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let weights: Vec<Weight> = usable.iter().map(|(weight, _)| *weight).collect();
-    let (_, first) = usable.remove(choose(&weights, dice));
-    Plan { first: Ok(first), fallbacks: usable.into_iter().map(|(_, candidate)| candidate).collect() }
+    // A pin says which provider is first, and nothing of those after it.
+    let (places, weights): (Vec<usize>, Vec<Weight>) = usable
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, provider))| has_key(provider, model, Some(key), pin))
+        .map(|(place, (weight, _))| (place, *weight))
+        .unzip();
+    let Some(place) = places.get(choose(&weights, dice)) else {
+        return Plan { first: Err(pinned(pin, model)), fallbacks: Vec::new() };
+    };
+    let (_, first) = usable.remove(*place);
+    let fallbacks = usable.into_iter().map(|(_, provider)| candidate(provider, model, &Pin::default())).collect();
+    Plan { first: Ok(candidate(first, model, pin)), fallbacks }
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         value_hint: String::new(),
         grants: String::new(),
         calendar_aligned: false,
+        expires_at: None,
+        retired_hash: None,
         file_hash: None,
         created_at: Moment::from_millis(0),
         updated_at: Moment::from_millis(0),
@@ -68,7 +70,7 @@ const ALL: &[&str] = &["*"];
 fn what_weighs_nothing_is_tried_last_and_in_the_files_order() {
     let key = key(&[("b", Some("0"), ALL), ("a", Some("1"), ALL), ("c", Some("0"), ALL)]);
     for dice in 0..20 {
-        let plan = plan("mock-1", &[], Some(&key), &providers(&["a", "b", "c"]), dice);
+        let plan = plan("mock-1", &[], Some(&key), &Pin::default(), &providers(&["a", "b", "c"]), dice);
         assert_eq!(order(&plan), ["a/mock-1", "b/mock-1", "c/mock-1"]);
     }
 }
@@ -77,7 +79,7 @@ fn what_weighs_nothing_is_tried_last_and_in_the_files_order() {
 fn the_rest_follow_by_descending_weight() {
     let key = key(&[("a", Some("0.1"), ALL), ("b", Some("0.7"), ALL), ("c", Some("0.2"), ALL)]);
     // 0.95 of the whole falls on the last in descending order.
-    let plan = plan("mock-1", &[], Some(&key), &providers(&["a", "b", "c"]), 950_000);
+    let plan = plan("mock-1", &[], Some(&key), &Pin::default(), &providers(&["a", "b", "c"]), 950_000);
     assert_eq!(order(&plan), ["a/mock-1", "b/mock-1", "c/mock-1"]);
 }
 
@@ -85,8 +87,8 @@ fn the_rest_follow_by_descending_weight() {
 fn a_provider_without_a_weight_is_used_only_by_name() {
     let key = key(&[("a", None, ALL), ("b", Some("1"), ALL)]);
     let providers = providers(&["a", "b"]);
-    assert_eq!(order(&plan("mock-1", &[], Some(&key), &providers, 0)), ["b/mock-1"]);
-    assert_eq!(order(&plan("a/mock-1", &[], Some(&key), &providers, 0)), ["a/mock-1"]);
+    assert_eq!(order(&plan("mock-1", &[], Some(&key), &Pin::default(), &providers, 0)), ["b/mock-1"]);
+    assert_eq!(order(&plan("a/mock-1", &[], Some(&key), &Pin::default(), &providers, 0)), ["a/mock-1"]);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn the_callers_fallbacks_stay_within_the_key_and_none_is_tried_twice() {
     let key = key(&[("a", Some("1"), ALL), ("b", Some("0"), &["mock-2"])]);
     let fallbacks = ["a/mock-1", "b/mock-2", "b/mock-1", "c/mock-1", "mock-1", "b/mock-2"];
     let fallbacks: Vec<String> = fallbacks.iter().map(|text| (*text).to_owned()).collect();
-    let plan = plan("a/mock-1", &fallbacks, Some(&key), &providers(&["a", "b", "c"]), 0);
+    let plan = plan("a/mock-1", &fallbacks, Some(&key), &Pin::default(), &providers(&["a", "b", "c"]), 0);
     assert_eq!(order(&plan), ["a/mock-1", "b/mock-2"]);
 }
 
@@ -102,7 +104,7 @@ fn the_callers_fallbacks_stay_within_the_key_and_none_is_tried_twice() {
 fn what_a_key_does_not_allow_is_refused_by_name() {
     let key = key(&[("a", Some("1"), &["mock-1", "blocked"])]);
     let providers = providers(&["a", "b"]);
-    let refusal = |model: &str| plan(model, &[], Some(&key), &providers, 0).first.err().unwrap();
+    let refusal = |model: &str| plan(model, &[], Some(&key), &Pin::default(), &providers, 0).first.err().unwrap();
     assert_eq!(refusal("b/mock-1"), RouteError::ProviderBlocked("b".to_owned()));
     assert_eq!(refusal("a/mock-2"), RouteError::ModelBlocked("mock-2".to_owned()));
     assert_eq!(refusal("mock-2"), RouteError::ModelBlocked("mock-2".to_owned()));
@@ -112,6 +114,6 @@ fn what_a_key_does_not_allow_is_refused_by_name() {
 
 #[test]
 fn without_a_key_the_first_provider_of_the_file_serves() {
-    let plan = plan("any/slashes/in/it", &[], None, &providers(&["b", "a"]), 7);
+    let plan = plan("any/slashes/in/it", &[], None, &Pin::default(), &providers(&["b", "a"]), 7);
     assert_eq!(order(&plan), ["b/any/slashes/in/it"]);
 }

@@ -15,6 +15,7 @@ use crate::address;
 use crate::config::{AllowList, Provider, ProviderKey, Weight};
 use crate::dice::{Dice, choose};
 use crate::endpoint::Endpoint;
+use crate::pin::Pin;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,6 +34,8 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Which of the provider's keys the virtual key may use.
     pub(crate) key_ids: Option<&'a AllowList>,
+    /// Which one the caller pins.
+    pub(crate) pin: &'a Pin,
 }
 
 /// A provider's answer of success.
@@ -229,8 +232,8 @@ fn is_loopback(url: &str) -> bool {
 
 /// One of the keys that may be used, by weight.
 fn pick<'a>(call: &Call<'a>, dead: &HashSet<&str>, dice: &Dice) -> Option<&'a ProviderKey> {
-    let keys: Vec<&ProviderKey> =
-        call.provider.keys_for(call.model, call.key_ids).filter(|key| !dead.contains(key.id.as_str())).collect();
+    let keys = call.provider.keys_for(call.model, call.key_ids);
+    let keys: Vec<&ProviderKey> = keys.filter(|key| call.pin.admits(key) && !dead.contains(key.id.as_str())).collect();
     if let [only] = keys.as_slice() {
         return Some(only);
     }

@@ -5,6 +5,7 @@
 //! - [`config`]: client settings, while the gateway runs
 //! - [`edit`]: what a change of a virtual key comes to
 //! - [`reply`]: how bodies are read and answers are written
+//! - [`rotation`]: new values for virtual keys
 //! - [`shapes`]: bodies as Bifrost has them
 //! - [`test_clock`]: time for tests, where the command line allows it
 
@@ -12,6 +13,7 @@ mod auth;
 mod config;
 mod edit;
 mod reply;
+mod rotation;
 mod shapes;
 mod test_clock;
 mod virtual_keys;
@@ -31,7 +33,9 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
             "/api/governance/virtual-keys/{id}",
             get(virtual_keys::read).put(virtual_keys::update).delete(virtual_keys::delete),
         )
-        .route("/api/config", get(config::read).put(config::replace).patch(config::patch));
+        .route("/api/config", get(config::read).put(config::replace).patch(config::patch))
+        .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one))
+        .route("/api/governance/virtual-keys/rotate", post(rotation::several));
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

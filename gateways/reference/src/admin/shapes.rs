@@ -25,6 +25,8 @@ pub(super) struct CreateKey {
     pub(super) rate_limit: Option<RateLimitBody>,
     #[serde(default)]
     pub(super) calendar_aligned: bool,
+    /// RFC 3339.
+    pub(super) expires_at: Option<String>,
 }
 
 /// The body of an edit: what is absent stays as it is.
@@ -42,6 +44,8 @@ pub(super) struct UpdateKey {
     pub(super) rate_limit: Option<RateLimitBody>,
     /// Holds for every window of the key that the body does not set otherwise.
     pub(super) calendar_aligned: Option<bool>,
+    /// RFC 3339; an empty text means never.
+    pub(super) expires_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +91,8 @@ pub(super) struct KeyView {
     value: String,
     is_active: bool,
     calendar_aligned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
     provider_configs: Vec<GrantView>,
     budgets: Vec<BudgetView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +163,7 @@ pub(super) fn view(gateway: &Gateway, key: &VirtualKey, value: Option<String>) -
         value: value.unwrap_or_else(|| key.row.value_hint.clone()),
         is_active: key.row.is_active,
         calendar_aligned: key.row.calendar_aligned,
+        expires_at: key.row.expires_at.map(|moment| moment.to_string()),
         provider_configs: key
             .grants
             .iter()

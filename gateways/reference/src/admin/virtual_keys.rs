@@ -12,6 +12,7 @@ use super::auth::Authorized;
 use super::edit::MeterEdits;
 use super::reply::{conflict, invalid, missing, not_written, parse, refuse, respond, to_the_end};
 use super::shapes::{CreateKey, KeyView, UpdateKey, view};
+use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::grant::Grant;
@@ -36,9 +37,9 @@ struct One {
 }
 
 #[derive(Serialize)]
-struct Changed {
-    message: &'static str,
-    virtual_key: KeyView,
+pub(super) struct Changed {
+    pub(super) message: &'static str,
+    pub(super) virtual_key: KeyView,
 }
 
 #[derive(Serialize)]
@@ -106,6 +107,8 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
             value_hint: identity::hint(&value),
             grants: String::new(),
             calendar_aligned: body.calendar_aligned,
+            expires_at: body.expires_at.map_or(Ok(None), |text| expiry(&text, now))?,
+            retired_hash: None,
             file_hash: None,
             created_at: now,
             updated_at: now,
@@ -143,6 +146,9 @@ pub(super) async fn update(
         }
         key.row.description = body.description.unwrap_or(key.row.description);
         key.row.is_active = body.is_active.unwrap_or(key.row.is_active);
+        if let Some(text) = body.expires_at {
+            key.row.expires_at = expiry(&text, gateway.books.now())?;
+        }
         let aligned = body.calendar_aligned.filter(|aligned| *aligned != key.row.calendar_aligned);
         key.row.calendar_aligned = aligned.unwrap_or(key.row.calendar_aligned);
         edits.key_meters(&mut key, body.budgets, body.rate_limit, lengths)?;
@@ -214,6 +220,16 @@ async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Resu
     find(gateway, &id)
 }
 
+/// When a key expires. An empty text: never.
+fn expiry(text: &str, now: Moment) -> Result<Option<Moment>, Problem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let moment = Moment::parse(text).filter(|moment| *moment > now);
+    let problem = || invalid(format!("expires_at must be a time to come, like 2027-01-31T00:00:00Z: {text}"));
+    moment.map(Some).ok_or_else(problem)
+}
+
 fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(), Problem> {
     if name.trim().is_empty() {
         return Err(invalid("Virtual key name is required"));
@@ -225,6 +241,6 @@ fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(),
     Ok(())
 }
 
-fn find(gateway: &Gateway, id: &str) -> Result<Arc<VirtualKey>, Problem> {
+pub(super) fn find(gateway: &Gateway, id: &str) -> Result<Arc<VirtualKey>, Problem> {
     gateway.keys().get(id).ok_or_else(|| missing("Virtual key not found"))
 }

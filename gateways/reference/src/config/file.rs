@@ -234,6 +234,8 @@ pub(super) struct VirtualKeyFile {
     pub(super) rate_limit_id: Option<ConfigId>,
     #[serde(default)]
     pub(super) calendar_aligned: bool,
+    /// RFC 3339.
+    pub(super) expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]

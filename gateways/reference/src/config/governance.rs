@@ -7,6 +7,7 @@ use super::file::{BudgetFile, GovernanceFile, ProviderConfigFile, RateLimitFile,
 use super::load::Invalid;
 use super::provider::Providers;
 use super::types::{AllowList, ConfigId};
+use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::money::Usd;
@@ -140,6 +141,10 @@ impl Collector<'_> {
             }
             grants.push(grant);
         }
+        let expires_at = file.expires_at.map(|text| {
+            let problem = format!("`{text}` is no time: write it as 2027-01-31T00:00:00Z");
+            Moment::parse(&text).ok_or_else(|| Invalid::new(format!("{at}.expires_at"), problem))
+        });
         self.declared.keys.push(DeclaredKey {
             id,
             name: file.name,
@@ -148,6 +153,7 @@ impl Collector<'_> {
             value: file.value,
             grants,
             calendar_aligned: file.calendar_aligned,
+            expires_at: expires_at.transpose()?,
         });
         Ok(())
     }

@@ -64,7 +64,7 @@ const UNSUPPORTED: [(&str, &[&str]); 13] = [
         "governance.rate_limits[]",
         &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    ("governance.virtual_keys[]", &["customer_id", "expires_at", "mcp_configs", "team_id"]),
+    ("governance.virtual_keys[]", &["customer_id", "mcp_configs", "team_id"]),
     ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
     (
         "providers[]",

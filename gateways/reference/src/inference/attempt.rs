@@ -77,6 +77,7 @@ pub(super) async fn attempt(
         is_stream: request.is_stream && request.route != Route::Embeddings,
         headers,
         key_ids,
+        pin: &candidate.pin,
     };
     let called = gateway.upstream.call(&call, &gateway.dice).await;
     let called = called.map(|(answer, key)| {
@@ -154,9 +155,9 @@ fn admit(
 ) -> Result<Turn, Problem> {
     // Until the claim is admitted no edit can come between.
     let keys = gateway.keys();
-    let key = key.map(|key| caller::current(&keys, &key.hash)).transpose()?;
+    let key = key.map(|key| caller::current(&keys, &key.hash, gateway.books.now())).transpose()?;
     if key.is_some() {
-        let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref());
+        let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref(), &candidate.pin);
         allowed.map_err(|error| answer::refused(&error))?;
     }
     let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 
+use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, KeyHash, Presented};
@@ -23,21 +24,21 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
             "virtual key is required. Provide a virtual key via the x-bf-vk header.",
         )),
         Presented::None => Ok(None),
-        Presented::Key(hash) => current(&gateway.keys(), &hash).map(Some),
+        Presented::Key(hash) => current(&gateway.keys(), &hash, gateway.books.now()).map(Some),
     }
 }
 
-/// The key with this value as it is now, if it is there and active.
-pub(super) fn current(keys: &KeyRing, hash: &KeyHash) -> Result<Arc<VirtualKey>, Problem> {
+/// The key with this value as it is now, if it is there, active and not expired.
+pub(super) fn current(keys: &KeyRing, hash: &KeyHash, now: Moment) -> Result<Arc<VirtualKey>, Problem> {
+    let blocked = |message: &str| Problem::new(StatusCode::FORBIDDEN, "virtual_key_blocked", message);
     match keys.find(hash) {
         None => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "virtual_key_not_found",
             "virtual key not found. The provided virtual key does not exist or has been revoked.",
         )),
-        Some(key) if !key.row.is_active => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "virtual_key_blocked", "Virtual key is inactive"))
-        }
+        Some(key) if !key.row.is_active => Err(blocked("Virtual key is inactive")),
+        Some(key) if key.row.expires_at.is_some_and(|end| end <= now) => Err(blocked("Virtual key has expired")),
         Some(key) => Ok(key),
     }
 }

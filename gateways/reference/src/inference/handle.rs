@@ -11,6 +11,7 @@ use super::request::{Request, Route};
 use super::{answer, caller};
 use crate::errors::{About, Problem};
 use crate::gateway::Gateway;
+use crate::pin::Pin;
 use crate::policy::VirtualKey;
 use crate::routing::{self, Candidate, RouteError};
 
@@ -58,8 +59,14 @@ async fn read(gateway: &Gateway, route: Route, headers: &HeaderMap, body: Body) 
 /// Tries the providers in their order; the first that serves is the answer. If
 /// none does, the first one's error is.
 async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKey>>, headers: HeaderMap) -> Response {
+    let pin = match Pin::of(&headers) {
+        Ok(pin) => pin,
+        Err(error) => {
+            return Problem::bad_request(error.to_string()).render(request.route.wording(), &about(&request, None));
+        }
+    };
     let dice = gateway.dice.roll();
-    let plan = routing::plan(&request.model, &request.fallbacks, key.as_deref(), &gateway.providers(), dice);
+    let plan = routing::plan(&request.model, &request.fallbacks, key.as_deref(), &pin, &gateway.providers(), dice);
     let mut tried = Vec::new();
     let mut first_error: Option<(AttemptError, About)> = None;
     let targets = std::iter::once(plan.first).chain(plan.fallbacks.into_iter().map(Ok));

@@ -1,6 +1,7 @@
 //! The keys and meters of `config.json`.
 
 use super::rows::OwnerKey;
+use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::ledger::{Amount, MeterId};
 use crate::window::ResetDuration;
@@ -24,6 +25,8 @@ pub(crate) struct DeclaredKey {
     pub(crate) grants: Vec<Grant>,
     /// Whether its windows follow the calendar, where they do not say so themselves.
     pub(crate) calendar_aligned: bool,
+    /// From when on it is not valid.
+    pub(crate) expires_at: Option<Moment>,
 }
 
 /// A budget of the file, or one counter of a rate limit.

@@ -95,8 +95,13 @@ fn key_row(
     now: Moment,
     generated: &mut Vec<(String, String)>,
 ) -> KeyRow {
-    let (value_hash, value_hint) = match (&key.value, &before) {
-        (Some(value), _) => (KeyHash::of(value).to_hex(), identity::hint(value)),
+    let retired_hash = before.as_ref().and_then(|before| before.retired_hash.clone());
+    let declared = key.value.as_deref().map(|value| (KeyHash::of(value).to_hex(), identity::hint(value)));
+    // A value that was rotated away is not valid again because something else was edited.
+    let declared = declared.filter(|(hash, _)| retired_hash.as_ref() != Some(hash));
+    let retired_hash = if declared.is_some() { None } else { retired_hash };
+    let (value_hash, value_hint) = match (declared, &before) {
+        (Some(declared), _) => declared,
         // The generated value of an earlier start stays valid.
         (None, Some(before)) => (before.value_hash.clone(), before.value_hint.clone()),
         (None, None) => {
@@ -114,6 +119,8 @@ fn key_row(
         value_hint,
         grants: grants_json(&key.grants),
         calendar_aligned: key.calendar_aligned,
+        expires_at: key.expires_at,
+        retired_hash,
         file_hash: Some(file_hash),
         created_at: before.map_or(now, |row| row.created_at),
         updated_at: now,
@@ -218,6 +225,8 @@ fn key_hash(key: &DeclaredKey) -> String {
     let mut parts = vec![key.name.as_str(), &key.description, active, &value, &grants];
     // What was added to the file's language later counts only where it is said.
     parts.extend(key.calendar_aligned.then_some("calendar"));
+    let expiry = key.expires_at.map(|moment| moment.to_string());
+    parts.extend(expiry.as_deref());
     file_hash(&parts)
 }
 
@@ -261,6 +270,7 @@ mod tests {
             value: Some(format!("sk-{name}")),
             grants: Vec::new(),
             calendar_aligned: false,
+            expires_at: None,
         }
     }
 

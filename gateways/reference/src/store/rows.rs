@@ -53,6 +53,10 @@ pub(crate) struct KeyRow {
     pub(crate) grants: String,
     /// Whether its windows follow the calendar, where they do not say so themselves.
     pub(crate) calendar_aligned: bool,
+    /// From when on it is not valid.
+    pub(crate) expires_at: Option<Moment>,
+    /// Hash of the file's value that a rotation has replaced.
+    pub(crate) retired_hash: Option<String>,
     pub(crate) file_hash: Option<String>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,

@@ -254,9 +254,9 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
     let query = match change {
         Change::PutKey(key) => sqlx::query(
             "INSERT OR REPLACE INTO virtual_keys
-             (id, name, description, is_active, value_hash, value_hint, grants, calendar_aligned, file_hash, created_at,
-              updated_at, standing)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, name, description, is_active, value_hash, value_hint, grants, calendar_aligned, expires_at,
+              retired_hash, file_hash, created_at, updated_at, standing)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&key.id)
         .bind(&key.name)
@@ -266,6 +266,8 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         .bind(&key.value_hint)
         .bind(&key.grants)
         .bind(key.calendar_aligned)
+        .bind(key.expires_at.map(Moment::millis))
+        .bind(&key.retired_hash)
         .bind(&key.file_hash)
         .bind(key.created_at.millis())
         .bind(key.updated_at.millis())
@@ -310,6 +312,8 @@ fn key_row(row: &SqliteRow) -> Result<Option<KeyRow>, sqlx::Error> {
         value_hint: row.try_get("value_hint")?,
         grants: row.try_get("grants")?,
         calendar_aligned: row.try_get("calendar_aligned")?,
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Moment::from_millis),
+        retired_hash: row.try_get("retired_hash")?,
         file_hash: row.try_get("file_hash")?,
         created_at: Moment::from_millis(row.try_get("created_at")?),
         updated_at: Moment::from_millis(row.try_get("updated_at")?),

@@ -4,10 +4,12 @@
 
 mod budgets;
 mod keys;
+mod lifetimes;
 mod limits;
 mod management;
 mod messages;
 mod persistence;
+mod pins;
 mod providers;
 mod routing;
 mod settings;

@@ -1,0 +1,79 @@
+//! `POST /api/governance/virtual-keys/{id}/rotate` and `/rotate`: new values for virtual keys.
+//! The old ones are no longer valid from the next request on, also not after a kill.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+
+use super::auth::Authorized;
+use super::reply::{invalid, not_written, parse, respond, to_the_end};
+use super::shapes::{KeyView, view};
+use super::virtual_keys::{Changed, find};
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+use crate::identity::{self, KeyHash};
+use crate::policy::VirtualKey;
+use crate::store::Change;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    ids: IndexSet<String>,
+}
+
+#[derive(Serialize)]
+struct Rotated {
+    message: &'static str,
+    virtual_keys: Vec<KeyView>,
+}
+
+pub(super) async fn one(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
+    to_the_end(async move {
+        let virtual_key = rotate(&gateway, [id]).await?.pop().ok_or_else(|| invalid("no virtual key was rotated"))?;
+        Ok(respond(&Changed { message: "Virtual key rotated successfully", virtual_key }))
+    })
+    .await
+}
+
+pub(super) async fn several(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
+    to_the_end(async move {
+        let Several { ids } = parse(&body)?;
+        if ids.is_empty() {
+            return Err(invalid("At least one virtual key ID is required"));
+        }
+        let virtual_keys = rotate(&gateway, ids).await?;
+        Ok(respond(&Rotated { message: "Virtual keys rotated successfully", virtual_keys }))
+    })
+    .await
+}
+
+/// Gives each of the keys a new value, or none if one of them is not there.
+async fn rotate(gateway: &Gateway, ids: impl IntoIterator<Item = String>) -> Result<Vec<KeyView>, Problem> {
+    let _one_at_a_time = gateway.editing.lock().await;
+    let now = gateway.books.now();
+    let mut rotated: Vec<(VirtualKey, String)> = Vec::new();
+    for id in ids {
+        let mut key = VirtualKey::clone(&*find(gateway, &id)?);
+        let value = identity::generate();
+        let before = std::mem::replace(&mut key.hash, KeyHash::of(&value));
+        if key.row.file_hash.is_some() {
+            key.row.retired_hash.get_or_insert_with(|| before.to_hex());
+        }
+        key.row.value_hash = key.hash.to_hex();
+        key.row.value_hint = identity::hint(&value);
+        key.row.updated_at = now;
+        rotated.push((key, value));
+    }
+    let rows = rotated.iter().map(|(key, _)| Change::PutKey(key.row.clone())).collect();
+    gateway.books.write(|_| rows).await.map_err(not_written)?;
+    let views = rotated.iter().map(|(key, value)| view(gateway, key, Some(value.clone()))).collect();
+    let mut keys = gateway.keys_mut();
+    for (key, _) in rotated {
+        keys.put(key);
+    }
+    Ok(views)
+}
