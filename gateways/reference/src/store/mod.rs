@@ -2,6 +2,7 @@
 //!
 //! - [`writer`]: what is written to disk, and when
 //! - [`rows`]: the shapes that a store keeps
+//! - [`database`]: a file of SQLite's
 //! - [`sqlite`]: the store in `config.db`
 //! - [`declared`]: the keys and meters of `config.json`
 //! - [`documents`]: what an administrator changed beside keys and meters
@@ -9,6 +10,7 @@
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
+mod database;
 mod declared;
 mod documents;
 mod lock;
@@ -20,12 +22,13 @@ mod writer;
 
 use futures_util::future::BoxFuture;
 
+pub(crate) use database::{Durability, StoreError};
 pub(crate) use declared::{Declared, DeclaredKey, DeclaredMeter};
 pub(crate) use documents::{DocumentKind, DocumentRow};
 pub(crate) use lock::{DatabaseLock, LockError};
 pub(crate) use merge::{MergeError, file_hash, grants_json, merge};
 pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
-pub(crate) use sqlite::{Durability, SqliteStore, StoreError};
+pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::{NotWritten, Writer, Written};
 
 /// A place that keeps keys, meters and holds.
