@@ -8,6 +8,12 @@ use crate::clock::{Clock, Moment};
 use crate::ledger::{Claim, Ledger, Meter, MeterId, Refusal, Spent};
 use crate::store::{Change, HoldId, HoldRow, NotWritten, Writer, Written};
 
+/// Learns what a hold was settled at, at that moment.
+pub(crate) trait Bill: Send + Sync {
+    /// So much was charged.
+    fn charged(&self, spent: Spent);
+}
+
 /// The ledger, its clock and its writer.
 pub(crate) struct Books {
     ledger: Mutex<Ledger>,
@@ -32,7 +38,7 @@ impl Books {
             self.writer.hold(row, rolled)
         });
         drop(ledger);
-        Ok(Admitted { held: Held { books: Arc::clone(self), claim, id, open: true }, written })
+        Ok(Admitted { held: Held { books: Arc::clone(self), claim, id, open: true, bill: None }, written })
     }
 
     /// Writes an administrator's change, with the figures of this very moment. It is
@@ -73,6 +79,12 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
+    /// Whatever is charged for it will be told to `bill`.
+    pub(crate) fn billed_to(mut self, bill: Arc<dyn Bill>) -> Admitted {
+        self.held.bill = Some(bill);
+        self
+    }
+
     /// Waits until the hold is on disk. One that cannot be written is taken back.
     pub(crate) async fn written(mut self) -> Result<Held, NotWritten> {
         if let Err(error) = wait(self.written.take()).await {
@@ -91,6 +103,7 @@ pub(crate) struct Held {
     claim: Claim,
     id: Option<HoldId>,
     open: bool,
+    bill: Option<Arc<dyn Bill>>,
 }
 
 impl Held {
@@ -126,7 +139,12 @@ impl Held {
                 Vec::new()
             }
         };
-        self.id.map(|id| self.books.writer.close(id, states))
+        let written = self.id.map(|id| self.books.writer.close(id, states));
+        drop(ledger);
+        if let (Some(bill), Some(spent)) = (&self.bill, spent) {
+            bill.charged(spent);
+        }
+        written
     }
 }
 

@@ -11,8 +11,10 @@ use crate::config::{Admin, Client, Providers};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::live::FileMarks;
+use crate::logs::Logs;
 use crate::policy::KeyRing;
 use crate::pricing::{Catalog, Sheet};
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 
 /// The running gateway.
@@ -33,6 +35,8 @@ pub(crate) struct Gateway {
     pub(crate) key_ring: RwLock<KeyRing>,
     pub(crate) catalog: RwLock<Arc<Catalog>>,
     pub(crate) last_spent: LastSpent,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) logs: Option<Logs>,
     /// One administrator's change at a time, from its check to its confirmation.
     pub(crate) editing: tokio::sync::Mutex<()>,
 }

@@ -22,6 +22,7 @@ use crate::last_spent::LastSpent;
 use crate::live::{self, LiveError};
 use crate::policy::{self, UnreadableKey};
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
+use crate::reporting::{Reporting, ReportingError};
 use crate::server;
 use crate::store::{Batch, DatabaseLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
@@ -44,6 +45,8 @@ enum ServeError {
     Listen(SocketAddr, std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Reporting(#[from] ReportingError),
     #[error(transparent)]
     Merge(#[from] MergeError),
     #[error(transparent)]
@@ -93,7 +96,9 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let pricing = settings.pricing.clone();
-    let (gateway, writing) = build(settings, &args, &folder).await?;
+    let (reporting, writers) = Reporting::prepare(settings.logs.as_deref()).await?;
+    let (gateway, writing) = build(settings, &args, &folder, reporting).await?;
+    let reports = writers.start(&gateway);
     let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway), pricing));
     announce(address);
     let outcome = server::run(listener, Arc::clone(&gateway), stop(terminate, interrupt)).await;
@@ -102,7 +107,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let _ = refresh.await;
     drop(gateway);
     // The last writer is gone; what it was given is written.
-    let closing = tokio::time::timeout(FLUSH, writing).await;
+    let closing = tokio::time::timeout(FLUSH, async { tokio::join!(writing, reports.join_all()).0 }).await;
     outcome.map_err(ServeError::Server)?;
     match closing {
         Ok(Ok(closed)) => Ok(closed?),
@@ -115,7 +120,12 @@ async fn run(args: Args) -> Result<(), ServeError> {
 
 type Writing = JoinHandle<Result<(), StoreError>>;
 
-async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Gateway>, Writing), ServeError> {
+async fn build(
+    settings: Settings,
+    args: &Args,
+    folder: &Path,
+    reporting: Reporting,
+) -> Result<(Arc<Gateway>, Writing), ServeError> {
     let upstream = Upstream::new().map_err(ServeError::Client)?;
     let sheet = Arc::new(load_prices(&settings.pricing, &upstream).await?);
     let overrides = Arc::new(Overrides::new(&settings.pricing.overrides));
@@ -146,6 +156,8 @@ async fn build(settings: Settings, args: &Args, folder: &Path) -> Result<(Arc<Ga
         key_ring: RwLock::new(keys),
         catalog: RwLock::new(Arc::new(Catalog { sheet, overrides })),
         last_spent: LastSpent::default(),
+        telemetry: reporting.telemetry,
+        logs: reporting.logs,
         editing: tokio::sync::Mutex::new(()),
     };
     Ok((Arc::new(gateway), writing))

@@ -72,6 +72,17 @@ impl Failure {
         matches!(self, Failure::Broken(_) | Failure::Timeout { began: true })
     }
 
+    /// The status and the kind of failure that a caller is told.
+    pub(crate) fn told(&self) -> (StatusCode, &'static str) {
+        match self {
+            Failure::Unreachable(_) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Failure::Reset(_) => (StatusCode::BAD_GATEWAY, "upstream_reset"),
+            Failure::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Failure::Timeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Failure::Status { status, .. } => (*status, "upstream_error"),
+        }
+    }
+
     /// The word in `x-gateway-attempts`.
     pub(crate) fn word(&self) -> String {
         match self {

@@ -4,6 +4,7 @@
 //! - [`virtual_keys`]: create, read with usage, edit, delete
 //! - [`config`]: client settings, while the gateway runs
 //! - [`edit`]: what a change of a virtual key comes to
+//! - [`logs`]: the log of requests
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
 //! - [`shapes`]: bodies as Bifrost has them
@@ -12,6 +13,7 @@
 mod auth;
 mod config;
 mod edit;
+mod logs;
 mod reply;
 mod rotation;
 mod shapes;
@@ -35,7 +37,11 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
         )
         .route("/api/config", get(config::read).put(config::replace).patch(config::patch))
         .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one))
-        .route("/api/governance/virtual-keys/rotate", post(rotation::several));
+        .route("/api/governance/virtual-keys/rotate", post(rotation::several))
+        .route("/api/logs", get(logs::list))
+        .route("/api/logs/stats", get(logs::stats))
+        .route("/api/logs/dropped", get(logs::dropped))
+        .route("/api/logs/{id}", get(logs::read));
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

@@ -19,6 +19,13 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(parsed)
 }
 
+/// Reads a query string strictly: an unknown field is an error that names it.
+pub(super) fn filter<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
+    let uri = format!("/?{}", query.unwrap_or_default());
+    let uri = uri.parse().map_err(|_| invalid("Invalid query"))?;
+    axum::extract::Query::try_from_uri(&uri).map(|query| query.0).map_err(|error| invalid(error.body_text()))
+}
+
 /// Runs a change in a task of its own: a caller that leaves does not stop it half-way.
 pub(super) async fn to_the_end(change: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Response {
     match tokio::spawn(change).await {

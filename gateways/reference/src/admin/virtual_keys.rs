@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::auth::Authorized;
 use super::edit::MeterEdits;
-use super::reply::{conflict, invalid, missing, not_written, parse, refuse, respond, to_the_end};
+use super::reply::{conflict, filter, invalid, missing, not_written, parse, refuse, respond, to_the_end};
 use super::shapes::{CreateKey, KeyView, UpdateKey, view};
 use crate::clock::Moment;
 use crate::errors::Problem;
@@ -75,12 +75,6 @@ pub(super) async fn list(
     let virtual_keys: Vec<KeyView> = page.map(|key| view(&gateway, key, None)).collect();
     let count = virtual_keys.len();
     respond(&Listed { virtual_keys, count, total_count: keys.len(), limit, offset })
-}
-
-fn filter(query: Option<&str>) -> Result<Filter, Problem> {
-    let uri = format!("/?{}", query.unwrap_or_default());
-    let uri = uri.parse().map_err(|_| invalid("Invalid query"))?;
-    axum::extract::Query::try_from_uri(&uri).map(|query| query.0).map_err(|error| invalid(error.body_text()))
 }
 
 pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {

@@ -1,16 +1,19 @@
 //! `client`: of the file, or of an administrator while the gateway runs.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Map, Value};
 
 use super::file::{AdmissionFile, ClientFile, DurabilityFile, UnpricedFile};
 use super::load::Invalid;
-use super::settings::Client;
+use super::settings::{Client, Logging};
 use crate::ledger::BudgetAdmission;
 use crate::store::Durability;
 
 const MAX_BODY_MB: usize = 100;
 /// More than any provider takes; also what can be counted in bytes on every machine.
 const MOST_BODY_MB: usize = 2_048;
+const LOG_RETENTION_DAYS: u32 = 365;
 
 impl ClientFile {
     /// Of the three settings that make a virtual key mandatory, one remains: it is the one
@@ -41,6 +44,9 @@ impl ClientFile {
         shown.max_request_body_size_mb.get_or_insert(MAX_BODY_MB);
         shown.budget_admission.get_or_insert(AdmissionFile::Reserved);
         shown.unpriced_models.get_or_insert(UnpricedFile::Deny);
+        shown.enable_logging.get_or_insert(true);
+        shown.disable_content_logging.get_or_insert(true);
+        shown.log_retention_days = shown.log_retention_days.or(NonZeroU32::new(LOG_RETENTION_DAYS));
         shown.durability.get_or_insert(DurabilityFile::Process);
         shown
     }
@@ -73,6 +79,12 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
         },
         unpriced_allowed: matches!(file.unpriced_models, Some(UnpricedFile::Allow)),
         max_body_bytes: max_body_mb << 20,
+        logging: Logging {
+            enabled: file.enable_logging != Some(false),
+            // Only who asks for it has what was said kept.
+            content: file.disable_content_logging == Some(false),
+            retention_days: file.log_retention_days.map_or(LOG_RETENTION_DAYS, NonZeroU32::get),
+        },
         written: file.clone(),
     })
 }

@@ -1,5 +1,7 @@
 //! The shape of `config.json`. Every unknown field is an error.
 
+use std::num::NonZeroU32;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,9 @@ pub(crate) struct ClientFile {
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
     pub(super) max_request_body_size_mb: Option<usize>,
+    pub(super) enable_logging: Option<bool>,
+    pub(super) disable_content_logging: Option<bool>,
+    pub(super) log_retention_days: Option<NonZeroU32>,
     pub(super) budget_admission: Option<AdmissionFile>,
     pub(super) unpriced_models: Option<UnpricedFile>,
     pub(super) durability: Option<DurabilityFile>,

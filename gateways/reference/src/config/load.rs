@@ -137,9 +137,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     };
     let switch = plugins(file.plugins)?;
     let database = database(file.config_store, app_dir)?;
-    if file.logs_store.is_some_and(|store| store.enabled) {
-        return Err(Invalid::unsupported("logs_store.enabled: true"));
-    }
+    let logs = logs(file.logs_store, app_dir)?;
     let mut governance = file.governance;
     let admin = match (file.auth_config, governance.auth_config.take()) {
         (Some(_), Some(_)) => {
@@ -164,6 +162,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         pricing: pricing(file.framework.pricing, overrides)?,
         declared,
         database,
+        logs,
         durability: client.durability(),
     })
 }
@@ -191,14 +190,25 @@ fn database(store: Option<StoreFile>, app_dir: &Path) -> Result<PathBuf, Invalid
     if !store.enabled {
         return Err(Invalid::new("config_store.enabled", "spend cannot be kept without a store"));
     }
+    sqlite_path("config_store", store, app_dir, "config.db")
+}
+
+/// The log of requests; without a section it is where Bifrost keeps it.
+fn logs(store: Option<StoreFile>, app_dir: &Path) -> Result<Option<PathBuf>, Invalid> {
+    match store {
+        None => Ok(Some(app_dir.join("logs.db"))),
+        Some(store) if !store.enabled => Ok(None),
+        Some(store) => sqlite_path("logs_store", store, app_dir, "logs.db").map(Some),
+    }
+}
+
+fn sqlite_path(at: &str, store: StoreFile, app_dir: &Path, name: &str) -> Result<PathBuf, Invalid> {
     match store.kind.as_deref() {
         None | Some("sqlite") => {}
-        Some(other) => {
-            return Err(Invalid::unsupported(format!("config_store.type: `{other}`")));
-        }
+        Some(other) => return Err(Invalid::unsupported(format!("{at}.type: `{other}`"))),
     }
     let path = store.config.and_then(|config| config.path);
-    Ok(app_dir.join(path.as_deref().unwrap_or("config.db")))
+    Ok(app_dir.join(path.as_deref().unwrap_or(name)))
 }
 
 fn administrator(at: &str, auth: AuthFile) -> Result<Option<Admin>, Invalid> {

@@ -29,5 +29,7 @@ pub(crate) use load::{ConfigError, Invalid, load, read_part};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
-pub(crate) use settings::{Admin, Client, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings};
+pub(crate) use settings::{
+    Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
+};
 pub(crate) use types::{AllowList, Weight};

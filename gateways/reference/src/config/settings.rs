@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     /// Keys, budgets and limits of the file.
     pub(crate) declared: Declared,
     pub(crate) database: PathBuf,
+    /// The log of requests, unless there is none.
+    pub(crate) logs: Option<PathBuf>,
     pub(crate) durability: Durability,
 }
 
@@ -34,6 +36,18 @@ pub(crate) struct Client {
     /// Whether a model without a price may be used under a budget, at no cost.
     pub(crate) unpriced_allowed: bool,
     pub(crate) max_body_bytes: usize,
+    pub(crate) logging: Logging,
+}
+
+/// What is kept of a request in the log of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logging {
+    /// `enable_logging`.
+    pub(crate) enabled: bool,
+    /// What was asked and answered too: `disable_content_logging: false`.
+    pub(crate) content: bool,
+    /// For how long.
+    pub(crate) retention_days: u32,
 }
 
 /// The administrator.

@@ -79,28 +79,13 @@ pub(super) fn refused(error: &RouteError) -> Problem {
 /// is in the caller's protocol, else its message in the caller's wording.
 pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Response {
     let provider = &about.provider;
-    let problem = |status, kind, message| Problem::failure(status, kind, message).render(wording, about);
+    let (status, kind) = failure.told();
+    let problem = |message| Problem::failure(status, kind, message).render(wording, about);
     match failure {
-        Failure::Unreachable(cause) => problem(
-            StatusCode::BAD_GATEWAY,
-            "upstream_unreachable",
-            format!("the provider '{provider}' cannot be reached: {cause}"),
-        ),
-        Failure::Reset(cause) => problem(
-            StatusCode::BAD_GATEWAY,
-            "upstream_reset",
-            format!("the provider '{provider}' closed the connection: {cause}"),
-        ),
-        Failure::Broken(cause) => problem(
-            StatusCode::BAD_GATEWAY,
-            "upstream_broken",
-            format!("the answer of the provider '{provider}' broke off: {cause}"),
-        ),
-        Failure::Timeout { .. } => problem(
-            StatusCode::GATEWAY_TIMEOUT,
-            "upstream_timeout",
-            format!("the provider '{provider}' did not answer in time"),
-        ),
+        Failure::Unreachable(cause) => problem(format!("the provider '{provider}' cannot be reached: {cause}")),
+        Failure::Reset(cause) => problem(format!("the provider '{provider}' closed the connection: {cause}")),
+        Failure::Broken(cause) => problem(format!("the answer of the provider '{provider}' broke off: {cause}")),
+        Failure::Timeout { .. } => problem(format!("the provider '{provider}' did not answer in time")),
         Failure::Status { status, content_type, retry_after, body } => {
             let parsed: Option<Value> = serde_json::from_slice(body).ok();
             let mut response = match parsed.filter(|body| is_worded(body, wording)) {
@@ -111,7 +96,7 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
                     }
                     response
                 }
-                None => problem(*status, "upstream_error", attribution(*status, provider) + &message(body, *status)),
+                None => problem(attribution(*status, provider) + &message(body, *status)),
             };
             if let Some(retry_after) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());

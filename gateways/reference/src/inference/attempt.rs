@@ -1,5 +1,6 @@
 //! One provider's turn: admitted, held, called, charged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::bounds::Bounds;
 use super::request::{Request, Route, Service};
 use super::{answer, caller};
-use crate::books::{Admitted, Held};
+use crate::books::{Admitted, Bill, Held};
 use crate::config::{Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
@@ -20,6 +21,7 @@ use crate::pricing::{PriceQuestion, Tariff, Unbounded};
 use crate::routing::{self, Candidate};
 use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
+use crate::telemetry::Notes;
 use crate::translate;
 use crate::upstream::{Answer, Call, Failure};
 use crate::usage::{self, Usage};
@@ -37,6 +39,17 @@ pub(super) enum AttemptError {
 }
 
 impl AttemptError {
+    /// The status and the kind of failure that the caller is told.
+    pub(super) fn told(&self) -> (StatusCode, Cow<'static, str>) {
+        match self {
+            AttemptError::Refused(problem) => (problem.status, problem.kind.clone()),
+            AttemptError::Upstream(failure) => {
+                let (status, kind) = failure.told();
+                (status, Cow::Borrowed(kind))
+            }
+        }
+    }
+
     /// The word in `x-gateway-attempts`.
     pub(super) fn word(&self) -> String {
         match self {
@@ -61,12 +74,13 @@ pub(super) async fn attempt(
     candidate: Candidate,
     headers: &HeaderMap,
     index: usize,
+    notes: &Arc<Notes>,
 ) -> Result<Response, AttemptError> {
     let provider = Arc::clone(&candidate.provider);
     let service = service(request, &provider).map_err(AttemptError::Refused)?;
     let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
     let Turn { key, admitted, mut tariff, meters } =
-        admit(gateway, request, key, &candidate).map_err(AttemptError::Refused)?;
+        admit(gateway, request, key, &candidate, notes).map_err(AttemptError::Refused)?;
     let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
     let key_ids = key.as_ref().and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     let call = Call {
@@ -79,6 +93,7 @@ pub(super) async fn attempt(
         key_ids,
         pin: &candidate.pin,
     };
+    notes.called();
     let called = gateway.upstream.call(&call, &gateway.dice).await;
     let called = called.map(|(answer, key)| {
         tariff.served_by(key.map(|key| key.id.as_str()));
@@ -86,11 +101,13 @@ pub(super) async fn attempt(
     });
     let mut response = match called {
         Err(failure) => {
-            charge_failure(held, &failure, &tariff).await;
+            charge_failure(held, &failure, &tariff, notes).await;
             return Err(AttemptError::Upstream(failure));
         }
         Ok(Answer::Whole { content_type, body }) => {
-            let body = whole(gateway, held, &tariff, request, &candidate, &body).await?;
+            let body = whole(gateway, held, &tariff, request, &candidate, &body, notes).await?;
+            notes.answered(&body);
+            notes.served();
             let mut response = body.into_response();
             if let Some(content_type) = content_type {
                 response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -105,7 +122,8 @@ pub(super) async fn attempt(
                 model: candidate.model.clone(),
                 provider: Arc::clone(&provider),
             };
-            relay::start(gateway, held, tariff, framing, first, rest).await.map_err(AttemptError::Upstream)?
+            let started = relay::start(gateway, held, tariff, framing, first, rest, notes).await;
+            started.map_err(AttemptError::Upstream)?
         }
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
@@ -152,6 +170,7 @@ fn admit(
     request: &Request,
     key: Option<&VirtualKey>,
     candidate: &Candidate,
+    notes: &Arc<Notes>,
 ) -> Result<Turn, Problem> {
     // Until the claim is admitted no edit can come between.
     let keys = gateway.keys();
@@ -165,6 +184,7 @@ fn admit(
     let admitted = gateway.books.admit(claim);
     let admitted = admitted.map_err(|refusal| Problem::from_refusal(&refusal, gateway.books.now()))?;
     drop(keys);
+    let admitted = admitted.billed_to(Arc::clone(notes) as Arc<dyn Bill>);
     Ok(Turn { key, admitted, tariff, meters })
 }
 
@@ -218,13 +238,16 @@ fn not_held(error: NotWritten) -> Problem {
 
 /// A failed call costs nothing, unless the provider says what it used, or had begun
 /// to answer with success: then it may have charged anything up to the bound.
-async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff) {
+async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff, notes: &Notes) {
     let reported = match failure {
         Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| Usage::of_body(&body)),
         _ => None,
     };
     let written = match reported {
-        Some(usage) => held.settle(tariff.spent(&usage)).await,
+        Some(usage) => {
+            notes.used(usage);
+            held.settle(tariff.spent(&usage)).await
+        }
         None if failure.had_begun() => {
             let bound = held.bound();
             held.settle(bound).await
@@ -242,12 +265,14 @@ async fn whole(
     request: &Request,
     candidate: &Candidate,
     body: &Bytes,
+    notes: &Notes,
 ) -> Result<Bytes, AttemptError> {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let needs_output = request.route != Route::Embeddings;
     let usage = parsed.as_ref().filter(|body| !needs_output || usage::has_output(body.get("usage")));
     let usage = usage.and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
+    usage.into_iter().for_each(|usage| notes.used(usage));
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
     }

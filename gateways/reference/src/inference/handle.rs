@@ -14,6 +14,7 @@ use crate::gateway::Gateway;
 use crate::pin::Pin;
 use crate::policy::VirtualKey;
 use crate::routing::{self, Candidate, RouteError};
+use crate::telemetry::Notes;
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
@@ -21,15 +22,22 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 /// once more when all of it is there: the key may have been edited meanwhile.
 pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderMap, body: Body) -> Response {
     let about = About { request_type: route.request_type().word(), ..About::default() };
-    let (request, key) = match read(&gateway, route, &headers, body).await {
+    let logging = gateway.client().logging;
+    let notes =
+        Notes::begin(&gateway.telemetry, logging, gateway.clock.now(), route.path(), route.request_type(), &headers);
+    let (request, key) = match read(&gateway, route, &headers, body, &notes).await {
         Ok(read) => read,
-        Err(problem) => return problem.render(route.wording(), &about),
+        Err(problem) => {
+            notes.failed(problem.status, problem.kind.clone());
+            return problem.render(route.wording(), &about);
+        }
     };
     // A task of its own: a caller that leaves does not stop a call that a provider
     // may charge for, and what it cost is still written down.
     let inflight = gateway.inflight.enter();
+    let noted = Arc::clone(&notes);
     let task = tokio::spawn(async move {
-        let response = run(&gateway, request, key, headers).await;
+        let response = run(&gateway, request, key, headers, &noted).await;
         drop(inflight);
         response
     });
@@ -37,32 +45,50 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderM
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a request ended abnormally");
-            Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error")
-                .render(route.wording(), &about)
+            let message = "internal server error";
+            let problem = Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
+            notes.failed(problem.status, problem.kind.clone());
+            problem.render(route.wording(), &about)
         }
     }
 }
 
 type Read = (Request, Option<Arc<VirtualKey>>);
 
-async fn read(gateway: &Gateway, route: Route, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
-    caller::identify(gateway, headers)?;
+async fn read(
+    gateway: &Gateway,
+    route: Route,
+    headers: &HeaderMap,
+    body: Body,
+    notes: &Notes,
+) -> Result<Read, Problem> {
+    notes.identified(caller::identify(gateway, headers)?.as_ref());
     let limit = gateway.client().max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
         let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;
     let key = caller::identify(gateway, headers)?;
-    Ok((Request::parse(route, &bytes)?, key))
+    let request = Request::parse(route, &bytes)?;
+    notes.asked(&request.model, request.is_stream, &bytes);
+    Ok((request, key))
 }
 
 /// Tries the providers in their order; the first that serves is the answer. If
 /// none does, the first one's error is.
-async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKey>>, headers: HeaderMap) -> Response {
+async fn run(
+    gateway: &Arc<Gateway>,
+    request: Request,
+    key: Option<Arc<VirtualKey>>,
+    headers: HeaderMap,
+    notes: &Arc<Notes>,
+) -> Response {
     let pin = match Pin::of(&headers) {
         Ok(pin) => pin,
         Err(error) => {
-            return Problem::bad_request(error.to_string()).render(request.route.wording(), &about(&request, None));
+            let problem = Problem::bad_request(error.to_string());
+            notes.failed(problem.status, problem.kind.clone());
+            return problem.render(request.route.wording(), &about(&request, None));
         }
     };
     let dice = gateway.dice.roll();
@@ -79,8 +105,11 @@ async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKe
             Ok(candidate) => {
                 let about = about(&request, Some(&candidate));
                 let provider = Arc::clone(&candidate.provider.name);
-                let outcome = attempt::attempt(gateway, &request, key.as_deref(), candidate, &headers, index).await;
+                notes.attempt(&provider, &candidate.model, index);
+                let outcome =
+                    attempt::attempt(gateway, &request, key.as_deref(), candidate, &headers, index, notes).await;
                 if let Err(error) = &outcome {
+                    notes.attempt_failed(error.word());
                     tried.push(format!("{provider}:{}", error.word()));
                 }
                 (outcome, about)
@@ -95,6 +124,8 @@ async fn run(gateway: &Arc<Gateway>, request: Request, key: Option<Arc<VirtualKe
     }
     let (error, about) = first_error
         .unwrap_or_else(|| (AttemptError::Refused(answer::refused(&RouteError::Unresolved)), about(&request, None)));
+    let (status, kind) = error.told();
+    notes.failed(status, kind);
     with_attempts(error.render(request.route.wording(), &about), &tried)
 }
 

@@ -35,6 +35,17 @@ impl Route {
         }
     }
 
+    /// Where it is, without a prefix.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Route::ChatCompletions => "/v1/chat/completions",
+            Route::Completions => "/v1/completions",
+            Route::Responses => "/v1/responses",
+            Route::Embeddings => "/v1/embeddings",
+            Route::Messages => "/anthropic/v1/messages",
+        }
+    }
+
     pub(crate) fn wording(self) -> Wording {
         if self == Route::Messages { Wording::Anthropic } else { Wording::Native }
     }

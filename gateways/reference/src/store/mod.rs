@@ -10,7 +10,7 @@
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
-mod database;
+pub(crate) mod database;
 mod declared;
 mod documents;
 mod lock;

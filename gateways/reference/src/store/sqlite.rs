@@ -14,8 +14,8 @@ use crate::money::Usd;
 use crate::window::ResetDuration;
 
 use super::Store;
-use super::documents::DocumentRow;
 use super::database::{self, Durability, StoreError, from_sqlx};
+use super::documents::DocumentRow;
 use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -27,6 +27,7 @@ use crate::config::Provider;
 use crate::gateway::{Gateway, InflightGuard};
 use crate::ledger::Spent;
 use crate::pricing::Tariff;
+use crate::telemetry::Notes;
 use crate::translate::caller::messages_stream::MessagesStream;
 use crate::upstream::{Failure, Pieces};
 
@@ -62,6 +63,7 @@ struct Relay {
     translation: Option<MessagesStream>,
     rest: Pieces,
     state: State,
+    notes: Arc<Notes>,
     _inflight: InflightGuard,
 }
 
@@ -75,6 +77,7 @@ pub(crate) async fn start(
     framing: Framing,
     first: Bytes,
     rest: Pieces,
+    notes: &Arc<Notes>,
 ) -> Result<Response, Failure> {
     let protocol = if framing.is_translated { Protocol::Completions } else { framing.caller };
     let translation = framing.is_translated.then(|| MessagesStream::new(&framing.model));
@@ -89,6 +92,7 @@ pub(crate) async fn start(
         translation,
         rest,
         state: State::Open,
+        notes: Arc::clone(notes),
         _inflight: gateway.inflight.enter(),
     };
     let mut outcome = relay.take(&first);
@@ -104,6 +108,7 @@ pub(crate) async fn start(
         relay.charge_unfinished();
         return Err(Failure::Broken(relay.framing.provider.hide_keys(&message)));
     }
+    notes.stream_began();
     let pieces = futures_util::stream::unfold(relay, |mut relay| async move {
         let piece = relay.next_piece().await?;
         Some((piece, relay))
@@ -147,9 +152,12 @@ impl Relay {
                     translation.translate(&event.data, self.watch.usage().map(|(usage, _)| usage))
                 }
             };
+            self.notes.answered(&out);
             if sign == Sign::End {
                 self.charge_whole().await;
                 self.state = State::Ended;
+                self.notes.served();
+                self.notes.finish();
             }
             if !out.is_empty() {
                 return Some(Ok(out));
@@ -180,6 +188,8 @@ impl Relay {
     /// Charges the stream, and gives the error event that ends it.
     fn fail(&mut self, message: &str) -> Bytes {
         self.charge_unfinished();
+        self.notes.failed(StatusCode::BAD_GATEWAY, "upstream_broken");
+        self.notes.finish();
         self.state = State::Failed;
         error_event(self.framing.caller, &self.framing.provider.hide_keys(message))
     }
@@ -187,6 +197,7 @@ impl Relay {
     async fn charge_whole(&mut self) {
         let Some(held) = self.held.take() else { return };
         let spent = self.spent(&held);
+        self.note_usage();
         if let (Some((_, true)), Some(model)) = (self.watch.usage(), &self.tariff.unbounded) {
             self.gateway.last_spent.set(model, spent);
         }
@@ -198,7 +209,14 @@ impl Relay {
     fn charge_unfinished(&mut self) {
         let Some(held) = self.held.take() else { return };
         let spent = self.spent(&held);
+        self.note_usage();
         held.settle_behind(spent);
+    }
+
+    fn note_usage(&self) {
+        if let Some((usage, _)) = self.watch.usage() {
+            self.notes.used(usage);
+        }
     }
 
     /// What the provider's last word says; without one, what was held, or more if the usage

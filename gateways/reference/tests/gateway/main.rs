@@ -6,6 +6,7 @@ mod budgets;
 mod keys;
 mod lifetimes;
 mod limits;
+mod logs;
 mod management;
 mod messages;
 mod persistence;

@@ -32,7 +32,7 @@ async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
         ("mcp", json!({"mcp": {}})),
         ("vector_store", json!({"vector_store": {}})),
         ("governance.teams", json!({"governance": {"teams": []}})),
-        ("client.enable_logging", json!({"client": {"enable_logging": true}})),
+        ("client.logging_headers", json!({"client": {"logging_headers": []}})),
     ] {
         let line = refused(|config| {
             for (name, value) in edit.as_object().unwrap() {

@@ -267,6 +267,12 @@ impl Drop for Process {
     }
 }
 
+/// Asks again and again until it is so.
+pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    let asking = async { while !condition().await {} };
+    tokio::time::timeout(DEADLINE, asking).await.expect("it does not become so");
+}
+
 /// The body of a chat call that costs $0.00125.
 pub(crate) fn body() -> Value {
     json!({

@@ -1,0 +1,131 @@
+//! Writes finished requests to `logs.db` in batches, and forgets old ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, QueryBuilder, Sqlite};
+
+use crate::clock::{Clock, Moment};
+use crate::telemetry::{Attempt, CallRecord, Receiver};
+
+/// SQLite takes 32,766 values in a statement; a row has 26.
+const ROWS: usize = 500;
+/// How often old requests are looked for, in milliseconds.
+const FORGET_EVERY: i64 = 3_600_000;
+/// How many old requests are forgotten in one transaction.
+const FORGET_AT_ONCE: u32 = 1_000;
+const DAY: i64 = 86_400_000;
+
+/// Writes until the last request has ended, and closes the database. `keep_days` tells
+/// for how long requests are kept, while anything is to be forgotten.
+pub(crate) async fn write_all(
+    mut connection: SqliteConnection,
+    mut records: Receiver,
+    clock: Arc<Clock>,
+    keep_days: impl Fn() -> Option<u32>,
+) {
+    let mut next_look = clock.now();
+    while let Some(batch) = records.next_batch().await {
+        for rows in batch.chunks(ROWS) {
+            if let Err(error) = insert(&mut connection, rows).await {
+                tracing::error!(%error, "requests were not logged");
+                records.lost(rows.len());
+            }
+        }
+        let now = clock.now();
+        if now >= next_look
+            && let Some(days) = keep_days()
+        {
+            next_look = now.after(FORGET_EVERY);
+            let oldest = now.after(-DAY.saturating_mul(i64::from(days)));
+            if let Err(error) = forget(&mut connection, oldest).await {
+                tracing::error!(%error, "old requests were not removed from the log");
+            }
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::error!(%error, "the log of requests was not closed properly");
+    }
+}
+
+async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) -> Result<(), sqlx::Error> {
+    let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
+        "INSERT INTO logs (id, request_id, started_at, route, object, stream, model_requested, provider, model, \
+         fallback_index, attempts, virtual_key_id, virtual_key_name, status, status_code, error_type, input_tokens, \
+         output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost, latency, first_chunk, input, output) ",
+    );
+    sql.push_values(records, |mut row, record| {
+        let attempt = record.deciding_attempt();
+        let key = record.key.as_ref();
+        let tokens = record.tokens();
+        let content = record.content.as_ref();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        row.push_bind(record.id.to_string())
+            .push_bind(record.request_id.as_deref())
+            .push_bind(record.started_at.millis())
+            .push_bind(record.route)
+            .push_bind(record.kind.word())
+            .push_bind(record.is_stream)
+            .push_bind(record.model_asked.as_str())
+            .push_bind(attempt.map_or("", |attempt| &*attempt.provider))
+            .push_bind(attempt.map_or("", |attempt| attempt.model.as_str()))
+            .push_bind(attempt.map_or(0, |attempt| count(attempt.index)))
+            .push_bind(attempts(&record.attempts))
+            .push_bind(key.map(|key| key.row.id.as_str()))
+            .push_bind(key.map(|key| key.row.name.as_str()))
+            .push_bind(record.outcome.word())
+            .push_bind(record.outcome.status())
+            .push_bind(record.outcome.error())
+            .push_bind(count(tokens.input))
+            .push_bind(count(tokens.output))
+            .push_bind(count(tokens.cached))
+            .push_bind(count(tokens.cache_write))
+            .push_bind(count(tokens.reasoning))
+            .push_bind(record.cost().pico())
+            .push_bind(micros(record.latency))
+            .push_bind(record.first_chunk.map(micros))
+            .push_bind(content.map(|content| text(&content.input)))
+            .push_bind(content.map(|content| text(&content.output)));
+    });
+    // Batches are of many sizes: a statement kept for each would only fill the memory.
+    sql.build().persistent(false).execute(connection).await.map(drop)
+}
+
+fn attempts(attempts: &[Attempt]) -> String {
+    let list: Vec<_> = attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "provider": &*attempt.provider,
+                "model": attempt.model,
+                "fallback_index": attempt.index,
+                "called": attempt.was_called,
+                "failure": attempt.failure,
+                // As a text: what reads it back must not round it.
+                "cost": attempt.cost.to_string(),
+            })
+        })
+        .collect();
+    json!(list).to_string()
+}
+
+async fn forget(connection: &mut SqliteConnection, before: Moment) -> Result<(), sqlx::Error> {
+    const OLDEST: &str =
+        "DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs WHERE started_at < ? ORDER BY started_at LIMIT ?)";
+    loop {
+        let query = sqlx::query(OLDEST).bind(before.millis()).bind(FORGET_AT_ONCE);
+        if query.execute(&mut *connection).await?.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn count<N: TryInto<i64>>(number: N) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

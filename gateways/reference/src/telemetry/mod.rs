@@ -1,0 +1,18 @@
+//! What the gateway tells of the requests that it served or refused.
+//!
+//! - [`record`]: one finished request, as every sink gets it
+//! - [`notes`]: of a request on its way, from which the record is made when its outcome is known
+//! - [`sinks`]: where records go, without ever holding a request up
+//! - [`queue`]: the bounded way from a request to a sink
+//! - [`lines`]: one line in the gateway's own log for each request
+
+pub(crate) mod lines;
+mod notes;
+mod queue;
+mod record;
+mod sinks;
+
+pub(crate) use notes::Notes;
+pub(crate) use queue::{Queue, Receiver, queue};
+pub(crate) use record::{Attempt, CallRecord};
+pub(crate) use sinks::Telemetry;

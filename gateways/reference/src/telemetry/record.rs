@@ -1,0 +1,148 @@
+//! One finished request, as every sink gets it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::clock::Moment;
+use crate::config::RequestType;
+use crate::money::Usd;
+use crate::policy::VirtualKey;
+use crate::usage::Usage;
+
+/// A finished request. What it cost is what its holds were settled at, so that every
+/// sink and every budget have the same figure.
+pub(crate) struct CallRecord {
+    /// Ordered by time, so that a database adds it at its end.
+    pub(crate) id: Uuid,
+    /// The caller's own `x-request-id`.
+    pub(crate) request_id: Option<String>,
+    pub(crate) started_at: Moment,
+    /// The route without its prefix, like `/v1/chat/completions`.
+    pub(crate) route: &'static str,
+    pub(crate) kind: RequestType,
+    pub(crate) is_stream: bool,
+    /// As the caller wrote it; empty where the body was not read.
+    pub(crate) model_asked: String,
+    pub(crate) key: Option<Arc<VirtualKey>>,
+    /// The providers whose turn it was, in their order.
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) outcome: Outcome,
+    /// From the request's arrival to its outcome.
+    pub(crate) latency: Duration,
+    /// From the request's arrival to a stream's first event.
+    pub(crate) first_chunk: Option<Duration>,
+    /// Only where the configuration says so.
+    pub(crate) content: Option<Content>,
+}
+
+/// One provider's turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) provider: Arc<str>,
+    /// The model as the provider knows it.
+    pub(crate) model: String,
+    /// 0 for the first choice, else the number of the fallback.
+    pub(crate) index: usize,
+    /// Whether anything was sent to the provider.
+    pub(crate) was_called: bool,
+    /// Why it did not serve, in the word of `x-gateway-attempts`.
+    pub(crate) failure: Option<String>,
+    /// What was charged for it, whether it served or not.
+    pub(crate) cost: Usd,
+    /// What the provider said that it used, if it did.
+    pub(crate) usage: Option<Usage>,
+}
+
+/// Token counts. `cached` and `cache_write` are parts of `input`, `reasoning` of `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    pub(crate) cached: u64,
+    pub(crate) cache_write: u64,
+    pub(crate) reasoning: u64,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The whole answer was there.
+    Served,
+    /// Refused by the gateway, failed by the provider, or broken off.
+    Failed {
+        /// What the caller was answered; of a broken stream, what it would have been.
+        status: u16,
+        /// The governance type, or what went wrong.
+        kind: Cow<'static, str>,
+    },
+}
+
+impl Outcome {
+    /// The caller left before the end.
+    pub(crate) const fn left() -> Outcome {
+        Outcome::Failed { status: 499, kind: Cow::Borrowed("client_closed_request") }
+    }
+
+    /// The status code.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Outcome::Served => 200,
+            Outcome::Failed { status, .. } => *status,
+        }
+    }
+
+    /// Bifrost's word.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Outcome::Served => "success",
+            Outcome::Failed { .. } => "error",
+        }
+    }
+
+    /// The governance type, or what went wrong.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Outcome::Served => None,
+            Outcome::Failed { kind, .. } => Some(kind),
+        }
+    }
+}
+
+/// What was asked and answered, as it was sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) input: Bytes,
+    pub(crate) output: Vec<u8>,
+}
+
+impl CallRecord {
+    /// The attempt of the provider that served, else the first one's, whose error is the answer.
+    pub(crate) fn deciding_attempt(&self) -> Option<&Attempt> {
+        match self.attempts.last() {
+            Some(last) if last.failure.is_none() => Some(last),
+            _ => self.attempts.first(),
+        }
+    }
+
+    /// What the request was charged, failed attempts among it.
+    pub(crate) fn cost(&self) -> Usd {
+        self.attempts.iter().fold(Usd::ZERO, |sum, attempt| sum.plus(attempt.cost))
+    }
+
+    /// What the providers said that they used, summed like the cost.
+    pub(crate) fn tokens(&self) -> Tokens {
+        let mut sum = Tokens::default();
+        for usage in self.attempts.iter().filter_map(|attempt| attempt.usage) {
+            sum.input = sum.input.saturating_add(usage.input);
+            sum.output = sum.output.saturating_add(usage.output);
+            sum.cached = sum.cached.saturating_add(usage.cached);
+            sum.cache_write = sum.cache_write.saturating_add(usage.cache_write);
+            sum.reasoning = sum.reasoning.saturating_add(usage.reasoning);
+        }
+        sum
+    }
+}
