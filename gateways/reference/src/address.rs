@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::config::{ApiBase, Paths, Provider, ProviderKey};
 use crate::endpoint::Endpoint;
@@ -83,20 +82,33 @@ pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &
     headers
 }
 
-/// The body with the provider's own name for the model, where it differs from the caller's.
-/// A body that names no model stays as it is.
+/// The body with the provider's own name for the model, where it differs from the caller's:
+/// at its top, and in each request of a batch of Gemini's. A body that names no model, or
+/// is no JSON, stays as it is.
 pub(crate) fn with_model(body: &Bytes, model: &str) -> Bytes {
-    let Ok(mut fields) = serde_json::from_slice::<IndexMap<String, &RawValue>>(body) else {
-        return body.clone();
+    renamed(body, model).map_or_else(|| body.clone(), Bytes::from)
+}
+
+fn renamed(body: &[u8], model: &str) -> Option<Vec<u8>> {
+    type Fields<'a> = IndexMap<String, &'a RawValue>;
+    let mut fields: Fields<'_> = serde_json::from_slice(body).ok()?;
+    let batch = match fields.get("requests") {
+        Some(requests) => {
+            let mut requests: Vec<Fields<'_>> = serde_json::from_str(requests.get()).ok()?;
+            let name = to_raw_value(&format!("models/{}", gemini_model(model))).ok()?;
+            requests.iter_mut().filter_map(|request| request.get_mut("model")).for_each(|field| *field = &name);
+            Some(to_raw_value(&requests).ok()?)
+        }
+        None => None,
     };
-    let Ok(name) = serde_json::value::to_raw_value(&Value::from(model)) else {
-        return body.clone();
-    };
-    match fields.get_mut("model") {
-        Some(field) => *field = &name,
-        None => return body.clone(),
+    if let (Some(field), Some(batch)) = (fields.get_mut("requests"), &batch) {
+        *field = batch;
     }
-    serde_json::to_vec(&fields).map_or_else(|_| body.clone(), Bytes::from)
+    let name = to_raw_value(model).ok()?;
+    if let Some(field) = fields.get_mut("model") {
+        *field = &name;
+    }
+    serde_json::to_vec(&fields).ok()
 }
 
 #[cfg(test)]
@@ -181,6 +193,8 @@ mod tests {
     fn an_alias_stands_in_the_body_and_nothing_else_changes() {
         let body = Bytes::from_static(br#"{"temperature":0.10,"model":"fast","x":[1]}"#);
         assert_eq!(with_model(&body, "gpt\"4"), r#"{"temperature":0.10,"model":"gpt\"4","x":[1]}"#);
+        let batch = Bytes::from_static(br#"{"requests":[{"model":"models/fast","content":{}}]}"#);
+        assert_eq!(with_model(&batch, "gem-1"), r#"{"requests":[{"model":"models/gem-1","content":{}}]}"#);
         for same in ["{\"contents\":[]}", "no json"] {
             assert_eq!(with_model(&Bytes::from_static(same.as_bytes()), "m"), same);
         }

@@ -60,5 +60,9 @@
 pub(crate) mod caller;
 mod error;
 pub(crate) mod provider;
+#[allow(dead_code, reason = "both sides read by it, each what it needs")]
+mod read;
+#[allow(dead_code, reason = "both sides read by it, each what it needs")]
+mod reasoning;
 
 pub(crate) use error::TranslateError;

@@ -1,1 +1,18 @@
 //! The provider's side: a chat completion as a request to it, and its answer back.
+//!
+//! - [`conversation`], [`chat`]: a chat completion's messages and its other fields, read strictly
+//! - [`said`]: what a model said, as a chat completion has it
+//! - [`anthropic`], [`gemini`]: the two protocols
+
+#![allow(dead_code, unused_imports, reason = "until the routes that translate are there")]
+
+pub(crate) mod anthropic;
+mod chat;
+mod conversation;
+pub(crate) mod gemini;
+mod said;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

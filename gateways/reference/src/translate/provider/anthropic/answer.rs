@@ -1,0 +1,102 @@
+//! A message as a chat completion's answer.
+
+use serde_json::{Map, Value, json};
+
+use crate::translate::TranslateError;
+use crate::translate::provider::said::{message, usage};
+use crate::translate::read::{get, list, need, object, text};
+use crate::translate::reasoning::{ANTHROPIC, ENCRYPTED, TEXT};
+
+/// The chat completion for a message.
+pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
+    let answer = object(answer, "the answer")?;
+    let mut content = String::new();
+    let mut details = Vec::new();
+    let mut calls = Vec::new();
+    let blocks = list(get(answer, "content").unwrap_or(&Value::Null), "the answer's content")?;
+    for block in blocks {
+        let block = object(block, "the answer's content[]")?;
+        match need(block, "type", "the answer's content[].type")? {
+            "text" => content.push_str(text(block, "text").unwrap_or_default()),
+            "tool_use" => {
+                let arguments = get(block, "input").cloned().unwrap_or_else(|| json!({}));
+                calls.push(json!({
+                    "id": need(block, "id", "the answer's tool_use.id")?,
+                    "type": "function",
+                    "function": {
+                        "name": need(block, "name", "the answer's tool_use.name")?,
+                        "arguments": arguments.to_string(),
+                    },
+                }));
+            }
+            kind @ ("thinking" | "redacted_thinking") => {
+                let mut detail = detail(kind, &Value::Object(block.clone()));
+                detail["index"] = json!(details.len());
+                details.push(detail);
+            }
+            other => return Err(TranslateError::Block(other.to_owned())),
+        }
+    }
+    let stop_reason = text(answer, "stop_reason");
+    let mut chat = json!({
+        "id": text(answer, "id").unwrap_or_default(),
+        "object": "chat.completion",
+        "created": 0,
+        "model": text(answer, "model").unwrap_or_default(),
+        "choices": [{
+            "index": 0,
+            "message": message(&content, details, calls),
+            "logprobs": null,
+            "finish_reason": finish_reason(stop_reason),
+            "native_finish_reason": stop_reason,
+        }],
+    });
+    if let Some(counted) = get(answer, "usage").and_then(Value::as_object).and_then(counted) {
+        chat["usage"] = counted;
+    }
+    Ok(chat)
+}
+
+/// The reasoning detail for a block of thinking, without its place.
+pub(super) fn detail(kind: &str, block: &Value) -> Value {
+    let word = |name: &str| block.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
+    let mut detail = json!({ "type": if kind == "thinking" { TEXT } else { ENCRYPTED } });
+    for (name, from) in [("text", "thinking"), ("signature", "signature"), ("data", "data")] {
+        if let Some(word) = word(from) {
+            detail[name] = json!(word);
+        }
+    }
+    detail["format"] = json!(ANTHROPIC);
+    detail
+}
+
+/// OpenAI's word for why an answer ended.
+pub(super) fn finish_reason(stop_reason: Option<&str>) -> Option<&'static str> {
+    Some(match stop_reason? {
+        "max_tokens" | "model_context_window_exceeded" => "length",
+        "tool_use" => "tool_calls",
+        "refusal" => "content_filter",
+        _ => "stop",
+    })
+}
+
+/// Usage in OpenAI's form, where cached tokens stand among the input.
+pub(super) fn counted(counts: &Map<String, Value>) -> Option<Value> {
+    let count = |name: &str| counts.get(name).and_then(Value::as_u64);
+    let (input, output) = (count("input_tokens"), count("output_tokens"));
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    let cached = count("cache_read_input_tokens").unwrap_or(0);
+    let written = count("cache_creation_input_tokens").unwrap_or(0);
+    let hour = counts.get("cache_creation").and_then(|kinds| kinds.get("ephemeral_1h_input_tokens")?.as_u64());
+    let input = input.unwrap_or(0).saturating_add(cached).saturating_add(written);
+    let mut said = usage(input, output.unwrap_or(0), cached, 0);
+    if written > 0 {
+        said["prompt_tokens_details"]["cache_write_tokens"] = json!(written);
+    }
+    if let Some(hour) = hour.filter(|hour| *hour > 0) {
+        said["prompt_tokens_details"]["cache_write_1h_tokens"] = json!(hour);
+    }
+    Some(said)
+}

@@ -1,0 +1,138 @@
+//! Messages of a chat completion as turns.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::translate::TranslateError;
+use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, messages};
+use crate::translate::read::Object;
+use crate::translate::reasoning::{self, ANTHROPIC, ENCRYPTED, TEXT};
+
+/// A conversation: what the model is told to be, wherever that stood, and the turns.
+pub(super) struct Turns {
+    pub(super) system: Vec<Value>,
+    pub(super) messages: Vec<Value>,
+}
+
+pub(super) fn turns(chat: &Object) -> Result<Turns, TranslateError> {
+    let mut turns = Turns { system: Vec::new(), messages: Vec::new() };
+    for message in messages(chat)? {
+        match message {
+            Message::System(parts) => {
+                for part in &parts {
+                    part.content.text()?;
+                    turns.system.push(block(part)?);
+                }
+            }
+            Message::User(parts) => turns.add("user", blocks(&parts)?),
+            Message::Assistant(assistant) => turns.add("assistant", said(&assistant)?),
+            Message::Tool(result) => turns.add("user", vec![tool_result(&result)?]),
+        }
+    }
+    Ok(turns)
+}
+
+impl Turns {
+    /// Adds blocks to the last turn if it is of the same role: the results of one turn's
+    /// calls must stand together.
+    fn add(&mut self, role: &str, mut blocks: Vec<Value>) {
+        if blocks.is_empty() {
+            return;
+        }
+        if let Some(last) = self.messages.last_mut().filter(|last| last["role"] == role)
+            && let Some(Value::Array(content)) = last.get_mut("content")
+        {
+            content.append(&mut blocks);
+            return;
+        }
+        self.messages.push(json!({ "role": role, "content": blocks }));
+    }
+}
+
+fn said(assistant: &Assistant<'_>) -> Result<Vec<Value>, TranslateError> {
+    let mut blocks: Vec<Value> = assistant.thinking.iter().filter_map(thought).collect();
+    for part in &assistant.parts {
+        part.content.text()?;
+        blocks.push(block(part)?);
+    }
+    let calls = assistant.calls.iter();
+    blocks.extend(
+        calls.map(|call| json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments })),
+    );
+    Ok(blocks)
+}
+
+/// A thought that Anthropic signed. It takes no other back, and needs none.
+fn thought(detail: &Value) -> Option<Value> {
+    let word = |name: &str| detail.get(name).and_then(Value::as_str);
+    if word("format").is_some_and(|format| format != ANTHROPIC) {
+        return None;
+    }
+    match reasoning::kind(detail) {
+        TEXT => {
+            let signature = word("signature").filter(|signature| !signature.is_empty())?;
+            Some(json!({
+                "type": "thinking", "thinking": word("text").unwrap_or_default(), "signature": signature,
+            }))
+        }
+        ENCRYPTED => Some(json!({ "type": "redacted_thinking", "data": word("data")? })),
+        _ => None,
+    }
+}
+
+fn tool_result(result: &ToolResult<'_>) -> Result<Value, TranslateError> {
+    let mut said = json!({ "type": "tool_result", "tool_use_id": result.id });
+    said["content"] = match result.parts.as_slice() {
+        [Part { content: Content::Text(text), cache_control: None }] => json!(text),
+        parts => Value::Array(blocks(parts)?),
+    };
+    if result.is_error {
+        said["is_error"] = json!(true);
+    }
+    Ok(said)
+}
+
+fn blocks(parts: &[Part<'_>]) -> Result<Vec<Value>, TranslateError> {
+    parts.iter().map(block).collect()
+}
+
+fn block(part: &Part<'_>) -> Result<Value, TranslateError> {
+    let mut block = match &part.content {
+        Content::Text(text) => json!({ "type": "text", "text": text }),
+        Content::Image(source) => json!({ "type": "image", "source": said_source(*source) }),
+        Content::File { source, name } => {
+            let mut document = json!({ "type": "document", "source": document(*source)? });
+            if let Some(name) = name {
+                document["title"] = json!(name);
+            }
+            document
+        }
+        Content::Audio { .. } => return Err(TranslateError::Block(part.content.kind().to_owned())),
+    };
+    if let Some(mark) = part.cache_control {
+        block["cache_control"] = mark.clone();
+    }
+    Ok(block)
+}
+
+fn said_source(source: Source<'_>) -> Value {
+    match source {
+        Source::Inline { media_type, data } => json!({ "type": "base64", "media_type": media_type, "data": data }),
+        Source::Url(url) => json!({ "type": "url", "url": url }),
+    }
+}
+
+/// A document's source: of those inline, Anthropic reads PDF, and plain text as text.
+fn document(source: Source<'_>) -> Result<Value, TranslateError> {
+    match source {
+        Source::Inline { media_type: "application/pdf", .. } | Source::Url(_) => Ok(said_source(source)),
+        Source::Inline { media_type, data } if media_type.starts_with("text/") => {
+            let unreadable = || TranslateError::Shape("file.file_data");
+            let bytes = STANDARD.decode(data).map_err(|_| unreadable())?;
+            let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+            Ok(json!({ "type": "text", "media_type": "text/plain", "data": text }))
+        }
+        Source::Inline { media_type, .. } => Err(TranslateError::Block(format!("file ({media_type})"))),
+    }
+}

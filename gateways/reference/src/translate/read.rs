@@ -1,0 +1,62 @@
+//! Reading objects of a foreign protocol strictly: what is not understood has a name.
+
+use serde_json::{Map, Value};
+
+use super::TranslateError;
+
+pub(crate) type Object = Map<String, Value>;
+
+/// The value as an object.
+pub(crate) fn object<'a>(value: &'a Value, place: &'static str) -> Result<&'a Object, TranslateError> {
+    value.as_object().ok_or(TranslateError::Shape(place))
+}
+
+/// The value as a list.
+pub(crate) fn list<'a>(value: &'a Value, place: &'static str) -> Result<&'a Vec<Value>, TranslateError> {
+    value.as_array().ok_or(TranslateError::Shape(place))
+}
+
+/// What stands under a name; null is nothing, as clients mean it.
+pub(crate) fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !value.is_null())
+}
+
+/// The text under a name, if there is one.
+pub(crate) fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+/// The text that must stand under a name.
+pub(crate) fn need<'a>(object: &'a Object, name: &str, place: &'static str) -> Result<&'a str, TranslateError> {
+    text(object, name).ok_or(TranslateError::Shape(place))
+}
+
+/// Refuses any field whose name is not among `names`.
+pub(crate) fn only(object: &Object, place: &str, names: &[&str]) -> Result<(), TranslateError> {
+    match object.iter().find(|(name, value)| !value.is_null() && !names.contains(&name.as_str())) {
+        Some((name, _)) => Err(TranslateError::Field(format!("{place}{name}"))),
+        None => Ok(()),
+    }
+}
+
+/// A count in an object, or in one that stands in it: `a.b`.
+pub(crate) fn count(value: &Value, path: &[&str]) -> u64 {
+    path.iter().try_fold(value, |value, name| value.get(name)).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The arguments of a tool call, which a chat completion carries as a text of JSON. One that
+/// is cut off or no object stands under `arguments` as it is, since it must be an object.
+pub(crate) fn arguments(text: &str) -> Value {
+    if text.trim().is_empty() {
+        return Value::Object(Map::new());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Value::Object(arguments),
+        _ => serde_json::json!({ "arguments": text }),
+    }
+}
+
+/// A data URL's media type and its base64 text.
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
