@@ -7,13 +7,13 @@ use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{Admin, Client, Providers};
+use crate::config::{Admin, Client, Pricing, Providers};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::live::FileMarks;
 use crate::logs::Logs;
 use crate::policy::KeyRing;
-use crate::pricing::{Catalog, Sheet};
+use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 
@@ -34,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) has_test_clock: bool,
     pub(crate) key_ring: RwLock<KeyRing>,
     pub(crate) catalog: RwLock<Arc<Catalog>>,
+    /// Where the sheet comes from, to read it again.
+    pub(crate) sheet_source: Pricing,
     pub(crate) last_spent: LastSpent,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) logs: Option<Logs>,
@@ -67,10 +69,21 @@ impl Gateway {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The sheet was read again.
-    pub(crate) fn set_sheet(&self, sheet: Sheet) {
+    /// Reads the price sheet again. Where that fails, prices stay as they are.
+    pub(crate) async fn read_sheet(&self) -> Result<(), PricingError> {
+        let sheet = Arc::new(Sheet::load(&self.sheet_source, &self.upstream).await?);
+        self.set_prices(|now| Catalog { sheet, overrides: Arc::clone(&now.overrides) });
+        Ok(())
+    }
+
+    /// An administrator changed the overrides.
+    pub(crate) fn set_overrides(&self, overrides: Overrides) {
+        self.set_prices(|now| Catalog { sheet: Arc::clone(&now.sheet), overrides: Arc::new(overrides) });
+    }
+
+    fn set_prices(&self, change: impl FnOnce(&Catalog) -> Catalog) {
         let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        *catalog = Arc::new(Catalog { sheet: Arc::new(sheet), overrides: Arc::clone(&catalog.overrides) });
+        *catalog = Arc::new(change(&catalog));
     }
 }
 

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::config::{self, Client, Invalid, Settings};
+use crate::pricing::{KeptError, KeptOverrides, kept};
 use crate::store::{Change, DocumentKind, DocumentRow, file_hash};
 
 /// What the file says, by which a later start knows whether it has changed.
@@ -20,11 +21,14 @@ pub(crate) enum LiveError {
     /// This version of the gateway does not understand it.
     #[error("a change of the client settings that was made through /api/config cannot be used: {0}")]
     Client(Invalid),
+    #[error(transparent)]
+    Override(#[from] KeptError),
 }
 
 /// The settings that hold from now on, and what has to be written for it.
 pub(crate) struct Live {
     pub(crate) client: Client,
+    pub(crate) overrides: KeptOverrides,
     pub(crate) marks: FileMarks,
     pub(crate) changes: Vec<Change>,
 }
@@ -32,10 +36,14 @@ pub(crate) struct Live {
 /// Brings the file and the stored changes together.
 pub(crate) fn merge(settings: &Settings, documents: Vec<DocumentRow>) -> Result<Live, LiveError> {
     let marks = FileMarks { client: client_hash(&settings.client), framework: settings.pricing.shown() };
-    let mut live = Live { client: settings.client.clone(), marks, changes: Vec::new() };
-    for document in documents {
+    let (overrides, rest): (Vec<_>, Vec<_>) =
+        documents.into_iter().partition(|document| document.kind == DocumentKind::PricingOverride);
+    let (overrides, changes) = kept::merge(settings.pricing.overrides.clone(), overrides, &settings.providers)?;
+    let mut live = Live { client: settings.client.clone(), overrides, marks, changes };
+    for document in rest {
         match document.kind {
             DocumentKind::Client => live.client(&document)?,
+            DocumentKind::PricingOverride => {}
         }
     }
     Ok(live)

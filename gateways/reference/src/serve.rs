@@ -1,5 +1,6 @@
 //! From the command line to a gateway that serves, and to its end.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::args::{Args, LogLevel, LogStyle};
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{self, ConfigError, Pricing, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
 use crate::last_spent::LastSpent;
@@ -24,7 +25,7 @@ use crate::policy::{self, UnreadableKey};
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
-use crate::store::{Batch, DatabaseLock, LockError, MergeError, SqliteStore, Store, StoreError, Writer, merge};
+use crate::store::{Batch, DatabaseLock, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge};
 use crate::upstream::Upstream;
 
 /// How long the last records may take to reach the disk, after the requests ended.
@@ -55,6 +56,8 @@ enum ServeError {
     Key(#[from] UnreadableKey),
     #[error(transparent)]
     Pricing(#[from] PricingError),
+    #[error("config.json: the pricing override `{id}` is for a virtual key `{key}` that does not exist")]
+    OverrideKey { id: String, key: String },
     #[error("cannot prepare connections to providers: {0}")]
     Client(reqwest::Error),
     #[error("cannot write generated keys to {}: {}", .0.display(), .1)]
@@ -95,11 +98,10 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let listen = |error| ServeError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let pricing = settings.pricing.clone();
     let (reporting, writers) = Reporting::prepare(settings.logs.as_deref()).await?;
     let (gateway, writing) = build(settings, &args, &folder, reporting).await?;
     let reports = writers.start(&gateway);
-    let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway), pricing));
+    let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway)));
     announce(address);
     let outcome = server::run(listener, Arc::clone(&gateway), stop(terminate, interrupt)).await;
     refresh.abort();
@@ -127,11 +129,11 @@ async fn build(
     reporting: Reporting,
 ) -> Result<(Arc<Gateway>, Writing), ServeError> {
     let upstream = Upstream::new().map_err(ServeError::Client)?;
-    let sheet = Arc::new(load_prices(&settings.pricing, &upstream).await?);
-    let overrides = Arc::new(Overrides::new(&settings.pricing.overrides));
+    let sheet = Arc::new(Sheet::load(&settings.pricing, &upstream).await?);
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load().await?;
+    known_keys(&settings, &saved)?;
     let live = live::merge(&settings, std::mem::take(&mut saved.documents))?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let merged = merge(settings.declared, saved, clock.now())?;
@@ -154,7 +156,8 @@ async fn build(
         inflight: Inflight::new(),
         has_test_clock: args.test_clock,
         key_ring: RwLock::new(keys),
-        catalog: RwLock::new(Arc::new(Catalog { sheet, overrides })),
+        catalog: RwLock::new(Arc::new(Catalog { sheet, overrides: Arc::new(Overrides::of(live.overrides)) })),
+        sheet_source: settings.pricing,
         last_spent: LastSpent::default(),
         telemetry: reporting.telemetry,
         logs: reporting.logs,
@@ -163,22 +166,29 @@ async fn build(
     Ok((Arc::new(gateway), writing))
 }
 
-async fn load_prices(pricing: &Pricing, upstream: &Upstream) -> Result<Sheet, ServeError> {
-    let url = pricing.sheet_url.as_deref().or(pricing.parameters_url.as_deref());
-    let client = upstream.client(url.unwrap_or("http://127.0.0.1")).map_err(ServeError::Client)?;
-    Ok(Sheet::load(pricing, client).await?)
+/// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
+/// likely. One that is deleted may come back.
+fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), ServeError> {
+    let declared = settings.declared.keys.iter().map(|key| &key.id);
+    let known: HashSet<&String> = declared.chain(saved.keys.iter().map(|row| &row.id)).collect();
+    for known_override in &settings.pricing.overrides {
+        if let Some(id) = known_override.checked.scope.virtual_key.as_ref().filter(|id| !known.contains(id)) {
+            return Err(ServeError::OverrideKey { id: known_override.id.clone(), key: id.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Reads the price sheet again and again. Where that fails, prices stay as they are.
-async fn refresh_prices(gateway: Arc<Gateway>, pricing: Pricing) {
-    if pricing.sheet_url.is_none() && pricing.parameters_url.is_none() {
+async fn refresh_prices(gateway: Arc<Gateway>) {
+    let source = &gateway.sheet_source;
+    if source.sheet_url.is_none() && source.parameters_url.is_none() {
         return;
     }
     loop {
-        tokio::time::sleep(pricing.sync_interval).await;
-        match load_prices(&pricing, &gateway.upstream).await {
-            Ok(sheet) => gateway.set_sheet(sheet),
-            Err(error) => tracing::warn!(%error, "prices were not refreshed"),
+        tokio::time::sleep(source.sync_interval).await;
+        if let Err(error) = gateway.read_sheet().await {
+            tracing::warn!(%error, "prices were not refreshed");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`config`]: client settings, while the gateway runs
 //! - [`edit`]: what a change of a virtual key comes to
 //! - [`logs`]: the log of requests
+//! - [`pricing`]: the administrator's own prices
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
 //! - [`shapes`]: bodies as Bifrost has them
@@ -14,6 +15,7 @@ mod auth;
 mod config;
 mod edit;
 mod logs;
+mod pricing;
 mod reply;
 mod rotation;
 mod shapes;
@@ -23,7 +25,7 @@ mod virtual_keys;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::gateway::Gateway;
 
@@ -41,7 +43,10 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
         .route("/api/logs", get(logs::list))
         .route("/api/logs/stats", get(logs::stats))
         .route("/api/logs/dropped", get(logs::dropped))
-        .route("/api/logs/{id}", get(logs::read));
+        .route("/api/logs/{id}", get(logs::read))
+        .route("/api/governance/pricing-overrides", get(pricing::list).post(pricing::create))
+        .route("/api/governance/pricing-overrides/{id}", put(pricing::update).delete(pricing::delete))
+        .route("/api/pricing/force-sync", post(pricing::force_sync));
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

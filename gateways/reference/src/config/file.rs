@@ -288,9 +288,7 @@ pub(crate) struct RateLimitFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OverrideFile {
-    #[expect(dead_code, reason = "for people; an override is found by its scope and pattern")]
     pub(super) id: Option<ConfigId>,
-    #[expect(dead_code, reason = "for people")]
     pub(super) name: Option<String>,
     pub(super) scope_kind: String,
     pub(super) virtual_key_id: Option<ConfigId>,

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
-use super::overrides::OverrideSpec;
+use super::overrides::{NamedOverride, OverrideSpec};
 use super::provider::Providers;
-use super::settings::{Admin, Override, Pricing, Settings};
+use super::settings::{Admin, Pricing, Settings};
 use super::{client, governance, providers, unsupported};
 
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
@@ -147,11 +147,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         (None, auth) => auth.map_or(Ok(None), |auth| administrator("governance.auth_config", auth))?,
     };
     let providers = providers::check(file.providers, lists_v1)?;
-    let overrides = std::mem::take(&mut governance.pricing_overrides)
-        .into_iter()
-        .enumerate()
-        .map(|(index, file)| pricing_override(&format!("governance.pricing_overrides[{index}]"), file, &providers))
-        .collect::<Result<_, _>>()?;
+    let overrides = pricing_overrides(std::mem::take(&mut governance.pricing_overrides), &providers)?;
     let declared = governance::check(governance, &providers, lists_v1)?;
     let mut client = file.client;
     client.one_word_for_mandatory(switch);
@@ -230,7 +226,7 @@ fn administrator(at: &str, auth: AuthFile) -> Result<Option<Admin>, Invalid> {
     }))
 }
 
-fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Invalid> {
+fn pricing(file: PricingFile, overrides: Vec<NamedOverride>) -> Result<Pricing, Invalid> {
     for (field, url) in [("pricing_url", &file.pricing_url), ("model_parameters_url", &file.model_parameters_url)] {
         let known = |url: &String| ["file://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
         if url.as_ref().is_some_and(|url| !known(url)) {
@@ -251,8 +247,25 @@ fn pricing(file: PricingFile, overrides: Vec<Override>) -> Result<Pricing, Inval
     })
 }
 
+/// The overrides of the file, of which no two may be for the same.
+fn pricing_overrides(files: Vec<OverrideFile>, providers: &Providers) -> Result<Vec<NamedOverride>, Invalid> {
+    let mut overrides: Vec<NamedOverride> = Vec::with_capacity(files.len());
+    for (index, file) in files.into_iter().enumerate() {
+        let at = format!("governance.pricing_overrides[{index}]");
+        let known = pricing_override(&at, file, providers)?;
+        if overrides.iter().any(|other| other.id == known.id) {
+            return Err(Invalid::new(format!("{at}.id"), format!("`{}` stands there twice", known.id)));
+        }
+        if let Some(other) = overrides.iter().find(|other| other.checked.clashes_with(&known.checked)) {
+            return Err(Invalid::new(at, format!("is for the same scope, pattern and request as `{}`", other.id)));
+        }
+        overrides.push(known);
+    }
+    Ok(overrides)
+}
+
 /// An override of the file, where a provider's key may be named and the patch is a text.
-fn pricing_override(at: &str, file: OverrideFile, providers: &Providers) -> Result<Override, Invalid> {
+fn pricing_override(at: &str, file: OverrideFile, providers: &Providers) -> Result<NamedOverride, Invalid> {
     let provider_key_id = match (file.provider_key_id, file.provider_key_name) {
         (Some(_), Some(_)) => {
             return Err(Invalid::new(format!("{at}.provider_key_name"), "stands beside `provider_key_id`"));
@@ -265,6 +278,7 @@ fn pricing_override(at: &str, file: OverrideFile, providers: &Providers) -> Resu
         _ => return Err(Invalid::new(at, "has either `pricing_patch` or `patch`")),
     };
     let spec = OverrideSpec {
+        name: file.name.unwrap_or_default(),
         scope_kind: file.scope_kind,
         virtual_key_id: file.virtual_key_id,
         provider_id: file.provider_id,
@@ -274,9 +288,11 @@ fn pricing_override(at: &str, file: OverrideFile, providers: &Providers) -> Resu
         request_types: file.request_types,
         patch,
     };
-    spec.check(at, providers).map_err(|invalid| {
+    let checked = spec.check(at, providers).map_err(|invalid| {
         let patch = format!("{at}.patch");
         let place = invalid.at.strip_prefix(&patch).map(|rest| format!("{at}.{field}{rest}"));
         Invalid { at: place.unwrap_or(invalid.at), problem: invalid.problem }
-    })
+    })?;
+    let id = file.id.map_or_else(|| spec.own_id(), |id| id.0);
+    Ok(NamedOverride { id, spec, checked })
 }

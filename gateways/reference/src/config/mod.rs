@@ -26,10 +26,11 @@ mod unsupported;
 pub(crate) use client::check as check_client;
 pub(crate) use file::ClientFile;
 pub(crate) use load::{ConfigError, Invalid, load, read_part};
+pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
 };
-pub(crate) use types::{AllowList, Weight};
+pub(crate) use types::{AllowList, ConfigId, Weight};

@@ -12,10 +12,20 @@ use super::settings::{Override, OverrideMatch, OverrideScope, RequestType};
 use super::types::ConfigId;
 use crate::rates::{RateError, Rates};
 
+/// An override as it was written, and what it means.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedOverride {
+    pub(crate) id: String,
+    pub(crate) spec: OverrideSpec,
+    pub(crate) checked: Override,
+}
+
 /// What an override says, in Bifrost's words.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OverrideSpec {
+    #[serde(default)]
+    pub(crate) name: String,
     pub(crate) scope_kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) virtual_key_id: Option<ConfigId>,
@@ -61,6 +71,15 @@ impl Serialize for PatchText {
 }
 
 impl OverrideSpec {
+    /// The id of one that the file gives none: whom and what it is for.
+    pub(crate) fn own_id(&self) -> String {
+        let ids = [&self.virtual_key_id, &self.provider_id, &self.provider_key_id];
+        let ids = ids.into_iter().flatten().map(|id| id.0.as_str());
+        let parts = std::iter::once(self.scope_kind.as_str()).chain(ids);
+        let types = self.request_types.join("+");
+        parts.chain([self.pattern.as_str(), types.as_str()]).collect::<Vec<_>>().join(":")
+    }
+
     /// Checks it; `at` is its place in the file, or nothing.
     pub(crate) fn check(&self, at: &str, providers: &Providers) -> Result<Override, Invalid> {
         let at = |field: &str| if at.is_empty() { field.to_owned() } else { format!("{at}.{field}") };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::ClientFile;
+use super::overrides::NamedOverride;
 use super::provider::Providers;
 use crate::ledger::BudgetAdmission;
 use crate::rates::Rates;
@@ -63,7 +64,7 @@ pub(crate) struct Pricing {
     pub(crate) sheet_url: Option<String>,
     pub(crate) parameters_url: Option<String>,
     pub(crate) sync_interval: Duration,
-    pub(crate) overrides: Vec<Override>,
+    pub(crate) overrides: Vec<NamedOverride>,
 }
 
 impl Pricing {
@@ -84,6 +85,15 @@ pub(crate) struct Override {
     pub(crate) pattern: OverrideMatch,
     pub(crate) request_types: Vec<RequestType>,
     pub(crate) patch: Rates,
+}
+
+impl Override {
+    /// Whether both would be for the same request, and equally specific.
+    pub(crate) fn clashes_with(&self, other: &Override) -> bool {
+        self.scope == other.scope
+            && self.pattern == other.pattern
+            && self.request_types.iter().any(|kind| other.request_types.contains(kind))
+    }
 }
 
 /// For whom an override holds: every part that is named must be the request's. The more

@@ -2,17 +2,20 @@
 //!
 //! - [`sheet`]: the price sheet and the model parameters, from a file, a URL or this program
 //! - [`overrides`]: the administrator's own prices, found by scope and model
+//! - [`kept`]: the overrides of `config.json` and of the administrators, brought together
 //! - [`catalog`]: both together: the price of a model for a key, a provider and its key
 //! - [`price`]: from a price and a usage to a cost, and to the most that it can be
 //! - [`tariff`]: what a request is charged by
 
 mod catalog;
+pub(crate) mod kept;
 mod overrides;
 mod price;
 mod sheet;
 mod tariff;
 
 pub(crate) use catalog::{Catalog, PriceQuestion};
+pub(crate) use kept::{KeptError, KeptOverride, KeptOverrides};
 pub(crate) use overrides::Overrides;
 pub(crate) use sheet::{PricingError, Sheet};
 pub(crate) use tariff::{Tariff, Unbounded};

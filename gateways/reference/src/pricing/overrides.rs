@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::catalog::PriceQuestion;
+use super::kept::KeptOverrides;
 use crate::config::{Override, OverrideMatch, OverrideScope, RequestType};
 use crate::rates::Rates;
 
@@ -13,6 +14,8 @@ pub(crate) struct Overrides {
     by_scope: HashMap<OverrideScope, HashMap<RequestType, Models>>,
     /// By provider, the ids of its keys that have prices of their own.
     keyed: HashMap<String, HashSet<String>>,
+    /// As they were written, by id.
+    pub(crate) written: KeptOverrides,
 }
 
 /// The overrides of one scope and kind of request.
@@ -25,8 +28,13 @@ struct Models {
 }
 
 impl Overrides {
+    pub(crate) fn of(written: KeptOverrides) -> Overrides {
+        let ready = Overrides::new(written.values().map(|known| &known.checked));
+        Overrides { written, ..ready }
+    }
+
     /// Makes them ready. Of two for the same, the later counts.
-    pub(crate) fn new<'a>(overrides: impl IntoIterator<Item = &'a Override>) -> Overrides {
+    pub(super) fn new<'a>(overrides: impl IntoIterator<Item = &'a Override>) -> Overrides {
         let mut ready = Overrides::default();
         for known in overrides {
             let rates = Arc::new(known.patch.clone());

@@ -12,9 +12,12 @@ use super::rows::Standing;
 pub(crate) enum DocumentKind {
     /// The `client` section.
     Client,
+    /// One of `pricing_overrides`.
+    PricingOverride,
 }
 
-const KINDS: [(DocumentKind, &str); 1] = [(DocumentKind::Client, "client")];
+const KINDS: [(DocumentKind, &str); 2] =
+    [(DocumentKind::Client, "client"), (DocumentKind::PricingOverride, "pricing_override")];
 
 impl DocumentKind {
     fn word(self) -> &'static str {

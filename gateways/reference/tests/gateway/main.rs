@@ -11,6 +11,7 @@ mod management;
 mod messages;
 mod persistence;
 mod pins;
+mod pricing;
 mod providers;
 mod routing;
 mod settings;

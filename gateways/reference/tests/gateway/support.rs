@@ -376,3 +376,8 @@ pub(crate) fn virtual_key(name: &str, value: &str) -> Value {
         "provider_configs": [grant("primary", 1), grant("second", 0), grant("third", 0)],
     })
 }
+
+/// An amount as the gateway writes it.
+pub(crate) fn usd(text: &str) -> rust_decimal::Decimal {
+    text.parse().unwrap()
+}
