@@ -64,8 +64,6 @@ enum ServeError {
     Generated(PathBuf, std::io::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
-    #[error("the server failed: {0}")]
-    Server(std::io::Error),
     #[error("the database was not closed properly")]
     Close,
 }
@@ -98,19 +96,19 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let listen = |error| ServeError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let limits = settings.server;
     let (reporting, writers) = Reporting::prepare(settings.logs.as_deref()).await?;
     let (gateway, writing) = build(settings, &args, &folder, reporting).await?;
     let reports = writers.start(&gateway);
     let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway)));
     announce(address);
-    let outcome = server::run(listener, Arc::clone(&gateway), stop(terminate, interrupt)).await;
+    server::run(listener, Arc::clone(&gateway), &limits, stop(terminate, interrupt)).await;
     refresh.abort();
     // The task holds the gateway until it is gone.
     let _ = refresh.await;
     drop(gateway);
     // The last writer is gone; what it was given is written.
     let closing = tokio::time::timeout(FLUSH, async { tokio::join!(writing, reports.join_all()).0 }).await;
-    outcome.map_err(ServeError::Server)?;
     match closing {
         Ok(Ok(closed)) => Ok(closed?),
         // A request that outlived the deadline still holds the writer: its hold is

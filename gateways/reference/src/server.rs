@@ -1,6 +1,5 @@
-//! The routes, the accept loop and its end.
+//! The routes, and what holds for each of them.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,60 +11,30 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::serve::ListenerExt as _;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::admin;
+use crate::config::ServerLimits;
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::inference::{self, Route};
+use crate::{listen, slow_body};
 
-/// How long requests on their way may take to end after a stop was asked for.
-const DRAIN: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Serves until `stop`, then takes no more connections and waits for requests on
-/// their way, for at most [`DRAIN`].
+/// Serves until `stop`, then ends as [`listen::serve`] says.
 pub(crate) async fn run(
     listener: TcpListener,
     gateway: Arc<Gateway>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::warn!(%error, "a connection without TCP_NODELAY");
-        }
-    });
-    let (stopping, stopped) = oneshot::channel();
-    let signal = async move {
-        stop.await;
-        // The receiver lives until the server is done.
-        let _ = stopping.send(());
-    };
-    let router = router(Arc::clone(&gateway));
-    let serving = async { axum::serve(listener, router).with_graceful_shutdown(signal).await };
-    let deadline = async {
-        // The sender is dropped only after it has sent.
-        let _ = stopped.await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let draining = async {
-        serving.await?;
-        gateway.inflight.none().await;
-        Ok(())
-    };
-    tokio::select! {
-        outcome = draining => outcome,
-        () = deadline => {
-            tracing::warn!("requests were still on their way when the time to stop was over");
-            Ok(())
-        }
-    }
+    limits: &ServerLimits,
+    stop: impl Future<Output = ()>,
+) {
+    let router = router(Arc::clone(&gateway), limits.body_timeout);
+    listen::serve(listener, router, limits, stop, gateway.inflight.none()).await;
 }
 
-fn router(gateway: Arc<Gateway>) -> Router {
+fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
     let inference = Router::new()
         .route("/v1/chat/completions", infer(Route::ChatCompletions))
         .route("/v1/completions", infer(Route::Completions))
@@ -83,6 +52,9 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(echo_request_id))
+        .layer(middleware::map_request(move |request: HttpRequest| async move {
+            request.map(|body| slow_body::in_time(body, body_timeout))
+        }))
         .with_state(gateway)
 }
 
@@ -108,9 +80,12 @@ async fn version() -> Response {
 async fn not_found(uri: Uri) -> Response {
     let message = format!("Route not found: {}", uri.path());
     let problem = Problem::failure(StatusCode::NOT_FOUND, "not_found", message);
-    let is_anthropic = uri.path().starts_with("/anthropic");
-    let wording = if is_anthropic { Wording::Anthropic } else { Wording::Native };
-    problem.render(wording, &About::default())
+    problem.render(wording(uri.path()), &About::default())
+}
+
+/// Whose errors a caller of this path expects.
+fn wording(path: &str) -> Wording {
+    if path.starts_with("/anthropic") { Wording::Anthropic } else { Wording::Native }
 }
 
 /// A caller's `x-request-id` comes back, and means nothing else.

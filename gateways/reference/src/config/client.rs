@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use axum::http::HeaderName;
 use serde_json::{Map, Value};
 
 use super::file::{AdmissionFile, ClientFile, DurabilityFile, UnpricedFile};
@@ -42,6 +43,7 @@ impl ClientFile {
         let mut shown = self.clone();
         shown.enforce_auth_on_inference.get_or_insert(false);
         shown.max_request_body_size_mb.get_or_insert(MAX_BODY_MB);
+        shown.required_headers.get_or_insert_default();
         shown.budget_admission.get_or_insert(AdmissionFile::Reserved);
         shown.unpriced_models.get_or_insert(UnpricedFile::Deny);
         shown.enable_logging.get_or_insert(true);
@@ -85,6 +87,18 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
             content: file.disable_content_logging == Some(false),
             retention_days: file.log_retention_days.map_or(LOG_RETENTION_DAYS, NonZeroU32::get),
         },
+        required_headers: required_headers(file, at)?,
         written: file.clone(),
     })
+}
+
+/// The names in lower case, as they are told to a caller that left one out.
+fn required_headers(file: &ClientFile, at: &str) -> Result<Vec<HeaderName>, Invalid> {
+    let names = file.required_headers.iter().flatten().enumerate();
+    names
+        .map(|(index, name)| {
+            let problem = || Invalid::new(format!("{at}.required_headers[{index}]"), format!("`{name}` is no header"));
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem())
+        })
+        .collect()
 }

@@ -18,6 +18,8 @@ pub(super) struct ConfigFile {
     pub(super) schema: Option<String>,
     pub(super) version: Option<u64>,
     #[serde(default)]
+    pub(super) server: ServerFile,
+    #[serde(default)]
     pub(super) client: ClientFile,
     #[serde(default)]
     pub(super) plugins: Vec<PluginFile>,
@@ -36,6 +38,8 @@ pub(super) struct ConfigFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientFile {
+    /// The headers without which no request of inference is looked at.
+    pub(super) required_headers: Option<Vec<String>>,
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
     pub(super) max_request_body_size_mb: Option<usize>,
@@ -45,6 +49,18 @@ pub(crate) struct ClientFile {
     pub(super) budget_admission: Option<AdmissionFile>,
     pub(super) unpriced_models: Option<UnpricedFile>,
     pub(super) durability: Option<DurabilityFile>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerFile {
+    /// The most bytes of a request's head.
+    pub(super) read_buffer_size: Option<usize>,
+    pub(super) head_timeout_in_seconds: Option<u64>,
+    pub(super) body_timeout_in_seconds: Option<u64>,
+    pub(super) write_timeout_in_seconds: Option<u64>,
+    pub(super) drain_timeout_in_seconds: Option<u64>,
+    pub(super) max_connections: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, S
 use super::overrides::{NamedOverride, OverrideSpec};
 use super::provider::Providers;
 use super::settings::{Admin, Pricing, Settings};
-use super::{client, governance, providers, unsupported};
+use super::{client, governance, providers, server, unsupported};
 
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
 
@@ -152,6 +152,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     let mut client = file.client;
     client.one_word_for_mandatory(switch);
     Ok(Settings {
+        server: server::check(&file.server)?,
         client: client::check(&client, "client")?,
         providers,
         admin,

@@ -8,6 +8,7 @@
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
 //! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
+//! - [`server`]: what is borne from callers' connections
 //! - [`provider`], [`settings`]: the checked form that the rest of the gateway uses
 
 mod client;
@@ -18,6 +19,7 @@ mod load;
 mod overrides;
 mod provider;
 mod providers;
+mod server;
 mod settings;
 mod standard;
 mod types;
@@ -30,6 +32,7 @@ pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
+pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
 };

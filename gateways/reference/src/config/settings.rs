@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderName;
+
 use super::file::ClientFile;
 use super::overrides::NamedOverride;
 use super::provider::Providers;
+use super::server::ServerLimits;
 use crate::ledger::BudgetAdmission;
 use crate::rates::Rates;
 use crate::store::{Declared, Durability};
 
 /// Everything that `config.json` says, checked.
 pub(crate) struct Settings {
+    pub(crate) server: ServerLimits,
     pub(crate) client: Client,
     pub(crate) providers: Providers,
     /// Administrator's credentials; without them the management API is closed.
@@ -37,6 +41,8 @@ pub(crate) struct Client {
     /// Whether a model without a price may be used under a budget, at no cost.
     pub(crate) unpriced_allowed: bool,
     pub(crate) max_body_bytes: usize,
+    /// Without each of them a request of inference is refused.
+    pub(crate) required_headers: Vec<HeaderName>,
     pub(crate) logging: Logging,
 }
 

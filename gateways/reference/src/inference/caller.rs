@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Moment;
 use crate::errors::Problem;
@@ -10,8 +10,10 @@ use crate::gateway::Gateway;
 use crate::identity::{self, KeyHash, Presented};
 use crate::policy::{KeyRing, VirtualKey};
 
-/// The virtual key of a request; `None` where it brings none and needs none.
+/// The virtual key of a request; `None` where it brings none and needs none. What every request
+/// of inference must bring is asked for first.
 pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Arc<VirtualKey>>, Problem> {
+    require(&gateway.client().required_headers, headers)?;
     match identity::presented(headers) {
         Presented::Conflict => Err(Problem::new(
             StatusCode::BAD_REQUEST,
@@ -26,6 +28,17 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
         Presented::None => Ok(None),
         Presented::Key(hash) => current(&gateway.keys(), &hash, gateway.books.now()).map(Some),
     }
+}
+
+/// Refuses a request that lacks a required header. An empty one says nothing, and is none.
+fn require(required: &[HeaderName], headers: &HeaderMap) -> Result<(), Problem> {
+    let is_there = |name: &&HeaderName| headers.get(*name).is_some_and(|value| !value.is_empty());
+    let missing: Vec<&str> = required.iter().filter(|name| !is_there(name)).map(HeaderName::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("missing required headers: {}", missing.join(", "));
+    Err(Problem::new(StatusCode::BAD_REQUEST, "missing_required_headers", message))
 }
 
 /// The key with this value as it is now, if it is there, active and not expired.

@@ -14,6 +14,7 @@ use crate::gateway::Gateway;
 use crate::pin::Pin;
 use crate::policy::VirtualKey;
 use crate::routing::{self, Candidate, RouteError};
+use crate::slow_body;
 use crate::telemetry::Notes;
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
@@ -64,7 +65,11 @@ async fn read(
 ) -> Result<Read, Problem> {
     notes.identified(caller::identify(gateway, headers)?.as_ref());
     let limit = gateway.client().max_body_bytes;
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|error| {
+        if slow_body::was_too_slow(&error) {
+            let message = "the request's body did not arrive in time";
+            return Problem::failure(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
+        }
         let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;

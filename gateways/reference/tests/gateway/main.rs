@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod budgets;
+mod connections;
 mod keys;
 mod lifetimes;
 mod limits;
@@ -13,6 +14,7 @@ mod persistence;
 mod pins;
 mod pricing;
 mod providers;
+mod required_headers;
 mod routing;
 mod settings;
 mod startup;
