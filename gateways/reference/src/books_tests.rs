@@ -124,7 +124,7 @@ async fn what_was_spent_outlives_an_edit_of_its_budget_that_could_not_be_written
         let meter = ledger.get(&id("a")).unwrap();
         vec![Change::PutMeter(MeterRow {
             id: id("a"),
-            owner: OwnerKey::VirtualKey("agent".to_owned()),
+            owner: OwnerKey::VirtualKey("agent".into()),
             limit: Amount::from_raw(2_000),
             reset_duration: meter.window.length.clone(),
             used: meter.used,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Moment;
-use crate::ledger::{Breach, Measure, Refusal};
+use crate::ledger::{Breach, Level, Measure, Owner, Refusal};
 
 /// Whose error bodies the caller expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,21 +189,50 @@ fn breach_fields(breach: &Breach) -> Vec<(&'static str, Value)> {
     fields
 }
 
+/// How Bifrost begins a refusal by a budget or by a limit of this level.
+fn prefixes(level: Level) -> (&'static str, &'static str) {
+    match level {
+        Level::VirtualKey | Level::VirtualKeyProvider => ("Budget exceeded", "Rate limit check failed"),
+        Level::Customer => ("Budget exceeded", "Customer-level rate limit exceeded"),
+        Level::Team => ("Budget exceeded", "Team-level rate limit exceeded"),
+        Level::Provider => ("Provider-level budget exceeded", "Provider-level rate limit check failed"),
+        Level::Model => ("Model-level budget exceeded", "Model-level rate limit check failed"),
+        Level::VirtualKeyModel => (
+            "Model-level budget exceeded (virtual key scope)",
+            "Model-level rate limit check failed (virtual key scope)",
+        ),
+    }
+}
+
+/// What Bifrost calls the owner of a budget that is spent.
+fn budget_owner(owner: &Owner) -> &str {
+    match owner.level {
+        Level::VirtualKey => "VK",
+        Level::Team => "Team",
+        Level::Customer => "Customer",
+        // Behind the key's name; a provider's own has no slash.
+        Level::VirtualKeyProvider => owner.entity.rsplit('/').next().unwrap_or_default(),
+        Level::Provider | Level::Model | Level::VirtualKeyModel => &owner.entity,
+    }
+}
+
 fn budget_message(breach: &Breach) -> String {
     let show = |amount| breach.measure.show(amount);
     let limit = show(breach.limit);
+    let (prefix, _) = prefixes(breach.owner.level);
     let whose = format!("({}, resets {})", breach.owner, breach.window.ends());
     if breach.is_spent() {
-        return format!("Budget exceeded: VK budget exceeded: {} >= {limit} dollars {whose}", show(breach.used));
+        let (owner, used) = (budget_owner(&breach.owner), show(breach.used));
+        return format!("{prefix}: {owner} budget exceeded: {used} >= {limit} dollars {whose}");
     }
     let asked = show(breach.asked);
     if breach.asked > breach.limit {
         return format!(
-            "Budget exceeded: this request alone can cost {asked} dollars, more than the whole budget of {limit} dollars {whose}; a lower max_tokens lowers what it can cost"
+            "{prefix}: this request alone can cost {asked} dollars, more than the whole budget of {limit} dollars {whose}; a lower max_tokens lowers what it can cost"
         );
     }
     format!(
-        "Budget exceeded: {} dollars spent, {} held for requests on their way and {asked} for this one are more than {limit} dollars {whose}",
+        "{prefix}: {} dollars spent, {} held for requests on their way and {asked} for this one are more than {limit} dollars {whose}",
         show(breach.used),
         show(breach.held),
     )
@@ -226,8 +255,11 @@ fn limit_message(breaches: &[&Breach]) -> String {
             )
         })
         .collect();
-    let owner = breaches.first().map(|breach| breach.owner.to_string()).unwrap_or_default();
-    format!("Rate limit check failed: rate limit violated for {owner}: [{}]", parts.join(", "))
+    let Some(owner) = breaches.first().map(|breach| &breach.owner) else {
+        return String::new();
+    };
+    let (_, prefix) = prefixes(owner.level);
+    format!("{prefix}: rate limit violated for {owner}: [{}]", parts.join(", "))
 }
 
 #[cfg(test)]

@@ -66,3 +66,24 @@ fn both_limits_are_told_in_one_answer() {
          [token limit exceeded (1500/1000, resets every 90s), request limit exceeded (3/3, resets every 90s)]"
     );
 }
+
+#[test]
+fn each_level_is_told_as_bifrost_tells_it() {
+    let told = |level, entity: &str| {
+        let owner = Owner { level, entity: entity.into() };
+        let budget = Breach { owner: owner.clone(), ..breach(Measure::Usd, 5_000_000_000, 5_000_000_000, 0, 1) };
+        let limit = Breach { owner, ..breach(Measure::Requests, 3, 3, 0, 1) };
+        let message = |refusal| Problem::from_refusal(&refusal, NOW).message;
+        [message(Refusal::Budget(budget)), message(Refusal::Limit(limit))]
+    };
+    let told = [
+        told(Level::Customer, "acme"),
+        told(Level::Team, "evals"),
+        told(Level::VirtualKey, "agent"),
+        told(Level::VirtualKeyProvider, "agent/primary"),
+        told(Level::VirtualKeyModel, "agent/primary/mock-1"),
+        told(Level::Provider, "primary"),
+        told(Level::Model, "primary/*"),
+    ];
+    insta::assert_snapshot!("each_level", told.concat().join("\n"));
+}

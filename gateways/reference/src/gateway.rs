@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::live::FileMarks;
 use crate::logs::Logs;
-use crate::policy::KeyRing;
+use crate::policy::Policy;
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     pub(crate) inflight: Inflight,
     /// Whether `/api/test/clock` is there.
     pub(crate) has_test_clock: bool,
-    pub(crate) key_ring: RwLock<KeyRing>,
+    pub(crate) policy: RwLock<Policy>,
     pub(crate) catalog: RwLock<Arc<Catalog>>,
     /// Where the sheet comes from, to read it again.
     pub(crate) sheet_source: Pricing,
@@ -54,14 +54,14 @@ impl Gateway {
         self.providers.load_full()
     }
 
-    /// The virtual keys as they are now.
-    pub(crate) fn keys(&self) -> RwLockReadGuard<'_, KeyRing> {
-        self.key_ring.read().unwrap_or_else(PoisonError::into_inner)
+    /// Keys and levels as they are now.
+    pub(crate) fn policy(&self) -> RwLockReadGuard<'_, Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The virtual keys, to change them.
-    pub(crate) fn keys_mut(&self) -> RwLockWriteGuard<'_, KeyRing> {
-        self.key_ring.write().unwrap_or_else(PoisonError::into_inner)
+    /// Keys and levels, to change them.
+    pub(crate) fn policy_mut(&self) -> RwLockWriteGuard<'_, Policy> {
+        self.policy.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The prices as they are now; a request keeps them until it is settled.

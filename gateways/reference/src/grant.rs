@@ -1,6 +1,8 @@
 //! A grant: that a virtual key may use a provider, for which models, with which of
 //! the provider's keys, and how often. Bifrost calls it a provider configuration.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AllowList, Weight};
@@ -8,8 +10,8 @@ use crate::config::{AllowList, Weight};
 /// One entry of a virtual key's `provider_configs`, without budgets and limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Grant {
-    pub(crate) id: String,
-    pub(crate) provider: String,
+    pub(crate) id: Arc<str>,
+    pub(crate) provider: Arc<str>,
     /// Without a weight it is used only when a request names the provider.
     pub(crate) weight: Option<Weight>,
     pub(crate) allowed_models: AllowList,
@@ -25,4 +27,9 @@ impl Grant {
         self.allowed_models.allows(model)
             && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
     }
+}
+
+/// The grants as a store keeps them, and as they are recognised at the next start.
+pub(crate) fn grants_json(grants: &[Grant]) -> String {
+    serde_json::to_string(grants).unwrap_or_else(|_| "[]".to_owned())
 }

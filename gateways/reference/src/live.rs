@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::{self, Client, Invalid, Settings};
 use crate::pricing::{KeptError, KeptOverrides, kept};
-use crate::store::{Change, DocumentKind, DocumentRow, file_hash};
+use crate::store::{Change, DocumentKind, DocumentRow, FileHash};
 
 /// What the file says, by which a later start knows whether it has changed.
 pub(crate) struct FileMarks {
@@ -62,5 +62,5 @@ impl Live {
 }
 
 fn client_hash(client: &Client) -> String {
-    file_hash(&[&Value::Object(client.written.to_fields()).to_string()])
+    FileHash::of(&[&Value::Object(client.written.to_fields()).to_string()]).to_hex()
 }

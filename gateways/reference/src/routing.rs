@@ -158,7 +158,7 @@ fn weighted(
         .iter()
         .map(|policy| &policy.grant)
         .filter(|grant| grant.allows(model))
-        .filter_map(|grant| Some((providers.get(grant.provider.as_str())?, grant)))
+        .filter_map(|grant| Some((providers.get(&grant.provider)?, grant)))
         .collect();
     if allowed.is_empty() {
         let first = Err(RouteError::ModelBlocked(model.to_owned()));

@@ -6,7 +6,7 @@ use crate::config::{AllowList, provider_tests};
 use crate::grant::Grant;
 use crate::identity::KeyHash;
 use crate::policy::GrantPolicy;
-use crate::store::{KeyRow, Standing};
+use crate::store::{KeyRow, Membership, Standing};
 
 type Providers = IndexMap<Arc<str>, Arc<Provider>>;
 
@@ -27,8 +27,8 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
             let models = models.iter().map(|model| (*model).to_owned()).collect::<Vec<_>>();
             let allowed_models = if models == ["*"] { AllowList::All } else { AllowList::Only(models) };
             let grant = Grant {
-                id: (*provider).to_owned(),
-                provider: (*provider).to_owned(),
+                id: (*provider).into(),
+                provider: (*provider).into(),
                 weight: weight.map(|text| serde_json::from_str(text).unwrap()),
                 allowed_models,
                 blacklisted_models: vec!["Blocked".to_owned()],
@@ -38,13 +38,13 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         })
         .collect();
     let row = KeyRow {
-        id: "vk".to_owned(),
+        id: "vk".into(),
         name: "agent".to_owned(),
         description: String::new(),
         is_active: true,
-        value_hash: String::new(),
+        value_hash: KeyHash::of("sk"),
         value_hint: String::new(),
-        grants: String::new(),
+        membership: Membership::None,
         calendar_aligned: false,
         expires_at: None,
         retired_hash: None,
@@ -53,7 +53,7 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         updated_at: Moment::from_millis(0),
         standing: Standing::Live,
     };
-    VirtualKey { row, hash: KeyHash::of("sk"), grants, meters: Vec::new() }
+    VirtualKey { row, grants, meters: Vec::new() }
 }
 
 fn order(plan: &Plan) -> Vec<String> {

@@ -21,7 +21,7 @@ use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
 use crate::last_spent::LastSpent;
 use crate::live::{self, LiveError};
-use crate::policy::{self, UnreadableKey};
+use crate::policy;
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
@@ -52,8 +52,6 @@ enum ServeError {
     Merge(#[from] MergeError),
     #[error(transparent)]
     Live(#[from] LiveError),
-    #[error(transparent)]
-    Key(#[from] UnreadableKey),
     #[error(transparent)]
     Pricing(#[from] PricingError),
     #[error("config.json: the pricing override `{id}` is for a virtual key `{key}` that does not exist")]
@@ -134,12 +132,12 @@ async fn build(
     known_keys(&settings, &saved)?;
     let live = live::merge(&settings, std::mem::take(&mut saved.documents))?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let merged = merge(settings.declared, saved, clock.now())?;
+    let mut merged = merge(settings.declared, saved, clock.now())?;
     write_generated(folder, &merged.generated)?;
-    let changes = merged.changes.into_iter().chain(live.changes).collect();
+    let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
     let batch = Batch { closed, changes, ..Batch::default() };
     store.commit(&batch).await?;
-    let (keys, ledger) = policy::build(merged.keys, merged.meters)?;
+    let (policy, ledger) = policy::build(merged);
     let (writer, writing) = Writer::start(Box::new(store));
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
@@ -153,7 +151,7 @@ async fn build(
         upstream,
         inflight: Inflight::new(),
         has_test_clock: args.test_clock,
-        key_ring: RwLock::new(keys),
+        policy: RwLock::new(policy),
         catalog: RwLock::new(Arc::new(Catalog { sheet, overrides: Arc::new(Overrides::of(live.overrides)) })),
         sheet_source: settings.pricing,
         last_spent: LastSpent::default(),
@@ -167,10 +165,10 @@ async fn build(
 /// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
 /// likely. One that is deleted may come back.
 fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), ServeError> {
-    let declared = settings.declared.keys.iter().map(|key| &key.id);
-    let known: HashSet<&String> = declared.chain(saved.keys.iter().map(|row| &row.id)).collect();
+    let declared = settings.declared.keys.iter().map(|key| key.id.as_ref());
+    let known: HashSet<&str> = declared.chain(saved.keys.iter().map(|key| key.row.id.as_ref())).collect();
     for known_override in &settings.pricing.overrides {
-        if let Some(id) = known_override.checked.scope.virtual_key.as_ref().filter(|id| !known.contains(id)) {
+        if let Some(id) = known_override.checked.scope.virtual_key.as_ref().filter(|id| !known.contains(id.as_str())) {
             return Err(ServeError::OverrideKey { id: known_override.id.clone(), key: id.clone() });
         }
     }

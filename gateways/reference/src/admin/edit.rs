@@ -69,7 +69,7 @@ impl MeterEdits {
                 reset_duration: meter.window.length,
                 used: meter.used,
                 window_start: meter.window.start,
-                file_hash: planned.owned.file_hash.clone(),
+                file_hash: planned.owned.file_hash,
                 standing: Standing::Live,
             })
         });
@@ -84,7 +84,7 @@ impl MeterEdits {
                     reset_duration: present.window.length.clone(),
                     used: present.used,
                     window_start: present.window.start,
-                    file_hash: meter.file_hash.clone(),
+                    file_hash: meter.file_hash,
                     standing: Standing::Deleted,
                 }),
                 None => Change::DeleteMeter(meter.id.clone()),
@@ -238,24 +238,24 @@ impl MeterEdits {
     ) -> Result<(), Problem> {
         let mut before = std::mem::take(&mut key.grants);
         for body in bodies {
-            check_grant(&body, providers)?;
-            if key.grants.iter().any(|policy| policy.grant.provider == body.provider) {
+            let provider = check_grant(&body, providers)?;
+            if key.grants.iter().any(|policy| policy.grant.provider == provider) {
                 return Err(invalid(format!("Duplicate provider in provider_configs: {}", body.provider)));
             }
-            let same = before.iter().position(|policy| policy.grant.provider == body.provider);
+            let same = before.iter().position(|policy| policy.grant.provider == provider);
             let (id, mut meters) = match same {
                 Some(at) => {
                     let policy = before.remove(at);
                     (policy.grant.id, policy.meters)
                 }
-                None => (format!("{}/{}", key.row.id, body.provider), Vec::new()),
+                None => (format!("{}/{provider}", key.row.id).into(), Vec::new()),
             };
-            if body.id.as_ref().is_some_and(|given| *given != id) {
+            if body.id.as_ref().is_some_and(|given| **given != *id) {
                 return Err(invalid(format!("the provider configuration of '{}' has another id", body.provider)));
             }
             let mut place = Place {
                 key: OwnerKey::Grant(id.clone()),
-                owner: key.owner(Some(&body.provider)),
+                owner: key.owner(Some(&provider)),
                 calendar_aligned: key.row.calendar_aligned,
                 meters: &mut meters,
             };
@@ -267,7 +267,7 @@ impl MeterEdits {
             }
             let grant = Grant {
                 id,
-                provider: body.provider,
+                provider,
                 weight: body.weight,
                 allowed_models: body.allowed_models.unwrap_or(AllowList::NONE),
                 blacklisted_models: body.blacklisted_models,
@@ -321,7 +321,8 @@ impl MeterEdits {
     }
 }
 
-fn check_grant(body: &GrantBody, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<(), Problem> {
+/// The provider's name, if it is there and has the keys that the body names.
+fn check_grant(body: &GrantBody, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<Arc<str>, Problem> {
     let provider = providers
         .get(body.provider.as_str())
         .ok_or_else(|| invalid(format!("there is no provider '{}'", body.provider)))?;
@@ -329,7 +330,7 @@ fn check_grant(body: &GrantBody, providers: &IndexMap<Arc<str>, Arc<Provider>>) 
     let names = body.key_ids.as_ref().and_then(AllowList::names).unwrap_or_default();
     match names.iter().find(|name| !known(name)) {
         Some(unknown) => Err(invalid(format!("the provider '{}' has no key '{unknown}'", body.provider))),
-        None => Ok(()),
+        None => Ok(Arc::clone(&provider.name)),
     }
 }
 

@@ -203,7 +203,7 @@ fn check<'a>(
 ) -> Result<(), Problem> {
     let key = checked.scope.virtual_key.as_ref();
     let is_new = before.is_none_or(|before| before.checked.scope.virtual_key.as_ref() != key);
-    if let Some(key) = key.filter(|key| is_new && gateway.keys().get(key).is_none()) {
+    if let Some(key) = key.filter(|key| is_new && gateway.policy().keys.get(key).is_none()) {
         return Err(invalid(format!("virtual_key_id: there is no virtual key `{key}`")));
     }
     match others.find(|(_, other)| other.checked.clashes_with(checked)) {

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::auth::Authorized;
 use super::reply::{invalid, not_written, parse, respond, to_the_end};
 use super::shapes::{KeyView, view};
-use super::virtual_keys::{Changed, find};
+use super::virtual_keys::{Changed, find, stored};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, KeyHash};
 use crate::policy::VirtualKey;
-use crate::store::Change;
+use crate::store::{Change, Standing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,21 +59,20 @@ async fn rotate(gateway: &Gateway, ids: impl IntoIterator<Item = String>) -> Res
     for id in ids {
         let mut key = VirtualKey::clone(&*find(gateway, &id)?);
         let value = identity::generate();
-        let before = std::mem::replace(&mut key.hash, KeyHash::of(&value));
+        let before = std::mem::replace(&mut key.row.value_hash, KeyHash::of(&value));
         if key.row.file_hash.is_some() {
-            key.row.retired_hash.get_or_insert_with(|| before.to_hex());
+            key.row.retired_hash.get_or_insert(before);
         }
-        key.row.value_hash = key.hash.to_hex();
         key.row.value_hint = identity::hint(&value);
         key.row.updated_at = now;
         rotated.push((key, value));
     }
-    let rows = rotated.iter().map(|(key, _)| Change::PutKey(key.row.clone())).collect();
+    let rows = rotated.iter().map(|(key, _)| Change::PutKey(stored(key, Standing::Live))).collect();
     gateway.books.write(|_| rows).await.map_err(not_written)?;
     let views = rotated.iter().map(|(key, value)| view(gateway, key, Some(value.clone()))).collect();
-    let mut keys = gateway.keys_mut();
+    let mut policy = gateway.policy_mut();
     for (key, _) in rotated {
-        keys.put(key);
+        policy.keys.put(key);
     }
     Ok(views)
 }

@@ -1,5 +1,7 @@
 //! Bodies as Bifrost has them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
@@ -84,7 +86,7 @@ pub(super) struct RateLimitBody {
 /// A virtual key as it is answered.
 #[derive(Serialize)]
 pub(super) struct KeyView {
-    id: String,
+    id: Arc<str>,
     name: String,
     description: String,
     /// In full when it is made, else its beginning.
@@ -103,9 +105,9 @@ pub(super) struct KeyView {
 
 #[derive(Serialize)]
 struct GrantView {
-    id: String,
-    virtual_key_id: String,
-    provider: String,
+    id: Arc<str>,
+    virtual_key_id: Arc<str>,
+    provider: Arc<str>,
     weight: Option<Weight>,
     allowed_models: AllowList,
     blacklisted_models: Vec<String>,

@@ -15,11 +15,10 @@ use super::shapes::{CreateKey, KeyView, UpdateKey, view};
 use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
-use crate::grant::Grant;
 use crate::identity::{self, KeyHash};
 use crate::ledger::{Ledger, MeterId};
 use crate::policy::VirtualKey;
-use crate::store::{Change, KeyRow, Standing, grants_json};
+use crate::store::{Change, KeyRow, Membership, Standing, StoredKey};
 use crate::window::ResetDuration;
 
 #[derive(Serialize)]
@@ -66,8 +65,8 @@ pub(super) async fn list(
     };
     let search = filter.search.unwrap_or_default().to_lowercase();
     let keys: Vec<Arc<VirtualKey>> = {
-        let ring = gateway.keys();
-        ring.all().filter(|key| key.row.name.to_lowercase().contains(&search)).cloned().collect()
+        let policy = gateway.policy();
+        policy.keys.all().filter(|key| key.row.name.to_lowercase().contains(&search)).cloned().collect()
     };
     let offset = filter.offset.unwrap_or(0);
     let limit = filter.limit.unwrap_or(keys.len());
@@ -91,15 +90,14 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
         check_name(&gateway, &body.name, None)?;
         let value = identity::generate();
         let now = gateway.books.now();
-        let hash = KeyHash::of(&value);
         let row = KeyRow {
-            id: Uuid::new_v4().to_string(),
+            id: Uuid::new_v4().to_string().into(),
             name: body.name,
             description: body.description.unwrap_or_default(),
             is_active: body.is_active.unwrap_or(true),
-            value_hash: hash.to_hex(),
+            value_hash: KeyHash::of(&value),
             value_hint: identity::hint(&value),
-            grants: String::new(),
+            membership: Membership::None,
             calendar_aligned: body.calendar_aligned,
             expires_at: body.expires_at.map_or(Ok(None), |text| expiry(&text, now))?,
             retired_hash: None,
@@ -108,7 +106,7 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
             updated_at: now,
             standing: Standing::Live,
         };
-        let mut key = VirtualKey { row, hash, grants: Vec::new(), meters: Vec::new() };
+        let mut key = VirtualKey { row, grants: Vec::new(), meters: Vec::new() };
         let mut edits = MeterEdits::default();
         edits.key_meters(&mut key, Some(body.budgets), body.rate_limit, |_| None)?;
         edits.grants(&mut key, body.provider_configs, &gateway.providers(), |_| None)?;
@@ -174,7 +172,7 @@ pub(super) async fn delete(
         let now = gateway.books.now();
         let row = match key.row.file_hash {
             // Of the file: its next start must not bring it back.
-            Some(_) => Change::PutKey(KeyRow { standing: Standing::Deleted, ..key.row.clone() }),
+            Some(_) => Change::PutKey(stored(&key, Standing::Deleted)),
             None => Change::DeleteKey(key.row.id.clone()),
         };
         let changes = |ledger: &Ledger| {
@@ -184,21 +182,19 @@ pub(super) async fn delete(
         };
         let written = gateway.books.write(changes).await;
         written.map_err(not_written)?;
-        let mut keys = gateway.keys_mut();
-        keys.remove(&key.row.id);
+        let mut policy = gateway.policy_mut();
+        policy.keys.remove(&key.row.id);
         gateway.books.apply(|ledger| edits.apply(ledger, now));
-        drop(keys);
+        drop(policy);
         Ok(respond(&Message { message: "Virtual key deleted successfully" }))
     })
     .await
 }
 
 /// Writes the key and its meters, and only then lets requests see them.
-async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Result<Arc<VirtualKey>, Problem> {
-    let grants: Vec<Grant> = key.grants.iter().map(|policy| policy.grant.clone()).collect();
-    key.row.grants = grants_json(&grants);
+async fn save(gateway: &Gateway, key: VirtualKey, edits: MeterEdits) -> Result<Arc<VirtualKey>, Problem> {
     let now = gateway.books.now();
-    let row = key.row.clone();
+    let row = stored(&key, Standing::Live);
     let changes = |ledger: &Ledger| {
         let mut changes = edits.changes(ledger, now);
         changes.push(Change::PutKey(row));
@@ -206,12 +202,18 @@ async fn save(gateway: &Gateway, mut key: VirtualKey, edits: MeterEdits) -> Resu
     };
     gateway.books.write(changes).await.map_err(not_written)?;
     // Requests are admitted under the same lock: none finds the key without its meters.
-    let mut keys = gateway.keys_mut();
+    let mut policy = gateway.policy_mut();
     gateway.books.apply(|ledger| edits.apply(ledger, now));
     let id = key.row.id.clone();
-    keys.put(key);
-    drop(keys);
+    policy.keys.put(key);
+    drop(policy);
     find(gateway, &id)
+}
+
+/// The key as it is written.
+pub(super) fn stored(key: &VirtualKey, standing: Standing) -> StoredKey {
+    let grants = key.grants.iter().map(|policy| policy.grant.clone()).collect();
+    StoredKey { row: KeyRow { standing, ..key.row.clone() }, grants }
 }
 
 /// When a key expires. An empty text: never.
@@ -228,13 +230,13 @@ fn check_name(gateway: &Gateway, name: &str, own_id: Option<&str>) -> Result<(),
     if name.trim().is_empty() {
         return Err(invalid("Virtual key name is required"));
     }
-    let ring = gateway.keys();
-    if ring.all().any(|key| key.row.name == name && Some(key.row.id.as_str()) != own_id) {
+    let policy = gateway.policy();
+    if policy.keys.all().any(|key| key.row.name == name && Some(key.row.id.as_ref()) != own_id) {
         return Err(conflict("A virtual key with this name already exists"));
     }
     Ok(())
 }
 
 pub(super) fn find(gateway: &Gateway, id: &str) -> Result<Arc<VirtualKey>, Problem> {
-    gateway.keys().get(id).ok_or_else(|| missing("Virtual key not found"))
+    gateway.policy().keys.get(id).ok_or_else(|| missing("Virtual key not found"))
 }

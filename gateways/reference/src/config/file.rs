@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::governance_file::GovernanceFile;
 use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Weight};
-use crate::money::Usd;
 use crate::window::ResetDuration;
 
 #[derive(Deserialize)]
@@ -219,86 +219,6 @@ pub(super) struct CustomFile {
     pub(super) is_key_less: bool,
     /// What it may be asked for; what is not there may not.
     pub(super) allowed_requests: Option<IndexMap<String, bool>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GovernanceFile {
-    pub(super) auth_config: Option<AuthFile>,
-    #[serde(default)]
-    pub(super) virtual_keys: Vec<VirtualKeyFile>,
-    #[serde(default)]
-    pub(super) budgets: Vec<BudgetFile>,
-    #[serde(default)]
-    pub(super) rate_limits: Vec<RateLimitFile>,
-    #[serde(default)]
-    pub(super) pricing_overrides: Vec<OverrideFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VirtualKeyFile {
-    pub(super) id: Option<ConfigId>,
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) description: String,
-    pub(super) value: Option<String>,
-    pub(super) is_active: Option<bool>,
-    #[serde(default)]
-    pub(super) provider_configs: Vec<ProviderConfigFile>,
-    #[serde(default)]
-    pub(super) budgets: Vec<BudgetFile>,
-    /// The single budget of 1.3 and 1.4.
-    pub(super) budget: Option<BudgetFile>,
-    pub(super) budget_id: Option<ConfigId>,
-    pub(super) rate_limit: Option<RateLimitFile>,
-    pub(super) rate_limit_id: Option<ConfigId>,
-    #[serde(default)]
-    pub(super) calendar_aligned: bool,
-    /// RFC 3339.
-    pub(super) expires_at: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ProviderConfigFile {
-    pub(super) id: Option<ConfigId>,
-    pub(super) provider: String,
-    pub(super) weight: Option<Weight>,
-    pub(super) allowed_models: Option<AllowList>,
-    #[serde(default)]
-    pub(super) blacklisted_models: Vec<String>,
-    pub(super) key_ids: Option<AllowList>,
-    #[serde(default)]
-    pub(super) budgets: Vec<BudgetFile>,
-    pub(super) budget: Option<BudgetFile>,
-    pub(super) budget_id: Option<ConfigId>,
-    pub(super) rate_limit: Option<RateLimitFile>,
-    pub(super) rate_limit_id: Option<ConfigId>,
-}
-
-/// A budget, in the list of all or inside its owner.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BudgetFile {
-    pub(crate) id: Option<ConfigId>,
-    pub(crate) max_limit: Usd,
-    pub(crate) reset_duration: ResetDuration,
-    pub(crate) virtual_key_id: Option<ConfigId>,
-    pub(crate) provider_config_id: Option<ConfigId>,
-    /// Wins over that of the owner.
-    pub(crate) calendar_aligned: Option<bool>,
-}
-
-/// A rate limit, in the list of all or inside its owner.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RateLimitFile {
-    pub(crate) id: Option<ConfigId>,
-    pub(crate) request_max_limit: Option<u64>,
-    pub(crate) request_reset_duration: Option<ResetDuration>,
-    pub(crate) token_max_limit: Option<u64>,
-    pub(crate) token_reset_duration: Option<ResetDuration>,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,9 @@
 //! - [`client`]: `client`, of the file or of an administrator
 //! - [`env`]: `env.NAME` becomes the variable's value
 //! - [`file`]: the file's shape
+//! - [`governance_file`]: that of its section `governance`
+//! - [`governance`]: its customers, teams, virtual keys, models and providers, checked
+//! - [`meters`]: their budgets and limits, in every historic spelling
 //! - [`overrides`]: an administrator's own prices
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
 //! - [`standard`]: the providers that Bifrost knows by name
@@ -15,7 +18,10 @@ mod client;
 mod env;
 mod file;
 mod governance;
+mod governance_file;
 mod load;
+mod meters;
+mod once;
 mod overrides;
 mod provider;
 mod providers;

@@ -3,7 +3,7 @@
 
 /// The place of a section and the names of its fields. A place is a JSON path
 /// with every index replaced by `[]`.
-const UNSUPPORTED: [(&str, &[&str]); 13] = [
+const UNSUPPORTED: [(&str, &[&str]); 16] = [
     (
         "",
         &[
@@ -53,13 +53,16 @@ const UNSUPPORTED: [(&str, &[&str]); 13] = [
         ],
     ),
     ("config_store", &["vault_store"]),
-    ("governance", &["customers", "model_configs", "providers", "roles", "routing_rules", "teams"]),
-    ("governance.budgets[]", &["current_usage", "customer_id", "last_reset", "model_config_id", "team_id"]),
+    ("governance", &["business_units", "projects", "roles", "routing_rules", "users"]),
+    ("governance.budgets[]", &["current_usage", "last_reset"]),
     (
         "governance.rate_limits[]",
-        &["request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
+        &["metric", "request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    ("governance.virtual_keys[]", &["customer_id", "mcp_configs", "team_id"]),
+    ("governance.customers[]", &["calendar_aligned"]),
+    ("governance.model_configs[]", &["calendar_aligned"]),
+    ("governance.teams[]", &["calendar_aligned", "claims", "config", "profile", "source_id"]),
+    ("governance.virtual_keys[]", &["mcp_configs"]),
     ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
     (
         "providers[]",
@@ -112,8 +115,8 @@ mod tests {
     #[test]
     fn a_documented_section_is_known_wherever_it_stands() {
         assert!(is_bifrosts("", "mcp"));
-        assert!(is_bifrosts("governance", "teams"));
-        assert!(is_bifrosts("governance.virtual_keys[3]", "team_id"));
+        assert!(is_bifrosts("governance", "routing_rules"));
+        assert!(is_bifrosts("governance.virtual_keys[3]", "mcp_configs"));
         assert!(is_bifrosts("providers.openai", "proxy_config"));
         assert!(is_bifrosts("providers.openai.keys[0]", "use_for_batch_api"));
     }

@@ -173,35 +173,36 @@ fn admit(
     notes: &Arc<Notes>,
 ) -> Result<Turn, Problem> {
     // Until the claim is admitted no edit can come between.
-    let keys = gateway.keys();
-    let key = key.map(|key| caller::current(&keys, &key.hash, gateway.books.now())).transpose()?;
+    let policy = gateway.policy();
+    let key = key.map(|key| caller::current(&policy.keys, &key.row.value_hash, gateway.books.now())).transpose()?;
     if key.is_some() {
         let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref(), &candidate.pin);
         allowed.map_err(|error| answer::refused(&error))?;
     }
-    let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate)?;
+    let meters = policy.levels.chain(key.as_deref(), &candidate.provider.name, &candidate.model);
+    let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate, meters)?;
     let meters = Arc::clone(&claim.meters);
     let admitted = gateway.books.admit(claim);
     let admitted = admitted.map_err(|refusal| Problem::from_refusal(&refusal, gateway.books.now()))?;
-    drop(keys);
+    drop(policy);
     let admitted = admitted.billed_to(Arc::clone(notes) as Arc<dyn Bill>);
     Ok(Turn { key, admitted, tariff, meters })
 }
 
-/// The most that the request can cost at this provider, and whose meters it touches.
+/// The most that the request can cost at this provider, to be held against the meters.
 fn claim(
     gateway: &Gateway,
     request: &Request,
     key: Option<&VirtualKey>,
     candidate: &Candidate,
+    meters: Arc<[MeterId]>,
 ) -> Result<(Claim, Tariff), Problem> {
     let (provider, model) = (&candidate.provider.name, &candidate.model);
     let kind = request.route.request_type();
     let catalog = gateway.prices();
-    let question = PriceQuestion { key: key.map(|key| key.row.id.as_str()), provider, provider_key: None, model, kind };
+    let question = PriceQuestion { key: key.map(|key| key.row.id.as_ref()), provider, provider_key: None, model, kind };
     let grant = key.and_then(|key| key.grant(provider)).map(|policy| &policy.grant.key_ids);
     let prices = catalog.prices(question, candidate.provider.keys_for(model, grant));
-    let meters = key.map(|key| key.meters_for(provider)).unwrap_or_default();
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
     if prices.is_none() && has_budget && !gateway.client().unpriced_allowed {
         return Err(Problem::new(
@@ -225,8 +226,7 @@ fn claim(
         Some(last) => last.max(bound(0)),
         None => bound(known_output.unwrap_or(UNKNOWN_OUTPUT_TOKENS)),
     };
-    let claim =
-        Claim { cost: most.cost, tokens: most.tokens, meters: meters.into(), admission: gateway.client().admission };
+    let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
     tariff.unbounded = unbounded;
     Ok((claim, tariff))
 }

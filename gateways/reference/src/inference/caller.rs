@@ -26,7 +26,7 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
             "virtual key is required. Provide a virtual key via the x-bf-vk header.",
         )),
         Presented::None => Ok(None),
-        Presented::Key(hash) => current(&gateway.keys(), &hash, gateway.books.now()).map(Some),
+        Presented::Key(hash) => current(&gateway.policy().keys, &hash, gateway.books.now()).map(Some),
     }
 }
 

@@ -95,22 +95,26 @@ impl Ledger {
         if let Some(gone) = claim.meters.iter().find(|id| !self.meters.contains_key(id)) {
             return Some(Refusal::Gone(gone.clone()));
         }
-        let breaches = |budget: bool| {
-            claim
-                .meters
-                .iter()
-                .filter(move |id| (id.measure() == Measure::Usd) == budget)
-                .filter_map(|id| self.breach(id, claim, now))
-        };
-        let Some(first) = breaches(false).next() else {
-            return breaches(true).next().map(Refusal::Budget);
-        };
-        let other = breaches(false).find(|breach| breach.owner == first.owner && breach.measure != first.measure);
-        Some(match (first.measure, other) {
-            (_, None) => Refusal::Limit(first),
-            (Measure::Tokens, Some(requests)) => Refusal::Limits { requests, tokens: first },
-            (_, Some(tokens)) => Refusal::Limits { requests: first, tokens },
-        })
+        let limits = self.breaches(claim, false, now);
+        if limits.is_empty() {
+            return last(self.breaches(claim, true, now)).map(Refusal::Budget);
+        }
+        let (tokens, requests) = limits.into_iter().partition(|breach| breach.measure == Measure::Tokens);
+        match (last(requests), last(tokens)) {
+            (Some(requests), Some(tokens)) => Some(Refusal::Limits { requests, tokens }),
+            (requests, tokens) => requests.or(tokens).map(Refusal::Limit),
+        }
+    }
+
+    /// What refuses the claim, budgets or limits: of several owners the first, which is the
+    /// widest.
+    fn breaches(&self, claim: &Claim, budgets: bool, now: Moment) -> Vec<Breach> {
+        let asked = claim.meters.iter().filter(|id| (id.measure() == Measure::Usd) == budgets);
+        let mut breaches: Vec<Breach> = asked.filter_map(|id| self.breach(id, claim, now)).collect();
+        if let Some(owner) = breaches.first().map(|breach| breach.owner.clone()) {
+            breaches.retain(|breach| breach.owner == owner);
+        }
+        breaches
     }
 
     fn breach(&self, id: &MeterId, claim: &Claim, now: Moment) -> Option<Breach> {
@@ -134,6 +138,11 @@ impl Ledger {
             window: meter.window_at(now),
         })
     }
+}
+
+/// Of several that refuse, the one whose window ends last: no try can succeed before.
+fn last(breaches: Vec<Breach>) -> Option<Breach> {
+    breaches.into_iter().max_by_key(|breach| breach.window.ends())
 }
 
 #[cfg(test)]

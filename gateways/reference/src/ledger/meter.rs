@@ -106,16 +106,30 @@ impl MeterId {
 /// At which level a meter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Level {
-    VirtualKeyProvider,
+    Customer,
+    Team,
     VirtualKey,
+    /// A provider for one virtual key.
+    VirtualKeyProvider,
+    /// A model for one virtual key.
+    VirtualKeyModel,
+    /// A provider, for whoever asks.
+    Provider,
+    /// A model, for whoever asks.
+    Model,
 }
 
 impl Level {
-    /// The value of `scope` in a refusal, and of `level` in the database.
+    /// The value of `scope` in a refusal.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Level::VirtualKeyProvider => "virtual_key_provider",
+            Level::Customer => "customer",
+            Level::Team => "team",
             Level::VirtualKey => "virtual_key",
+            Level::VirtualKeyProvider => "virtual_key_provider",
+            Level::VirtualKeyModel => "virtual_key_model",
+            Level::Provider => "provider",
+            Level::Model => "model",
         }
     }
 }
@@ -131,8 +145,13 @@ pub(crate) struct Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
-            Level::VirtualKeyProvider => "provider of virtual key",
+            Level::Customer => "customer",
+            Level::Team => "team",
             Level::VirtualKey => "virtual key",
+            Level::VirtualKeyProvider => "provider of virtual key",
+            Level::VirtualKeyModel => "model of virtual key",
+            Level::Provider => "provider",
+            Level::Model => "model",
         };
         write!(f, "{level} '{}'", self.entity)
     }

@@ -1,6 +1,9 @@
-//! The keys and meters of `config.json`.
+//! The entities and meters of `config.json`.
 
-use super::rows::OwnerKey;
+use std::sync::Arc;
+
+use super::entities::{Customer, ModelConfig, Team};
+use super::rows::{Membership, OwnerKey};
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::ledger::{Amount, MeterId};
@@ -9,19 +12,30 @@ use crate::window::ResetDuration;
 /// What the file declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
+    pub(crate) customers: Vec<DeclaredEntity<Customer>>,
+    pub(crate) teams: Vec<DeclaredEntity<Team>>,
+    pub(crate) models: Vec<DeclaredEntity<ModelConfig>>,
     pub(crate) keys: Vec<DeclaredKey>,
     pub(crate) meters: Vec<DeclaredMeter>,
+}
+
+/// A customer, a team or a model configuration of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredEntity<T> {
+    pub(crate) id: Arc<str>,
+    pub(crate) entity: T,
 }
 
 /// A virtual key of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct DeclaredKey {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) is_active: bool,
     /// Without one, a value is generated at the first start.
     pub(crate) value: Option<String>,
+    pub(crate) membership: Membership,
     pub(crate) grants: Vec<Grant>,
     /// Whether its windows follow the calendar, where they do not say so themselves.
     pub(crate) calendar_aligned: bool,

@@ -2,8 +2,7 @@
 //! was never changed has none; then `config.json` alone says what it is.
 
 use sqlx::Row as _;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::rows::Standing;
 
@@ -20,12 +19,8 @@ const KINDS: [(DocumentKind, &str); 2] =
     [(DocumentKind::Client, "client"), (DocumentKind::PricingOverride, "pricing_override")];
 
 impl DocumentKind {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
-    }
-
-    pub(super) fn delete(self, id: &str) -> Query<'_, Sqlite, SqliteArguments> {
-        sqlx::query("DELETE FROM documents WHERE kind = ? AND id = ?").bind(self.word()).bind(id)
     }
 }
 
@@ -44,12 +39,6 @@ pub(crate) struct DocumentRow {
 }
 
 impl DocumentRow {
-    pub(super) fn put(&self) -> Query<'_, Sqlite, SqliteArguments> {
-        let sql = "INSERT OR REPLACE INTO documents (kind, id, body, file_hash, standing) VALUES (?, ?, ?, ?, ?)";
-        let query = sqlx::query(sql).bind(self.kind.word()).bind(&self.id).bind(&self.body);
-        query.bind(&self.file_hash).bind(self.standing.word())
-    }
-
     pub(super) fn read(row: &SqliteRow) -> Result<Option<DocumentRow>, sqlx::Error> {
         let word: &str = row.try_get("kind")?;
         let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);

@@ -6,15 +6,16 @@
 //! no longer counts (a key is not valid), but what was spent is kept for the day it
 //! comes back. Usage is never touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
-use super::declared::{Declared, DeclaredKey, DeclaredMeter};
+use super::declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
+use super::entities::{Customer, Entity, EntityRow, ModelConfig, Team};
+use super::file_hash::FileHash;
 use super::pairs::{self, SavedMeter};
-use super::rows::{Change, HoldRow, KeyRow, MeterRow, Saved, Standing};
+use super::rows::{Change, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey};
 use crate::clock::Moment;
-use crate::grant::Grant;
+use crate::grant::grants_json;
 use crate::identity::{self, KeyHash};
 use crate::ledger::{Amount, MeterId};
 use crate::window::Window;
@@ -22,19 +23,21 @@ use crate::window::Window;
 /// The configuration that holds from now on, and what has to be written for it.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) customers: Vec<EntityRow<Customer>>,
+    pub(crate) teams: Vec<EntityRow<Team>>,
+    pub(crate) models: Vec<EntityRow<ModelConfig>>,
+    pub(crate) keys: Vec<StoredKey>,
     pub(crate) meters: Vec<MeterRow>,
     pub(crate) changes: Vec<Change>,
     /// Name and value of each key whose value was generated just now.
     pub(crate) generated: Vec<(String, String)>,
 }
 
-/// Two keys that cannot both be valid.
+/// Two entities that cannot both be valid.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the virtual key '{declared}' of config.json has the same {field} as '{saved}', which was made through the API"
-)]
+#[error("the {noun} '{declared}' of config.json has the same {field} as '{saved}', which was made through the API")]
 pub(crate) struct MergeError {
+    noun: &'static str,
     declared: String,
     saved: String,
     field: &'static str,
@@ -43,81 +46,153 @@ pub(crate) struct MergeError {
 /// Brings the file and the database together.
 pub(crate) fn merge(declared: Declared, saved: Saved, now: Moment) -> Result<Merged, MergeError> {
     let mut merged = Merged::default();
-    keys(declared.keys, saved.keys, now, &mut merged)?;
-    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &mut merged);
+    let mut won = HashSet::new();
+    merged.customers = entities(declared.customers, saved.customers, now, &mut merged.changes, &mut won)?;
+    merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
+    merged.models = entities(declared.models, saved.models, now, &mut merged.changes, &mut won)?;
+    keys(declared.keys, saved.keys, now, &mut merged, &mut won)?;
+    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &won, &mut merged);
     Ok(merged)
 }
 
-fn keys(declared: Vec<DeclaredKey>, saved: Vec<KeyRow>, now: Moment, merged: &mut Merged) -> Result<(), MergeError> {
-    let mut saved: HashMap<String, KeyRow> = saved.into_iter().map(|row| (row.id.clone(), row)).collect();
-    for key in declared {
-        let hash = key_hash(&key);
-        let row = match saved.remove(&key.id) {
-            Some(row) if row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left => row,
+/// Those whose entity of the file wins over what is stored: a budget or a limit that was
+/// deleted with them, or from them, comes back.
+type Won = HashSet<OwnerKey>;
+
+/// Those that hold from now on.
+fn entities<T: Entity>(
+    declared: Vec<DeclaredEntity<T>>,
+    saved: Vec<EntityRow<T>>,
+    now: Moment,
+    changes: &mut Vec<Change>,
+    won: &mut Won,
+) -> Result<Vec<EntityRow<T>>, MergeError> {
+    let mut saved: HashMap<Arc<str>, EntityRow<T>> = saved.into_iter().map(|row| (Arc::clone(&row.id), row)).collect();
+    let mut live = Vec::new();
+    for DeclaredEntity { id, entity } in declared {
+        let hash = entity.hash();
+        let row = match saved.remove(&id) {
+            Some(row) if row.file_hash == Some(hash) && row.standing != Standing::Left => row,
             before => {
-                let row = key_row(key, hash, before, now, &mut merged.generated);
-                merged.changes.push(Change::PutKey(row.clone()));
+                won.extend(before.is_some().then(|| T::owner(Arc::clone(&id))));
+                let created_at = before.map_or(now, |row| row.created_at);
+                let file_hash = Some(hash);
+                let row = EntityRow { id, entity, file_hash, created_at, updated_at: now, standing: Standing::Live };
+                changes.push(T::put(row.clone()));
                 row
             }
         };
         if row.standing == Standing::Live {
-            merged.keys.push(row);
+            live.push(row);
         }
     }
-    let mut rest: Vec<KeyRow> = saved.into_values().collect();
+    let mut rest: Vec<EntityRow<T>> = saved.into_values().filter(|row| row.standing == Standing::Live).collect();
     rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let names: HashMap<String, String> = merged.keys.iter().map(|row| (row.name.clone(), row.name.clone())).collect();
-    let values: HashMap<String, String> =
-        merged.keys.iter().map(|row| (row.value_hash.clone(), row.name.clone())).collect();
+    let labels: HashSet<String> = live.iter().map(|row| row.entity.label()).collect();
     for mut row in rest {
-        if row.standing != Standing::Live {
-            continue;
-        }
         if row.file_hash.is_some() {
             row.standing = Standing::Left;
-            merged.changes.push(Change::PutKey(row));
+            changes.push(T::put(row));
             continue;
         }
-        for (field, clash) in [("name", names.get(&row.name)), ("value", values.get(&row.value_hash))] {
-            if let Some(declared) = clash {
-                return Err(MergeError { declared: declared.clone(), saved: row.name, field });
-            }
+        let label = row.entity.label();
+        if labels.contains(&label) {
+            return Err(MergeError { noun: T::NOUN, declared: label.clone(), saved: label, field: "name" });
         }
-        merged.keys.push(row);
+        live.push(row);
+    }
+    Ok(live)
+}
+
+fn keys(
+    declared: Vec<DeclaredKey>,
+    saved: Vec<StoredKey>,
+    now: Moment,
+    merged: &mut Merged,
+    won: &mut Won,
+) -> Result<(), MergeError> {
+    let mut saved: HashMap<Arc<str>, StoredKey> = saved.into_iter().map(|key| (Arc::clone(&key.row.id), key)).collect();
+    for key in declared {
+        let hash = key_hash(&key);
+        let key = match saved.remove(&key.id) {
+            Some(key) if key.row.file_hash == Some(hash) && key.row.standing != Standing::Left => key,
+            before => {
+                if before.is_some() {
+                    won.insert(OwnerKey::VirtualKey(Arc::clone(&key.id)));
+                    won.extend(key.grants.iter().map(|grant| OwnerKey::Grant(Arc::clone(&grant.id))));
+                }
+                let key = stored_key(key, hash, before.map(|key| key.row), now, &mut merged.generated);
+                merged.changes.push(Change::PutKey(key.clone()));
+                key
+            }
+        };
+        if key.row.standing == Standing::Live {
+            merged.keys.push(key);
+        }
+    }
+    let mut rest: Vec<StoredKey> = saved.into_values().filter(|key| key.row.standing == Standing::Live).collect();
+    rest.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
+    let mut kept = Vec::new();
+    for mut key in rest {
+        if key.row.file_hash.is_some() {
+            key.row.standing = Standing::Left;
+            merged.changes.push(Change::PutKey(key));
+        } else {
+            kept.push(key);
+        }
+    }
+    check_clashes(&merged.keys, &kept)?;
+    merged.keys.extend(kept);
+    Ok(())
+}
+
+/// A key made through the API cannot have the name or the value of one of the file.
+fn check_clashes(declared: &[StoredKey], kept: &[StoredKey]) -> Result<(), MergeError> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let names: HashSet<&str> = declared.iter().map(|key| key.row.name.as_str()).collect();
+    let values: HashMap<KeyHash, &str> =
+        declared.iter().map(|key| (key.row.value_hash, key.row.name.as_str())).collect();
+    for KeyRow { name, value_hash, .. } in kept.iter().map(|key| &key.row) {
+        let same_name = names.get(name.as_str()).map(|other| ("name", *other));
+        if let Some((field, other)) = same_name.or_else(|| values.get(value_hash).map(|other| ("value", *other))) {
+            return Err(MergeError { noun: "virtual key", declared: other.to_owned(), saved: name.clone(), field });
+        }
     }
     Ok(())
 }
 
-fn key_row(
+fn stored_key(
     key: DeclaredKey,
-    file_hash: String,
+    file_hash: FileHash,
     before: Option<KeyRow>,
     now: Moment,
     generated: &mut Vec<(String, String)>,
-) -> KeyRow {
-    let retired_hash = before.as_ref().and_then(|before| before.retired_hash.clone());
-    let declared = key.value.as_deref().map(|value| (KeyHash::of(value).to_hex(), identity::hint(value)));
+) -> StoredKey {
+    let retired_hash = before.as_ref().and_then(|before| before.retired_hash);
+    let declared = key.value.as_deref().map(|value| (KeyHash::of(value), identity::hint(value)));
     // A value that was rotated away is not valid again because something else was edited.
-    let declared = declared.filter(|(hash, _)| retired_hash.as_ref() != Some(hash));
+    let declared = declared.filter(|(hash, _)| retired_hash != Some(*hash));
     let retired_hash = if declared.is_some() { None } else { retired_hash };
     let (value_hash, value_hint) = match (declared, &before) {
         (Some(declared), _) => declared,
         // The generated value of an earlier start stays valid.
-        (None, Some(before)) => (before.value_hash.clone(), before.value_hint.clone()),
+        (None, Some(before)) => (before.value_hash, before.value_hint.clone()),
         (None, None) => {
             let value = identity::generate();
             generated.push((key.name.clone(), value.clone()));
-            (KeyHash::of(&value).to_hex(), identity::hint(&value))
+            (KeyHash::of(&value), identity::hint(&value))
         }
     };
-    KeyRow {
+    let row = KeyRow {
         id: key.id,
         name: key.name,
         description: key.description,
         is_active: key.is_active,
         value_hash,
         value_hint,
-        grants: grants_json(&key.grants),
+        membership: key.membership,
         calendar_aligned: key.calendar_aligned,
         expires_at: key.expires_at,
         retired_hash,
@@ -125,22 +200,24 @@ fn key_row(
         created_at: before.map_or(now, |row| row.created_at),
         updated_at: now,
         standing: Standing::Live,
-    }
+    };
+    StoredKey { row, grants: key.grants }
 }
 
-fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, merged: &mut Merged) {
+fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, won: &Won, merged: &mut Merged) {
     let (pairs, rest) = pairs::of(declared, saved);
     for (meter, before) in pairs {
         let hash = meter_hash(&meter);
         let renamed = before.as_ref().map(|(row, _)| row.id.clone()).filter(|old| *old != meter.id);
         let is_renamed = renamed.is_some();
         merged.changes.extend(renamed.map(Change::DeleteMeter));
+        let stays = |row: &MeterRow| match row.standing {
+            Standing::Live => true,
+            Standing::Left => false,
+            Standing::Deleted => !won.contains(&row.owner),
+        };
         let (row, changed) = match before {
-            Some((row, charged))
-                if !is_renamed && row.file_hash.as_ref() == Some(&hash) && row.standing != Standing::Left =>
-            {
-                (row, charged)
-            }
+            Some((row, charged)) if !is_renamed && row.file_hash == Some(hash) && stays(&row) => (row, charged),
             before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
         };
         if changed {
@@ -164,7 +241,7 @@ fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, mer
     }
 }
 
-fn meter_row(meter: DeclaredMeter, hash: String, before: Option<MeterRow>, now: Moment) -> MeterRow {
+fn meter_row(meter: DeclaredMeter, hash: FileHash, before: Option<MeterRow>, now: Moment) -> MeterRow {
     let window = |row: &MeterRow| Window { start: row.window_start, length: row.reset_duration.clone() };
     let (used, window) = match before.filter(|row| !window(row).has_ended(now)) {
         // As for an edit through the API: what was used in a window that goes on stays.
@@ -213,197 +290,31 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Saved
         .collect()
 }
 
-/// The grants as a store keeps them.
-pub(crate) fn grants_json(grants: &[Grant]) -> String {
-    serde_json::to_string(grants).unwrap_or_else(|_| "[]".to_owned())
-}
-
-fn key_hash(key: &DeclaredKey) -> String {
+fn key_hash(key: &DeclaredKey) -> FileHash {
     let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
     let grants = grants_json(&key.grants);
     let mut parts = vec![key.name.as_str(), &key.description, active, &value, &grants];
+    match &key.membership {
+        Membership::None => {}
+        Membership::Team(id) => parts.extend(["team", id]),
+        Membership::Customer(id) => parts.extend(["customer", id]),
+    }
     // What was added to the file's language later counts only where it is said.
     parts.extend(key.calendar_aligned.then_some("calendar"));
     let expiry = key.expires_at.map(|moment| moment.to_string());
     parts.extend(expiry.as_deref());
-    file_hash(&parts)
+    FileHash::of(&parts)
 }
 
-fn meter_hash(meter: &DeclaredMeter) -> String {
+fn meter_hash(meter: &DeclaredMeter) -> FileHash {
     let (level, owner) = meter.owner.parts();
     let limit = meter.limit.raw().to_string();
     let mut parts = vec![level, owner, &limit, meter.reset_duration.text()];
     parts.extend(meter.reset_duration.is_on_calendar().then_some("calendar"));
-    file_hash(&parts)
-}
-
-/// A hash by which a changed entity of the file is known at the next start.
-pub(crate) fn file_hash(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_string());
-        hash.update(":");
-        hash.update(part);
-    }
-    identity::hex(&hash.finalize())
+    FileHash::of(&parts)
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-    use super::super::rows::{HoldId, HoldRow, OwnerKey};
-    use super::*;
-    use crate::ledger::Measure;
-    use crate::money::Usd;
-    use crate::window::ResetDuration;
-
-    const NOW: Moment = Moment::from_millis(1_000_000);
-
-    fn key(name: &str, active: bool) -> DeclaredKey {
-        DeclaredKey {
-            id: name.to_owned(),
-            name: name.to_owned(),
-            description: String::new(),
-            is_active: active,
-            value: Some(format!("sk-{name}")),
-            grants: Vec::new(),
-            calendar_aligned: false,
-            expires_at: None,
-        }
-    }
-
-    fn budget(id: &str, limit: i64) -> DeclaredMeter {
-        DeclaredMeter {
-            id: MeterId::new(Measure::Usd, id),
-            owner: OwnerKey::VirtualKey("agent".to_owned()),
-            limit: Amount::from_raw(limit),
-            reset_duration: "1h".parse().unwrap(),
-        }
-    }
-
-    fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
-        Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)] }
-    }
-
-    /// What a store holds after the merge, with `used` spent since.
-    fn saved(merged: Merged, used: i64) -> Saved {
-        let meters = merged.meters.into_iter().map(|row| MeterRow { used: Amount::from_raw(used), ..row }).collect();
-        Saved { keys: merged.keys, meters, ..Saved::default() }
-    }
-
-    fn first_start() -> Merged {
-        merge(declared(true, "b", 100), Saved::default(), NOW).unwrap()
-    }
-
-    #[test]
-    fn a_limit_raised_in_the_file_keeps_what_was_spent() {
-        let merged = merge(declared(true, "b", 900), saved(first_start(), 70), NOW).unwrap();
-        let row = merged.meters.first().unwrap();
-        assert_eq!((row.limit.raw(), row.used.raw()), (900, 70));
-    }
-
-    #[test]
-    fn a_budget_whose_id_changed_keeps_what_was_spent() {
-        let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
-        assert_eq!(merged.meters.len(), 1);
-        assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
-        let [Change::DeleteMeter(old), Change::PutMeter(new)] = merged.changes.as_slice() else {
-            panic!("{:?}", merged.changes)
-        };
-        assert_eq!((old.id(), new.id.id(), new.used.raw()), ("b", "renamed", 70));
-    }
-
-    #[test]
-    fn a_budget_whose_window_changed_keeps_what_was_spent() {
-        let mut edited = declared(true, "hourly", 100);
-        edited.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-        let merged = merge(edited.clone(), saved(first_start(), 70), NOW).unwrap();
-        let [row] = merged.meters.as_slice() else { panic!("{:?}", merged.meters) };
-        assert_eq!((row.used.raw(), row.reset_duration.text()), (70, "1d"));
-        // Of two new ones nobody can say which it is.
-        let mut other = budget("other", 100);
-        other.reset_duration = "1w".parse().unwrap();
-        edited.meters.push(other);
-        let merged = merge(edited, saved(first_start(), 70), NOW).unwrap();
-        assert!(merged.meters.iter().all(|row| row.used == Amount::ZERO));
-    }
-
-    #[test]
-    fn a_window_that_is_shortened_or_aligned_in_the_file_keeps_what_was_spent_in_one_that_goes_on() {
-        let hour = |at: i64| NOW.after(at * 3_600_000);
-        let mut daily = declared(true, "b", 100);
-        daily.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-        let start = merge(daily.clone(), Saved::default(), NOW).unwrap();
-        for reset_duration in ["1h".parse().unwrap(), "1d".parse::<ResetDuration>().unwrap().aligned(true).unwrap()] {
-            let mut edited = daily.clone();
-            edited.meters.first_mut().unwrap().reset_duration = reset_duration;
-            let first = Merged { meters: start.meters.clone(), ..Merged::default() };
-            let merged = merge(edited, saved(first, 70), hour(5)).unwrap();
-            assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
-        }
-        let merged = merge(declared(true, "b", 100), saved(start, 70), hour(24)).unwrap();
-        assert_eq!(merged.meters.first().unwrap().used.raw(), 0);
-    }
-
-    #[test]
-    fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
-        let mut stored = saved(first_start(), 0);
-        stored.keys.first_mut().unwrap().is_active = false;
-        let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
-        assert!(!merged.keys.first().unwrap().is_active);
-        assert!(merged.changes.is_empty());
-        let mut edited = declared(true, "b", 100);
-        edited.keys.first_mut().unwrap().description = "edited".to_owned();
-        let merged = merge(edited, stored, NOW).unwrap();
-        assert!(merged.keys.first().unwrap().is_active);
-    }
-
-    #[test]
-    fn a_key_that_left_the_file_is_invalid_and_its_spend_is_kept_for_its_return() {
-        let gone = merge(Declared::default(), saved(first_start(), 70), NOW).unwrap();
-        assert!(gone.keys.is_empty() && gone.meters.is_empty());
-        let mut store = Saved::default();
-        for change in gone.changes {
-            match change {
-                Change::PutKey(row) => store.keys.push(row),
-                Change::PutMeter(row) => store.meters.push(row),
-                _ => {}
-            }
-        }
-        let back = merge(declared(true, "b", 100), store, NOW).unwrap();
-        assert_eq!(back.keys.len(), 1);
-        assert_eq!(back.meters.first().unwrap().used.raw(), 70);
-    }
-
-    #[test]
-    fn a_hold_without_an_outcome_counts_as_spent() {
-        let mut stored = saved(first_start(), 10);
-        stored.holds.push(HoldRow {
-            id: HoldId(1),
-            cost: Usd::from_pico(25),
-            tokens: 5,
-            meters: [MeterId::new(Measure::Usd, "b")].into(),
-        });
-        let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
-        assert_eq!(merged.meters.first().unwrap().used.raw(), 35);
-        assert!(matches!(merged.changes.as_slice(), [Change::PutMeter(_)]));
-        // It settles now: in the window of now, if its own has ended.
-        let later = merge(declared(true, "b", 100), stored, NOW.after(7_200_000)).unwrap();
-        let row = later.meters.first().unwrap();
-        assert_eq!((row.used.raw(), row.window_start), (25, NOW.after(7_200_000)));
-    }
-
-    #[test]
-    fn a_generated_value_stays_the_same_at_the_next_start() {
-        let mut without = declared(true, "b", 100);
-        without.keys.first_mut().unwrap().value = None;
-        let first = merge(without.clone(), Saved::default(), NOW).unwrap();
-        assert_eq!(first.generated.len(), 1);
-        let hash = first.keys.first().unwrap().value_hash.clone();
-        let second = merge(without, saved(first, 0), NOW).unwrap();
-        assert!(second.generated.is_empty());
-        assert_eq!(second.keys.first().unwrap().value_hash, hash);
-    }
-}
+#[path = "merge_tests.rs"]
+mod tests;

@@ -4,8 +4,11 @@
 //! - [`rows`]: the shapes that a store keeps
 //! - [`database`]: a file of SQLite's
 //! - [`sqlite`]: the store in `config.db`
-//! - [`declared`]: the keys and meters of `config.json`
-//! - [`documents`]: what an administrator changed beside keys and meters
+//! - [`statements`]: how each row is written and read there
+//! - [`declared`]: the entities and meters of `config.json`
+//! - [`documents`]: what an administrator changed beside them
+//! - [`entities`]: customers, teams and model configurations
+//! - [`file_hash`]: by what a changed entity of the file is known
 //! - [`lock`]: one process for one database
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
@@ -13,25 +16,32 @@
 pub(crate) mod database;
 mod declared;
 mod documents;
+mod entities;
+mod file_hash;
 mod lock;
 mod merge;
 mod pairs;
 mod rows;
 mod sqlite;
+mod statements;
 mod writer;
 
 use futures_util::future::BoxFuture;
 
 pub(crate) use database::{Durability, StoreError};
-pub(crate) use declared::{Declared, DeclaredKey, DeclaredMeter};
+pub(crate) use declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
 pub(crate) use documents::{DocumentKind, DocumentRow};
+pub(crate) use entities::{Customer, Entity, EntityRow, ModelConfig, Team};
+pub(crate) use file_hash::FileHash;
 pub(crate) use lock::{DatabaseLock, LockError};
-pub(crate) use merge::{MergeError, file_hash, grants_json, merge};
-pub(crate) use rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
+pub(crate) use merge::{MergeError, Merged, merge};
+pub(crate) use rows::{
+    Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey,
+};
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::{NotWritten, Writer, Written};
 
-/// A place that keeps keys, meters and holds.
+/// A place that keeps entities, meters and holds.
 pub(crate) trait Store: Send + 'static {
     /// Everything that is kept.
     fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>>;

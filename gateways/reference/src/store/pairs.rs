@@ -31,13 +31,13 @@ pub(super) fn of(
             (meter, same)
         })
         .collect();
+    let mut places = Places::default();
+    if pairs.iter().any(|(_, before)| before.is_none()) {
+        places.add(&rest);
+    }
     for (meter, before) in pairs.iter_mut().filter(|(_, before)| before.is_none()) {
-        let same = |row: &MeterRow| {
-            is_of_file(row)
-                && place(&row.owner, &row.id) == place(&meter.owner, &meter.id)
-                && row.reset_duration.millis() == meter.reset_duration.millis()
-        };
-        *before = take(&mut rest, same);
+        let has_window = |row: &MeterRow| row.reset_duration.millis() == meter.reset_duration.millis();
+        *before = places.take(&mut rest, &place(&meter.owner, &meter.id), has_window);
     }
     let mut new: HashMap<Place, usize> = HashMap::new();
     for (meter, _) in pairs.iter().filter(|(_, before)| before.is_none()) {
@@ -45,25 +45,42 @@ pub(super) fn of(
     }
     for (meter, before) in pairs.iter_mut().filter(|(_, before)| before.is_none()) {
         let here = place(&meter.owner, &meter.id);
-        let is_gone =
-            |row: &MeterRow| is_of_file(row) && row.standing == Standing::Live && place(&row.owner, &row.id) == here;
-        let gone = rest.values().filter(|(row, _)| is_gone(row)).count();
-        if (new.get(&here), gone) == (Some(&1), 1) {
-            *before = take(&mut rest, is_gone);
+        let is_live = |row: &MeterRow| row.standing == Standing::Live;
+        if new.get(&here) == Some(&1) && places.count(&rest, &here, is_live) == 1 {
+            *before = places.take(&mut rest, &here, is_live);
         }
     }
     (pairs, rest.into_values().collect())
 }
 
-fn is_of_file(row: &MeterRow) -> bool {
-    row.file_hash.is_some()
+/// The meters of the file that none of the declared ones was by id, by their place.
+#[derive(Default)]
+struct Places(HashMap<Place, Vec<MeterId>>);
+
+impl Places {
+    fn add(&mut self, rest: &IndexMap<MeterId, SavedMeter>) {
+        for (row, _) in rest.values().filter(|(row, _)| row.file_hash.is_some()) {
+            self.0.entry(place(&row.owner, &row.id)).or_default().push(row.id.clone());
+        }
+    }
+
+    fn take(
+        &mut self,
+        rest: &mut IndexMap<MeterId, SavedMeter>,
+        here: &Place,
+        is_it: impl Fn(&MeterRow) -> bool,
+    ) -> Option<SavedMeter> {
+        let ids = self.0.get_mut(here)?;
+        let at = ids.iter().position(|id| rest.get(id).is_some_and(|(row, _)| is_it(row)))?;
+        rest.swap_remove(&ids.remove(at))
+    }
+
+    fn count(&self, rest: &IndexMap<MeterId, SavedMeter>, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> usize {
+        let ids = self.0.get(here).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter(|id| rest.get(*id).is_some_and(|(row, _)| is_it(row))).count()
+    }
 }
 
 fn place(owner: &OwnerKey, id: &MeterId) -> Place {
     (owner.clone(), id.measure())
-}
-
-fn take(rest: &mut IndexMap<MeterId, SavedMeter>, is_it: impl Fn(&MeterRow) -> bool) -> Option<SavedMeter> {
-    let at = rest.values().position(|(row, _)| is_it(row))?;
-    rest.swap_remove_index(at).map(|(_, saved)| saved)
 }

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::documents::{DocumentKind, DocumentRow};
+use super::entities::{Customer, EntityRow, ModelConfig, Team};
+use super::file_hash::FileHash;
 use crate::clock::Moment;
+use crate::grant::Grant;
+use crate::identity::KeyHash;
 use crate::ledger::{Amount, MeterId, MeterState};
 use crate::money::Usd;
 use crate::window::ResetDuration;
@@ -38,29 +42,63 @@ impl Standing {
     }
 }
 
-/// A virtual key as stored.
+/// A virtual key as stored, apart from its grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyRow {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) is_active: bool,
-    /// SHA-256 of the value, in hexadecimal digits.
-    pub(crate) value_hash: String,
+    /// The value itself is not kept.
+    pub(crate) value_hash: KeyHash,
     /// The value's beginning, for people.
     pub(crate) value_hint: String,
-    /// JSON list of grants.
-    pub(crate) grants: String,
+    pub(crate) membership: Membership,
     /// Whether its windows follow the calendar, where they do not say so themselves.
     pub(crate) calendar_aligned: bool,
     /// From when on it is not valid.
     pub(crate) expires_at: Option<Moment>,
     /// Hash of the file's value that a rotation has replaced.
-    pub(crate) retired_hash: Option<String>,
-    pub(crate) file_hash: Option<String>,
+    pub(crate) retired_hash: Option<KeyHash>,
+    pub(crate) file_hash: Option<FileHash>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
     pub(crate) standing: Standing,
+}
+
+/// To whom a virtual key belongs. One that is gone limits nothing; where it comes back,
+/// so does the membership.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Membership {
+    #[default]
+    None,
+    /// The id of a team.
+    Team(Arc<str>),
+    /// The id of a customer.
+    Customer(Arc<str>),
+}
+
+impl Membership {
+    pub(crate) fn team_id(&self) -> Option<&Arc<str>> {
+        match self {
+            Membership::Team(id) => Some(id),
+            Membership::None | Membership::Customer(_) => None,
+        }
+    }
+
+    pub(crate) fn customer_id(&self) -> Option<&Arc<str>> {
+        match self {
+            Membership::Customer(id) => Some(id),
+            Membership::None | Membership::Team(_) => None,
+        }
+    }
+}
+
+/// A virtual key with what it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub(crate) row: KeyRow,
+    pub(crate) grants: Vec<Grant>,
 }
 
 /// A meter as stored.
@@ -72,34 +110,51 @@ pub(crate) struct MeterRow {
     pub(crate) reset_duration: ResetDuration,
     pub(crate) used: Amount,
     pub(crate) window_start: Moment,
-    pub(crate) file_hash: Option<String>,
+    pub(crate) file_hash: Option<FileHash>,
     pub(crate) standing: Standing,
 }
 
 /// The entity that a meter belongs to, by the ids that never change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum OwnerKey {
+    /// The id of a customer.
+    Customer(Arc<str>),
+    /// The id of a team.
+    Team(Arc<str>),
     /// The id of a virtual key.
-    VirtualKey(String),
+    VirtualKey(Arc<str>),
     /// The id of a provider configuration of a virtual key.
-    Grant(String),
+    Grant(Arc<str>),
+    /// The name of a provider.
+    Provider(Arc<str>),
+    /// The id of a model configuration.
+    Model(Arc<str>),
 }
 
 impl OwnerKey {
     /// The word for the level, and the id.
     pub(crate) fn parts(&self) -> (&'static str, &str) {
         match self {
+            OwnerKey::Customer(id) => ("customer", id),
+            OwnerKey::Team(id) => ("team", id),
             OwnerKey::VirtualKey(id) => ("virtual_key", id),
             OwnerKey::Grant(id) => ("virtual_key_provider", id),
+            OwnerKey::Provider(name) => ("provider", name),
+            OwnerKey::Model(id) => ("model", id),
         }
     }
 
-    pub(crate) fn from_parts(level: &str, id: String) -> Option<OwnerKey> {
-        match level {
-            "virtual_key" => Some(OwnerKey::VirtualKey(id)),
-            "virtual_key_provider" => Some(OwnerKey::Grant(id)),
-            _ => None,
-        }
+    pub(crate) fn from_parts(level: &str, id: &str) -> Option<OwnerKey> {
+        let owner = match level {
+            "customer" => OwnerKey::Customer,
+            "team" => OwnerKey::Team,
+            "virtual_key" => OwnerKey::VirtualKey,
+            "virtual_key_provider" => OwnerKey::Grant,
+            "provider" => OwnerKey::Provider,
+            "model" => OwnerKey::Model,
+            _ => return None,
+        };
+        Some(owner(id.into()))
     }
 }
 
@@ -115,17 +170,27 @@ pub(crate) struct HoldRow {
 /// Everything that a store holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Saved {
-    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) customers: Vec<EntityRow<Customer>>,
+    pub(crate) teams: Vec<EntityRow<Team>>,
+    pub(crate) models: Vec<EntityRow<ModelConfig>>,
+    pub(crate) keys: Vec<StoredKey>,
     pub(crate) meters: Vec<MeterRow>,
     pub(crate) holds: Vec<HoldRow>,
     pub(crate) documents: Vec<DocumentRow>,
 }
 
 /// A change to what is configured.
+#[allow(dead_code, reason = "the management API of these entities is next")]
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    PutKey(KeyRow),
-    DeleteKey(String),
+    PutCustomer(EntityRow<Customer>),
+    DeleteCustomer(Arc<str>),
+    PutTeam(EntityRow<Team>),
+    DeleteTeam(Arc<str>),
+    PutModel(EntityRow<ModelConfig>),
+    DeleteModel(Arc<str>),
+    PutKey(StoredKey),
+    DeleteKey(Arc<str>),
     PutMeter(MeterRow),
     DeleteMeter(MeterId),
     PutDocument(DocumentRow),
@@ -153,11 +218,8 @@ impl Batch {
     /// Adds a change. One that writes a meter carries its latest state, which
     /// replaces what was noted before.
     pub(crate) fn change(&mut self, change: Change) {
-        match &change {
-            Change::PutMeter(MeterRow { id, .. }) | Change::DeleteMeter(id) => {
-                self.superseded.extend(self.states.remove(id));
-            }
-            Change::PutKey(_) | Change::DeleteKey(_) | Change::PutDocument(_) | Change::DeleteDocument(..) => {}
+        if let Change::PutMeter(MeterRow { id, .. }) | Change::DeleteMeter(id) = &change {
+            self.superseded.extend(self.states.remove(id));
         }
         self.changes.push(change);
     }

@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use crate::clock::Moment;
 use crate::ledger::{Amount, MeterId};
-use crate::money::Usd;
-use crate::window::ResetDuration;
 
 use super::Store;
 use super::database::{self, Durability, StoreError, from_sqlx};
 use super::documents::DocumentRow;
-use super::rows::{Batch, Change, HoldId, HoldRow, KeyRow, MeterRow, OwnerKey, Saved, Standing};
+use super::rows::{Batch, Saved};
+use super::statements::{self, Read};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -51,29 +49,31 @@ impl SqliteStore {
     }
 
     async fn load_all(&mut self) -> Result<Saved, StoreError> {
+        Ok(Saved {
+            customers: self.read("SELECT * FROM customers", statements::customer).await?,
+            teams: self.read("SELECT * FROM teams", statements::team).await?,
+            models: self.read("SELECT * FROM model_configs", statements::model).await?,
+            keys: self.read("SELECT * FROM virtual_keys", statements::key).await?,
+            meters: self.read("SELECT * FROM meters", statements::meter).await?,
+            holds: self.read("SELECT * FROM holds", statements::hold).await?,
+            documents: self.read("SELECT * FROM documents", DocumentRow::read).await?,
+        })
+    }
+
+    /// Reads row by row: there may be many.
+    async fn read<T>(&mut self, query: &'static str, read: fn(&SqliteRow) -> Read<T>) -> Result<Vec<T>, StoreError> {
         let path = &self.path;
-        let damaged = |what: String| StoreError::Damaged(path.clone(), what);
         let failed = |error| from_sqlx(path, error);
-        let mut saved = Saved::default();
-        for row in sqlx::query("SELECT * FROM virtual_keys").fetch_all(&mut self.connection).await.map_err(failed)? {
-            let id: String = row.try_get("id").map_err(failed)?;
-            let key = key_row(&row).map_err(failed)?;
-            saved.keys.push(key.ok_or_else(|| damaged(format!("virtual key {id}")))?);
+        let mut rows = sqlx::query(query).fetch(&mut self.connection);
+        let mut all = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            let Some(one) = read(&row).map_err(failed)? else {
+                let id = row.try_get::<String, _>("id").unwrap_or_default();
+                return Err(StoreError::Damaged(path.clone(), format!("{query}: row '{id}'")));
+            };
+            all.push(one);
         }
-        for row in sqlx::query("SELECT * FROM meters").fetch_all(&mut self.connection).await.map_err(failed)? {
-            let id: String = row.try_get("id").map_err(failed)?;
-            let meter = meter_row(&row).map_err(failed)?;
-            saved.meters.push(meter.ok_or_else(|| damaged(format!("meter {id}")))?);
-        }
-        for row in sqlx::query("SELECT * FROM holds").fetch_all(&mut self.connection).await.map_err(failed)? {
-            let hold = hold_row(&row).map_err(failed)?;
-            saved.holds.push(hold.ok_or_else(|| damaged("a hold".to_owned()))?);
-        }
-        for row in sqlx::query("SELECT * FROM documents").fetch_all(&mut self.connection).await.map_err(failed)? {
-            let document = DocumentRow::read(&row).map_err(failed)?;
-            saved.documents.push(document.ok_or_else(|| damaged("a document".to_owned()))?);
-        }
-        Ok(saved)
+        Ok(all)
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
@@ -83,9 +83,7 @@ impl SqliteStore {
             return usage.execute(&mut self.connection).await.map(drop);
         }
         let mut transaction = self.connection.begin().await?;
-        for change in &batch.changes {
-            apply(&mut transaction, change).await?;
-        }
+        statements::apply(&mut transaction, &batch.changes).await?;
         sqlx::query(USAGE).bind(holds).bind(states).bind(closed).execute(&mut *transaction).await?;
         transaction.commit().await
     }
@@ -150,112 +148,13 @@ fn usage_json(batch: &Batch) -> (String, String, String) {
     (text(serde_json::json!(holds)), text(serde_json::json!(states)), text(serde_json::json!(closed)))
 }
 
-async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
-    let query = match change {
-        Change::PutKey(key) => sqlx::query(
-            "INSERT OR REPLACE INTO virtual_keys
-             (id, name, description, is_active, value_hash, value_hint, grants, calendar_aligned, expires_at,
-              retired_hash, file_hash, created_at, updated_at, standing)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&key.id)
-        .bind(&key.name)
-        .bind(&key.description)
-        .bind(key.is_active)
-        .bind(&key.value_hash)
-        .bind(&key.value_hint)
-        .bind(&key.grants)
-        .bind(key.calendar_aligned)
-        .bind(key.expires_at.map(Moment::millis))
-        .bind(&key.retired_hash)
-        .bind(&key.file_hash)
-        .bind(key.created_at.millis())
-        .bind(key.updated_at.millis())
-        .bind(key.standing.word()),
-        Change::PutMeter(meter) => {
-            let (level, owner) = meter.owner.parts();
-            sqlx::query(
-                "INSERT OR REPLACE INTO meters
-                 (id, owner_level, owner_id, max_amount, reset_duration, calendar_aligned, used, window_start, file_hash,
-                  standing)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(meter.id.as_str())
-            .bind(level)
-            .bind(owner)
-            .bind(meter.limit.raw())
-            .bind(meter.reset_duration.text())
-            .bind(meter.reset_duration.is_on_calendar())
-            .bind(meter.used.raw())
-            .bind(meter.window_start.millis())
-            .bind(&meter.file_hash)
-            .bind(meter.standing.word())
-        }
-        Change::DeleteKey(id) => sqlx::query("DELETE FROM virtual_keys WHERE id = ?").bind(id),
-        Change::DeleteMeter(id) => sqlx::query("DELETE FROM meters WHERE id = ?").bind(id.as_str()),
-        Change::PutDocument(document) => document.put(),
-        Change::DeleteDocument(kind, id) => kind.delete(id),
-    };
-    query.execute(connection).await.map(drop)
-}
-
-fn key_row(row: &SqliteRow) -> Result<Option<KeyRow>, sqlx::Error> {
-    let Some(standing) = Standing::from_word(row.try_get("standing")?) else {
-        return Ok(None);
-    };
-    Ok(Some(KeyRow {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        is_active: row.try_get("is_active")?,
-        value_hash: row.try_get("value_hash")?,
-        value_hint: row.try_get("value_hint")?,
-        grants: row.try_get("grants")?,
-        calendar_aligned: row.try_get("calendar_aligned")?,
-        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Moment::from_millis),
-        retired_hash: row.try_get("retired_hash")?,
-        file_hash: row.try_get("file_hash")?,
-        created_at: Moment::from_millis(row.try_get("created_at")?),
-        updated_at: Moment::from_millis(row.try_get("updated_at")?),
-        standing,
-    }))
-}
-
-fn meter_row(row: &SqliteRow) -> Result<Option<MeterRow>, sqlx::Error> {
-    let id = MeterId::parse(row.try_get("id")?);
-    let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
-    let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse::<ResetDuration>().ok();
-    let is_aligned = row.try_get("calendar_aligned")?;
-    let reset_duration = reset_duration.and_then(|length| length.aligned(is_aligned).ok());
-    let standing = Standing::from_word(row.try_get("standing")?);
-    let (Some(id), Some(owner), Some(reset_duration), Some(standing)) = (id, owner, reset_duration, standing) else {
-        return Ok(None);
-    };
-    Ok(Some(MeterRow {
-        id,
-        owner,
-        limit: Amount::from_raw(row.try_get("max_amount")?),
-        reset_duration,
-        used: Amount::from_raw(row.try_get("used")?),
-        window_start: Moment::from_millis(row.try_get("window_start")?),
-        file_hash: row.try_get("file_hash")?,
-        standing,
-    }))
-}
-
-fn hold_row(row: &SqliteRow) -> Result<Option<HoldRow>, sqlx::Error> {
-    let meters: Option<Vec<String>> = serde_json::from_str(row.try_get("meters")?).ok();
-    let meters = meters.and_then(|ids| ids.iter().map(|id| MeterId::parse(id)).collect());
-    let (cost, tokens): (i64, i64) = (row.try_get("cost")?, row.try_get("tokens")?);
-    let id = HoldId(row.try_get("id")?);
-    Ok(meters.map(|meters| HoldRow { id, cost: Usd::from_pico(cost), tokens: tokens.unsigned_abs(), meters }))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use super::super::rows::{HoldId, HoldRow};
     use super::*;
+    use crate::money::Usd;
 
     #[tokio::test]
     async fn after_batches_that_failed_the_next_one_is_written() {

@@ -31,7 +31,7 @@ fn line(record: &CallRecord) {
         provider = attempt.map(|attempt| &*attempt.provider),
         model = attempt.map(|attempt| attempt.model.as_str()),
         model_asked = record.model_asked,
-        virtual_key_id = key.map(|key| key.row.id.as_str()),
+        virtual_key_id = key.map(|key| key.row.id.as_ref()),
         virtual_key_name = key.map(|key| key.row.name.as_str()),
         fallback_index = attempt.map(|attempt| attempt.index),
         input_tokens = tokens.input,

@@ -5,6 +5,7 @@
 mod budgets;
 mod connections;
 mod keys;
+mod levels;
 mod lifetimes;
 mod limits;
 mod logs;

@@ -31,7 +31,7 @@ async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
     for (section, edit) in [
         ("mcp", json!({"mcp": {}})),
         ("vector_store", json!({"vector_store": {}})),
-        ("governance.teams", json!({"governance": {"teams": []}})),
+        ("governance.routing_rules", json!({"governance": {"routing_rules": []}})),
         ("client.logging_headers", json!({"client": {"logging_headers": []}})),
     ] {
         let line = refused(|config| {
@@ -94,6 +94,95 @@ async fn values_that_make_no_sense_are_named_with_their_field() {
         let line = refused(edit).await;
         assert!(line.contains(expected), "{line}");
     }
+}
+
+#[tokio::test]
+async fn owners_of_budgets_and_limits_that_make_no_sense_are_named_with_their_field() {
+    let cases = [
+        (
+            json!({"teams": [{"name": "t", "customer_id": "nobody"}]}),
+            "governance.teams[0].customer_id: there is no `nobody`",
+        ),
+        (json!({"teams": [{"name": "t"}, {"name": "t"}]}), "governance.teams[1].id: the same team stands there twice"),
+        (json!({"customers": [{"name": ""}]}), "governance.customers[0].name: a customer needs a name"),
+        (
+            json!({"customers": [{"name": "c", "budget_id": "b"}]}),
+            "governance.customers[0].budget_id: there is no budget `b` without another owner",
+        ),
+        (
+            json!({"teams": [{"name": "t", "rate_limit_ids": ["r"]}]}),
+            "governance.teams[0].rate_limit_ids[0]: there is no rate limit `r` without another owner",
+        ),
+        (
+            json!({"budgets": [{"id": "b", "max_limit": 1, "reset_duration": "1h", "team_id": "nobody"}]}),
+            "governance.budgets[0].team_id: there is no `nobody`",
+        ),
+        (
+            json!({"budgets": [{"id": "b", "max_limit": 1, "reset_duration": "1h", "provider": "primary"}]}),
+            "governance.budgets[0].provider: there is no `primary`",
+        ),
+        (
+            json!({
+                "teams": [{"name": "t"}],
+                "budgets": [{"id": "b", "max_limit": 1, "reset_duration": "1h", "team_id": "t", "virtual_key_id": "vk-agent"}],
+            }),
+            "governance.budgets[0]: a budget has one owner",
+        ),
+        (
+            json!({"rate_limits": [{"id": "r", "request_max_limit": 1, "request_reset_duration": "1h"}]}),
+            "governance.rate_limits `r`: nothing it could protect names it",
+        ),
+        (
+            json!({"teams": [{"name": "t", "rate_limits": [
+                {"request_max_limit": 1, "request_reset_duration": "1h"},
+                {"request_max_limit": 2, "request_reset_duration": "60m"},
+            ]}]}),
+            "governance.teams[0].rate_limits[1].request_reset_duration: the same rate limit window stands there twice",
+        ),
+        (
+            json!({"model_configs": [{"model_name": "m", "scope": "user", "scope_id": "u"}]}),
+            "governance.model_configs[0].scope: `user` is neither `global` nor `virtual_key`",
+        ),
+        (
+            json!({"model_configs": [{"model_name": "m", "scope": "virtual_key"}]}),
+            "governance.model_configs[0].scope_id: is missing",
+        ),
+        (
+            json!({"model_configs": [{"model_name": "m", "scope": "virtual_key", "scope_id": "nobody"}]}),
+            "governance.model_configs[0].scope_id: there is no `nobody`",
+        ),
+        (
+            json!({"model_configs": [{"model_name": "m"}, {"id": "other", "model_name": "M"}]}),
+            "governance.model_configs[1].model_name: the same model configuration stands there twice",
+        ),
+        (
+            json!({"model_configs": [{"model_name": "m", "provider": "nobody"}]}),
+            "governance.model_configs[0].provider: there is no provider `nobody`",
+        ),
+        (json!({"providers": [{"name": "nobody"}]}), "governance.providers[0].name: there is no provider `nobody`"),
+    ];
+    for (governance, expected) in cases {
+        let line = refused(|config| {
+            for (name, value) in governance.as_object().unwrap() {
+                config["governance"][name] = value.clone();
+            }
+        })
+        .await;
+        assert!(line.ends_with(expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_virtual_key_with_a_team_and_a_customer_is_refused() {
+    let line = refused(|config| {
+        config["governance"]["customers"] = json!([{"name": "c"}]);
+        config["governance"]["teams"] = json!([{"name": "t"}]);
+        config["governance"]["virtual_keys"][0]["team_id"] = json!("t");
+        config["governance"]["virtual_keys"][0]["customer_id"] = json!("c");
+    })
+    .await;
+    let expected = "governance.virtual_keys[0].customer_id: a virtual key has a team or a customer";
+    assert!(line.ends_with(expected), "{line}");
 }
 
 #[tokio::test]

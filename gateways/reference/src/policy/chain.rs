@@ -1,0 +1,95 @@
+//! Every budget and limit that a request touches, from the widest.
+//!
+//! Of several that refuse, the first is named. Therefore they stand in this order: those
+//! against which neither another provider nor another model would help, then those of a
+//! model, then those of a provider, then those of a model at a provider.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::keys::VirtualKey;
+use super::levels::{Levels, OwnedMeter};
+use crate::ledger::MeterId;
+use crate::store::{Membership, ModelConfig};
+
+impl Levels {
+    /// The meters of a request for `model` through `provider`. The work grows with the number
+    /// of levels, not with that of keys or entities.
+    pub(crate) fn chain(&self, key: Option<&VirtualKey>, provider: &Arc<str>, model: &str) -> Arc<[MeterId]> {
+        let model = lower(model);
+        let at = Some(provider);
+        let mut chain = Chain { levels: self, key, meters: Vec::new() };
+        chain.model(ModelConfig::ALL, None);
+        chain.members();
+        chain.add(key.map(|key| key.meters.as_slice()).unwrap_or_default());
+        chain.key_model(ModelConfig::ALL, None);
+        chain.model(&model, None);
+        chain.key_model(&model, None);
+        chain.add(self.provider(provider));
+        chain.model(ModelConfig::ALL, at);
+        let grant = key.and_then(|key| key.grant(provider));
+        chain.add(grant.map(|grant| grant.meters.as_slice()).unwrap_or_default());
+        chain.key_model(ModelConfig::ALL, at);
+        chain.model(&model, at);
+        chain.key_model(&model, at);
+        chain.meters.into()
+    }
+}
+
+struct Chain<'a> {
+    levels: &'a Levels,
+    key: Option<&'a VirtualKey>,
+    meters: Vec<MeterId>,
+}
+
+impl Chain<'_> {
+    fn add(&mut self, meters: &[OwnedMeter]) {
+        self.meters.extend(meters.iter().map(|meter| meter.id.clone()));
+    }
+
+    /// The key's customer, or its team and that one's customer, as far as they are there.
+    fn members(&mut self) {
+        let levels = self.levels;
+        let (team, customer) = match self.key.map(|key| &key.row.membership) {
+            None | Some(Membership::None) => return,
+            Some(Membership::Customer(id)) => (None, Some(id)),
+            Some(Membership::Team(id)) => {
+                let team = levels.team(id);
+                (team, team.and_then(|team| team.row.entity.customer_id.as_ref()))
+            }
+        };
+        if let Some(customer) = customer.and_then(|id| levels.customer(id)) {
+            self.add(&customer.meters);
+        }
+        if let Some(team) = team {
+            self.add(&team.meters);
+        }
+    }
+
+    fn model(&mut self, model: &str, provider: Option<&Arc<str>>) {
+        if !self.levels.has_no_models() {
+            for policy in self.levels.for_all(model, provider) {
+                self.add(&policy.meters);
+            }
+        }
+    }
+
+    fn key_model(&mut self, model: &str, provider: Option<&Arc<str>>) {
+        if let Some(key) = self.key
+            && !self.levels.has_no_models()
+        {
+            for policy in self.levels.for_key(&key.row.id, model, provider) {
+                self.add(&policy.meters);
+            }
+        }
+    }
+}
+
+/// A model's name as limits know it: another case of its letters is no way around them.
+fn lower(model: &str) -> Cow<'_, str> {
+    if model.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(model.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(model)
+    }
+}

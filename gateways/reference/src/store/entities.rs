@@ -1,0 +1,157 @@
+//! Customers, teams and model configurations: what they are, apart from their budgets
+//! and limits, which are meters that they own.
+
+use std::sync::Arc;
+
+use super::file_hash::FileHash;
+use super::rows::{Change, OwnerKey, Standing};
+use crate::clock::Moment;
+
+/// A customer, a team or a model configuration as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EntityRow<T> {
+    pub(crate) id: Arc<str>,
+    pub(crate) entity: T,
+    /// The hash of the file's entity; none for one made through the API.
+    pub(crate) file_hash: Option<FileHash>,
+    pub(crate) created_at: Moment,
+    pub(crate) updated_at: Moment,
+    pub(crate) standing: Standing,
+}
+
+/// What `EntityRow` needs to know of what it carries.
+pub(crate) trait Entity: Clone {
+    /// What it is called in a message.
+    const NOUN: &'static str;
+
+    /// What a change of the file is recognised by.
+    fn hash(&self) -> FileHash;
+
+    /// How a refusal names it, and what no two of them may share.
+    fn label(&self) -> String;
+
+    /// Whose meters are its own.
+    fn owner(id: Arc<str>) -> OwnerKey;
+
+    /// Writes the row.
+    fn put(row: EntityRow<Self>) -> Change;
+
+    /// Forgets it.
+    #[allow(dead_code, reason = "the management API of these entities is next")]
+    fn delete(id: Arc<str>) -> Change;
+}
+
+/// A customer: one or more teams and virtual keys with common budgets and limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Customer {
+    pub(crate) name: String,
+}
+
+/// A team: virtual keys with common budgets and limits, perhaps of a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Team {
+    pub(crate) name: String,
+    /// A customer who is gone limits nothing.
+    pub(crate) customer_id: Option<Arc<str>>,
+}
+
+/// Which use of which models has budgets and limits of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ModelConfig {
+    /// The name as a provider is asked for it, or [`ModelConfig::ALL`].
+    pub(crate) model_name: String,
+    /// One provider only.
+    pub(crate) provider: Option<Arc<str>>,
+    /// One virtual key only.
+    pub(crate) virtual_key_id: Option<Arc<str>>,
+}
+
+impl ModelConfig {
+    /// The name that stands for every model.
+    pub(crate) const ALL: &'static str = "*";
+}
+
+impl Entity for Customer {
+    const NOUN: &'static str = "customer";
+
+    fn hash(&self) -> FileHash {
+        FileHash::of(&[&self.name])
+    }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn owner(id: Arc<str>) -> OwnerKey {
+        OwnerKey::Customer(id)
+    }
+
+    fn put(row: EntityRow<Customer>) -> Change {
+        Change::PutCustomer(row)
+    }
+
+    fn delete(id: Arc<str>) -> Change {
+        Change::DeleteCustomer(id)
+    }
+}
+
+impl Entity for Team {
+    const NOUN: &'static str = "team";
+
+    fn hash(&self) -> FileHash {
+        FileHash::of(&[&self.name, self.customer_id.as_deref().unwrap_or_default()])
+    }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn owner(id: Arc<str>) -> OwnerKey {
+        OwnerKey::Team(id)
+    }
+
+    fn put(row: EntityRow<Team>) -> Change {
+        Change::PutTeam(row)
+    }
+
+    fn delete(id: Arc<str>) -> Change {
+        Change::DeleteTeam(id)
+    }
+}
+
+impl Entity for ModelConfig {
+    const NOUN: &'static str = "model configuration";
+
+    fn hash(&self) -> FileHash {
+        let or_none = |id: &Option<Arc<str>>| id.as_deref().unwrap_or_default().to_owned();
+        FileHash::of(&[&self.model_name, &or_none(&self.provider), &or_none(&self.virtual_key_id)])
+    }
+
+    /// `mock-1`, `primary/mock-1`, and with the id of a virtual key `vk-1: primary/*`.
+    fn label(&self) -> String {
+        let key = self.virtual_key_id.as_ref().map_or_else(String::new, |id| format!("{id}: "));
+        key + &self.target()
+    }
+
+    fn owner(id: Arc<str>) -> OwnerKey {
+        OwnerKey::Model(id)
+    }
+
+    fn put(row: EntityRow<ModelConfig>) -> Change {
+        Change::PutModel(row)
+    }
+
+    fn delete(id: Arc<str>) -> Change {
+        Change::DeleteModel(id)
+    }
+}
+
+impl ModelConfig {
+    /// The model as callers name it: `mock-1`, or `primary/mock-1`.
+    pub(crate) fn target(&self) -> String {
+        match &self.provider {
+            Some(provider) => format!("{provider}/{}", self.model_name),
+            None => self.model_name.clone(),
+        }
+    }
+}

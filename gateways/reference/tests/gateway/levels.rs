@@ -1,0 +1,440 @@
+//! Budgets and limits of customers, teams, providers and models: each trips exactly, names
+//! its level, and is shared by all that it is for.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, KEY, PROMPT, World, body, virtual_key};
+
+const OTHER: &str = "sk-other";
+
+/// A budget of four calls, for an hour.
+fn four_calls() -> Value {
+    json!({"max_limit": "number:0.005", "reset_duration": "1h"})
+}
+
+fn two_requests() -> Value {
+    json!({"request_max_limit": 2, "request_reset_duration": "1m"})
+}
+
+/// The world with a second virtual key and an edited section `governance`. Without a key
+/// a request is served too.
+async fn governed(edit: impl FnOnce(&mut Value)) -> World {
+    World::start(|config| {
+        config["client"]["enforce_auth_on_inference"] = json!(false);
+        let governance = &mut config["governance"];
+        governance["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", OTHER)]);
+        edit(governance);
+    })
+    .await
+}
+
+/// One call of a model with a virtual key, or with none.
+async fn call(world: &World, key: Option<&str>, model: &str) -> Answer {
+    let mut body = body();
+    body["model"] = json!(model);
+    let request = match key {
+        Some(key) => world.chat(key, &body),
+        None => world.request(reqwest::Method::POST, "/v1/chat/completions").json(&body),
+    };
+    world.send(request).await
+}
+
+/// Whose cap it was, as the answer's fields say.
+fn named(answer: &Answer) -> (u16, String, String) {
+    let error = &answer.json()["error"];
+    let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    (answer.status.as_u16(), field("scope"), field("entity"))
+}
+
+fn refusal(status: u16, scope: &str, entity: &str) -> (u16, String, String) {
+    (status, scope.to_owned(), entity.to_owned())
+}
+
+/// A level, the entity that a refusal names, what the file says for it, and who asks for
+/// which model.
+type Case = (&'static str, &'static str, fn(&mut Value, &Value), Option<&'static str>, &'static str);
+
+fn levels() -> Vec<Case> {
+    vec![
+        (
+            "customer",
+            "acme",
+            |governance, limits| {
+                governance["customers"] = json!([with(json!({"id": "c", "name": "acme"}), limits)]);
+                governance["virtual_keys"][0]["customer_id"] = json!("c");
+            },
+            Some(KEY),
+            "mock-1",
+        ),
+        (
+            "team",
+            "evals",
+            |governance, limits| {
+                governance["teams"] = json!([with(json!({"id": "t", "name": "evals"}), limits)]);
+                governance["virtual_keys"][0]["team_id"] = json!("t");
+            },
+            Some(KEY),
+            "mock-1",
+        ),
+        (
+            "virtual_key",
+            "agent",
+            |governance, limits| {
+                let key = governance["virtual_keys"][0].take();
+                governance["virtual_keys"][0] = with(key, limits);
+            },
+            Some(KEY),
+            "mock-1",
+        ),
+        (
+            "virtual_key_provider",
+            "agent/primary",
+            |governance, limits| {
+                let grant = governance["virtual_keys"][0]["provider_configs"][0].take();
+                governance["virtual_keys"][0]["provider_configs"][0] = with(grant, limits);
+            },
+            Some(KEY),
+            "primary/mock-1",
+        ),
+        (
+            "provider",
+            "primary",
+            |governance, limits| governance["providers"] = json!([with(json!({"name": "primary"}), limits)]),
+            None,
+            "primary/mock-1",
+        ),
+        (
+            "model",
+            "mock-1",
+            |governance, limits| governance["model_configs"] = json!([with(json!({"model_name": "mock-1"}), limits)]),
+            None,
+            "mock-1",
+        ),
+        (
+            "model",
+            "primary/mock-1",
+            |governance, limits| {
+                let model = json!({"model_name": "mock-1", "provider": "primary", "scope": "global"});
+                governance["model_configs"] = json!([with(model, limits)]);
+            },
+            None,
+            "primary/mock-1",
+        ),
+        (
+            "model",
+            "*",
+            |governance, limits| governance["model_configs"] = json!([with(json!({"model_name": "*"}), limits)]),
+            None,
+            "second/mock-1",
+        ),
+        (
+            "model",
+            "primary/*",
+            |governance, limits| {
+                let model = json!({"model_name": "*", "provider": "primary"});
+                governance["model_configs"] = json!([with(model, limits)]);
+            },
+            None,
+            "primary/mock-1",
+        ),
+        (
+            "virtual_key_model",
+            "agent/mock-1",
+            |governance, limits| {
+                let model = json!({"model_name": "mock-1", "scope": "virtual_key", "scope_id": "vk-agent"});
+                governance["model_configs"] = json!([with(model, limits)]);
+            },
+            Some(KEY),
+            "mock-1",
+        ),
+    ]
+}
+
+/// The entity with further fields.
+fn with(mut entity: Value, fields: &Value) -> Value {
+    for (name, value) in fields.as_object().unwrap() {
+        entity[name] = value.clone();
+    }
+    entity
+}
+
+#[tokio::test]
+async fn a_budget_of_each_level_trips_exactly_and_names_its_level() {
+    for (scope, entity, edit, key, model) in levels() {
+        let world = governed(|governance| edit(governance, &json!({"budgets": [four_calls()]}))).await;
+        for _ in 0..4 {
+            assert_eq!(call(&world, key, model).await.status, 200, "{scope} {entity}");
+        }
+        let refused = call(&world, key, model).await;
+        assert_eq!(named(&refused), refusal(402, scope, entity), "{}", refused.text);
+        assert_eq!(refused.kind(), "budget_exceeded");
+        let error = &refused.json()["error"];
+        assert_eq!((&error["limit"], &error["usage"]), (&json!("0.005"), &json!("0.005")));
+        assert!(error["resets_at"].is_string() && error["message"].as_str().unwrap().contains(entity), "{error}");
+        assert_eq!(world.upstream_calls(), 4, "{scope} {entity}");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_of_each_level_holds_against_sixteen_at_once() {
+    for (scope, entity, edit, key, model) in levels() {
+        let world = governed(|governance| edit(governance, &json!({"budget": four_calls()}))).await;
+        world.model(&json!({"latency": {"first_byte": "20ms"}}));
+        let answers = futures_util::future::join_all((0..16).map(|_| call(&world, key, model))).await;
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!((served, world.upstream_calls()), (4, 4), "{scope} {entity}");
+    }
+}
+
+#[tokio::test]
+async fn limits_of_each_level_trip_exactly_and_name_their_level() {
+    for (scope, entity, edit, key, model) in levels() {
+        let limits =
+            json!({"rate_limits": [two_requests(), {"token_max_limit": 100_000, "token_reset_duration": "1h"}]});
+        let world = governed(|governance| edit(governance, &limits)).await;
+        for left in ["1", "0"] {
+            let answer = call(&world, key, model).await;
+            assert_eq!(answer.status, 200, "{scope} {entity}");
+            assert_eq!(answer.header("x-ratelimit-remaining-requests"), left);
+        }
+        let refused = call(&world, key, model).await;
+        assert_eq!(named(&refused), refusal(429, scope, entity), "{}", refused.text);
+        assert_eq!(refused.kind(), "request_limited");
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 60);
+        world.advance("1m").await;
+        assert_eq!(call(&world, key, model).await.status, 200, "{scope} {entity}");
+    }
+}
+
+#[tokio::test]
+async fn a_team_budget_is_shared_by_its_keys_also_in_a_burst() {
+    let world = governed(|governance| {
+        governance["teams"] = json!([{"id": "t", "name": "evals", "budgets": [four_calls()]}]);
+        for key in governance["virtual_keys"].as_array_mut().unwrap() {
+            key["team_id"] = json!("t");
+        }
+    })
+    .await;
+    world.model(&json!({"latency": {"first_byte": "20ms"}}));
+    let keys = [KEY, OTHER];
+    let calls = (0..32).map(|index| call(&world, Some(keys[index % 2]), "mock-1"));
+    let answers = futures_util::future::join_all(calls).await;
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!((served, world.upstream_calls()), (4, 4));
+    let refused = call(&world, Some(OTHER), "mock-1").await;
+    assert_eq!(named(&refused), refusal(402, "team", "evals"));
+}
+
+#[tokio::test]
+async fn a_customers_budget_counts_its_teams_and_its_own_keys() {
+    let world = governed(|governance| {
+        governance["customers"] = json!([{"id": "c", "name": "acme", "budget_id": "b"}]);
+        governance["budgets"] = json!([with(json!({"id": "b"}), &four_calls())]);
+        governance["teams"] = json!([{"id": "t", "name": "evals", "customer_id": "c"}]);
+        governance["virtual_keys"][0]["team_id"] = json!("t");
+        governance["virtual_keys"][1]["customer_id"] = json!("c");
+    })
+    .await;
+    for key in [KEY, OTHER, KEY, OTHER] {
+        assert_eq!(call(&world, Some(key), "mock-1").await.status, 200);
+    }
+    for key in [KEY, OTHER] {
+        assert_eq!(named(&call(&world, Some(key), "mock-1").await), refusal(402, "customer", "acme"));
+    }
+    // Nobody's calls are not the customer's.
+    assert_eq!(call(&world, None, "mock-1").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_providers_budget_counts_every_key_and_none_and_leaves_other_providers_be() {
+    let world = governed(|governance| {
+        governance["providers"] = json!([{"name": "primary"}]);
+        governance["budgets"] = json!([with(json!({"id": "b", "provider": "primary"}), &four_calls())]);
+    })
+    .await;
+    for key in [Some(KEY), Some(OTHER), None, None] {
+        assert_eq!(call(&world, key, "primary/mock-1").await.status, 200);
+    }
+    for key in [Some(KEY), Some(OTHER), None] {
+        assert_eq!(named(&call(&world, key, "primary/mock-1").await), refusal(402, "provider", "primary"));
+    }
+    assert_eq!(call(&world, Some(OTHER), "second/mock-1").await.status, 200);
+    // A key that may use others falls back to them.
+    let served = call(&world, Some(KEY), "mock-1").await;
+    assert_eq!((served.status.as_u16(), served.header("x-gateway-attempts")), (200, "primary:budget_exceeded"));
+    assert_eq!(served.header("x-bifrost-provider"), "second");
+}
+
+#[tokio::test]
+async fn a_models_budget_leaves_other_models_be_and_is_not_evaded_by_capitals() {
+    let world = governed(|governance| {
+        governance["model_configs"] = json!([
+            {"id": "m", "model_name": "mock-1", "rate_limit_ids": ["rl"]},
+        ]);
+        governance["rate_limits"] = json!([with(json!({"id": "rl"}), &two_requests())]);
+        let price = json!({"input_cost_per_token": "number:0.000001", "output_cost_per_token": "number:0.000001"});
+        governance["pricing_overrides"] = json!([{
+            "scope_kind": "global", "match_type": "wildcard", "pattern": "*",
+            "request_types": ["chat_completion"], "patch": price,
+        }]);
+    })
+    .await;
+    for model in ["mock-1", "second/mock-1"] {
+        assert_eq!(call(&world, None, model).await.status, 200);
+    }
+    assert_eq!(named(&call(&world, None, "mock-1").await), refusal(429, "model", "mock-1"));
+    assert_eq!(named(&call(&world, None, "MOCK-1").await), refusal(429, "model", "mock-1"));
+    assert_eq!(call(&world, None, "unpriced-1").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_model_of_one_key_is_limited_for_that_key_alone() {
+    let world = governed(|governance| {
+        governance["model_configs"] = json!([{
+            "model_name": "*", "provider": "primary", "scope": "virtual_key", "scope_id": "vk-agent",
+            "budgets": [four_calls()],
+        }]);
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(call(&world, Some(KEY), "primary/mock-1").await.status, 200);
+    }
+    let refused = call(&world, Some(KEY), "primary/mock-1").await;
+    assert_eq!(named(&refused), refusal(402, "virtual_key_model", "agent/primary/*"));
+    assert_eq!(call(&world, Some(OTHER), "primary/mock-1").await.status, 200);
+    assert_eq!(call(&world, Some(KEY), "second/mock-1").await.status, 200);
+}
+
+#[tokio::test]
+async fn of_several_levels_that_refuse_the_widest_is_named_and_the_tightest_refuses_first() {
+    let budget = |limit: &str| json!([{"max_limit": format!("number:{limit}"), "reset_duration": "1h"}]);
+    let world = governed(|governance| {
+        governance["customers"] = json!([{"name": "acme", "budgets": budget("0.00375")}]);
+        governance["teams"] = json!([{"name": "evals", "customer_id": "acme", "budgets": budget("0.0025")}]);
+        governance["virtual_keys"][0]["team_id"] = json!("evals");
+        governance["virtual_keys"][0]["budgets"] = budget("0.0025");
+        governance["virtual_keys"][1]["customer_id"] = json!("acme");
+    })
+    .await;
+    for _ in 0..2 {
+        assert_eq!(call(&world, Some(KEY), "mock-1").await.status, 200);
+    }
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(402, "team", "evals"));
+    assert_eq!(call(&world, Some(OTHER), "mock-1").await.status, 200);
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(402, "customer", "acme"));
+    // The refusals held nothing at any level.
+    assert_eq!(world.charged(), "0.00375");
+}
+
+#[tokio::test]
+async fn several_windows_of_one_metric_hold_at_once() {
+    let world = governed(|governance| {
+        governance["virtual_keys"][0]["rate_limits"] = json!([
+            {"request_max_limit": 2, "request_reset_duration": "1m"},
+            {"request_max_limit": 3, "request_reset_duration": "1h"},
+        ]);
+    })
+    .await;
+    let answers = futures_util::future::join_all((0..16).map(|_| call(&world, Some(KEY), "mock-1"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 2);
+    world.advance("1m").await;
+    let third = call(&world, Some(KEY), "mock-1").await;
+    assert_eq!((third.status.as_u16(), third.header("x-ratelimit-remaining-requests")), (200, "0"));
+    world.advance("1m").await;
+    let refused = call(&world, Some(KEY), "mock-1").await;
+    assert_eq!(refused.json()["error"]["reset_duration"], "1h");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 60);
+}
+
+#[tokio::test]
+async fn of_two_windows_that_refuse_the_one_that_ends_last_is_named() {
+    let world = governed(|governance| {
+        governance["virtual_keys"][0]["rate_limits"] = json!([
+            {"request_max_limit": 1, "request_reset_duration": "1m"},
+            {"request_max_limit": 1, "request_reset_duration": "1h"},
+        ]);
+    })
+    .await;
+    assert_eq!(call(&world, Some(KEY), "mock-1").await.status, 200);
+    assert_eq!(call(&world, Some(KEY), "mock-1").await.json()["error"]["reset_duration"], "1h");
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_under_any_levels_budget() {
+    let world =
+        governed(|governance| governance["providers"] = json!([{"name": "primary", "budget": four_calls()}])).await;
+    let refused = call(&world, None, "primary/unpriced-1").await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (403, "model_unpriced"));
+    assert_eq!(call(&world, None, "second/unpriced-1").await.status, 200);
+}
+
+#[tokio::test]
+async fn every_level_keeps_what_was_spent_across_a_stop_and_a_kill() {
+    for (scope, entity, edit, key, model) in levels() {
+        let mut world = governed(|governance| edit(governance, &json!({"budgets": [four_calls()]}))).await;
+        assert_eq!(call(&world, key, model).await.status, 200);
+        world.restart().await;
+        assert_eq!(call(&world, key, model).await.status, 200);
+        world.kill_and_start().await;
+        for expected in [200, 200, 402] {
+            assert_eq!(call(&world, key, model).await.status, expected, "{scope} {entity}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_raised_in_the_file_keeps_what_was_spent_at_every_level() {
+    for (scope, entity, edit, key, model) in levels() {
+        let mut world = governed(|governance| edit(governance, &json!({"budgets": [four_calls()]}))).await;
+        for _ in 0..4 {
+            assert_eq!(call(&world, key, model).await.status, 200);
+        }
+        let raised = json!({"budgets": [{"max_limit": "number:0.00625", "reset_duration": "1h"}]});
+        edit(&mut world.config["governance"], &raised);
+        world.restart().await;
+        for expected in [200, 402] {
+            assert_eq!(call(&world, key, model).await.status, expected, "{scope} {entity}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_team_that_left_the_file_limits_no_more_and_its_spend_returns_with_it() {
+    let mut world = governed(|governance| {
+        governance["teams"] = json!([{"id": "t", "name": "evals", "budgets": [four_calls()]}]);
+        governance["virtual_keys"][0]["team_id"] = json!("t");
+    })
+    .await;
+    for expected in [200, 200, 200, 200, 402] {
+        assert_eq!(call(&world, Some(KEY), "mock-1").await.status, expected);
+    }
+    let with_team = world.config.clone();
+    world.config["governance"].as_object_mut().unwrap().remove("teams");
+    world.config["governance"]["virtual_keys"][0].as_object_mut().unwrap().remove("team_id");
+    world.restart().await;
+    assert_eq!(call(&world, Some(KEY), "mock-1").await.status, 200);
+    world.config = with_team;
+    world.restart().await;
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(402, "team", "evals"));
+}
+
+#[tokio::test]
+async fn a_call_that_a_kill_cut_off_counts_at_every_level() {
+    let mut world = governed(|governance| {
+        let limits = json!({"budgets": [{"max_limit": "number:0.002", "reset_duration": "1h"}]});
+        governance["teams"] = json!([with(json!({"name": "evals"}), &limits)]);
+        governance["providers"] = json!([with(json!({"name": "primary"}), &limits)]);
+        governance["virtual_keys"][0]["team_id"] = json!("evals");
+    })
+    .await;
+    world.model(&json!({"latency": {"first_byte": "10s"}}));
+    let pending = tokio::spawn(world.chat(KEY, &body()).send());
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, crate::support::DEADLINE).await);
+    world.kill_and_start().await;
+    assert!(pending.await.unwrap().is_err());
+    world.model(&json!({"latency": {"first_byte": "0s"}}));
+    // What was held, 0.00115, and once more as much are above 0.002.
+    assert!(PROMPT.len() == 60);
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(402, "team", "evals"));
+    assert_eq!(named(&call(&world, None, "primary/mock-1").await), refusal(402, "provider", "primary"));
+}
