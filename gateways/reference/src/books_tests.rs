@@ -6,13 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-
 use super::*;
 use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
 use crate::money::Usd;
-use crate::store::{Batch, MeterRow, OwnerKey, Saved, Standing, Store, StoreError};
+use crate::store::{Batch, Durability, MeterRow, OwnerKey, Saved, Standing, Store, StoreError};
 use crate::window::Window;
 
 /// What a disk holds, and whether it fails.
@@ -31,31 +28,28 @@ struct Kept {
 struct DiskStore(Arc<Disk>);
 
 impl Store for DiskStore {
-    fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>> {
-        async { Ok(Saved::default()) }.boxed()
+    fn load(&mut self) -> Result<Saved, StoreError> {
+        Ok(Saved::default())
     }
 
-    fn commit<'a>(&'a mut self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>> {
-        async move {
-            if self.0.fails.load(Ordering::Relaxed) {
-                return Err(StoreError::Create(PathBuf::from("disk"), std::io::Error::other("full")));
-            }
-            let mut kept = self.0.kept.lock().unwrap();
-            kept.holds.extend(batch.holds.iter().map(|hold| hold.id));
-            kept.holds.retain(|id| !batch.closed.contains(id));
-            for change in &batch.changes {
-                if let Change::PutMeter(row) = change {
-                    kept.used.insert(row.id.clone(), row.used.raw());
-                }
-            }
-            kept.used.extend(batch.states.values().map(|state| (state.id.clone(), state.used.raw())));
-            Ok(())
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if self.0.fails.load(Ordering::Relaxed) {
+            return Err(StoreError::Create(PathBuf::from("disk"), std::io::Error::other("full")));
         }
-        .boxed()
+        let mut kept = self.0.kept.lock().unwrap();
+        kept.holds.extend(batch.holds.iter().map(|hold| hold.id));
+        kept.holds.retain(|id| !batch.closed.contains(id));
+        for change in &batch.changes {
+            if let Change::PutMeter(row) = change {
+                kept.used.insert(row.id.clone(), row.used.raw());
+            }
+        }
+        kept.used.extend(batch.states.values().map(|state| (state.id.clone(), state.used.raw())));
+        Ok(())
     }
 
-    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
-        async { Ok(()) }.boxed()
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -82,7 +76,7 @@ fn books() -> (Arc<Books>, Arc<Disk>) {
         ledger.put(id(name), meter);
     }
     let disk = Arc::new(Disk::default());
-    let (writer, _) = Writer::start(Box::new(DiskStore(Arc::clone(&disk))));
+    let writer = Writer::new(Box::new(DiskStore(Arc::clone(&disk))), Durability::Process);
     (Arc::new(Books::new(ledger, writer, Arc::new(Clock::default()))), disk)
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Durability {
 pub(crate) enum StoreError {
     /// SQLite refused.
     #[error("the database {} cannot be used: {}", .0.display(), .1)]
-    Sqlite(PathBuf, sqlx::Error),
+    Sqlite(PathBuf, String),
     /// The file is no intact database. It is left as it is.
     #[error("the database {} is damaged ({}); restore a copy, or move it away to begin with an empty one", .0.display(), .1)]
     Damaged(PathBuf, String),
@@ -52,7 +52,7 @@ pub(crate) async fn open(
     durability: Durability,
     migrations: &Migrator,
 ) -> Result<SqliteConnection, StoreError> {
-    let failed = |error| from_sqlx(path, error);
+    let failed = |error| from_sqlx(path, &error);
     match std::fs::metadata(path) {
         Ok(file) if file.len() == 0 => {
             return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
@@ -83,7 +83,7 @@ async fn create(path: &Path, durability: Durability, migrations: &Migrator) -> R
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Memory)
         .synchronous(SqliteSynchronous::Off);
-    let failed = |error| from_sqlx(path, error);
+    let failed = |error| from_sqlx(path, &error);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     migrate(path, &mut connection, migrations).await?;
     connection.close().await.map_err(failed)?;
@@ -104,12 +104,12 @@ fn sync(path: &Path) -> std::io::Result<()> {
 async fn migrate(path: &Path, connection: &mut SqliteConnection, migrations: &Migrator) -> Result<(), StoreError> {
     migrations.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => StoreError::Newer(path.to_owned(), version),
-        MigrateError::Execute(error) => from_sqlx(path, error),
+        MigrateError::Execute(error) => from_sqlx(path, &error),
         other => StoreError::Migrate(path.to_owned(), other),
     })
 }
 
-pub(crate) fn from_sqlx(path: &Path, error: sqlx::Error) -> StoreError {
+pub(crate) fn from_sqlx(path: &Path, error: &sqlx::Error) -> StoreError {
     // SQLITE_CORRUPT and SQLITE_NOTADB, and their extended codes.
     let damaged = error
         .as_database_error()
@@ -118,6 +118,6 @@ pub(crate) fn from_sqlx(path: &Path, error: sqlx::Error) -> StoreError {
     if damaged {
         StoreError::Damaged(path.to_owned(), error.to_string())
     } else {
-        StoreError::Sqlite(path.to_owned(), error)
+        StoreError::Sqlite(path.to_owned(), error.to_string())
     }
 }

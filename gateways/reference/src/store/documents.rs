@@ -1,8 +1,7 @@
 //! What an administrator changed beside keys and meters: one JSON document an entity. What
 //! was never changed has none; then `config.json` alone says what it is.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use rusqlite::Row;
 
 use super::rows::Standing;
 
@@ -39,14 +38,14 @@ pub(crate) struct DocumentRow {
 }
 
 impl DocumentRow {
-    pub(super) fn read(row: &SqliteRow) -> Result<Option<DocumentRow>, sqlx::Error> {
-        let word: &str = row.try_get("kind")?;
+    pub(super) fn read(row: &Row<'_>) -> Result<Option<DocumentRow>, rusqlite::Error> {
+        let word = row.get_ref("kind")?.as_str()?;
         let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
-        let standing = Standing::from_word(row.try_get("standing")?);
+        let standing = Standing::from_word(row.get_ref("standing")?.as_str()?);
         let (Some(kind), Some(standing)) = (kind, standing) else {
             return Ok(None);
         };
-        let (id, body, file_hash) = (row.try_get("id")?, row.try_get("body")?, row.try_get("file_hash")?);
+        let (id, body, file_hash) = (row.get("id")?, row.get("body")?, row.get("file_hash")?);
         Ok(Some(DocumentRow { kind, id, body, file_hash, standing }))
     }
 }

@@ -5,6 +5,7 @@
 //! - [`database`]: a file of SQLite's
 //! - [`sqlite`]: the store in `config.db`
 //! - [`statements`]: how each row is written and read there
+//! - [`checkpoints`]: when the database's log is folded into it
 //! - [`declared`]: the entities and meters of `config.json`
 //! - [`documents`]: what an administrator changed beside them
 //! - [`entities`]: customers, teams and model configurations
@@ -13,6 +14,7 @@
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
+mod checkpoints;
 pub(crate) mod database;
 mod declared;
 mod documents;
@@ -25,8 +27,6 @@ mod rows;
 mod sqlite;
 mod statements;
 mod writer;
-
-use futures_util::future::BoxFuture;
 
 pub(crate) use database::{Durability, StoreError};
 pub(crate) use declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
@@ -41,14 +41,14 @@ pub(crate) use rows::{
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::{NotWritten, Writer, Written};
 
-/// A place that keeps entities, meters and holds.
+/// A place that keeps entities, meters and holds. Its functions block for as long as the disk takes.
 pub(crate) trait Store: Send + 'static {
     /// Everything that is kept.
-    fn load(&mut self) -> BoxFuture<'_, Result<Saved, StoreError>>;
+    fn load(&mut self) -> Result<Saved, StoreError>;
 
     /// Writes the batch in one transaction: all of it or nothing.
-    fn commit<'a>(&'a mut self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Closes the store, after which another process may open it.
-    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
+    fn close(self: Box<Self>) -> Result<(), StoreError>;
 }

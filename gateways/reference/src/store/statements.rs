@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use rusqlite::{Row, Transaction};
 use serde_json::{Value, json};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::entities::{Customer, EntityRow, ModelConfig, Team};
 use super::file_hash::FileHash;
@@ -21,12 +20,12 @@ const MOST_ROWS: usize = 1_000;
 
 /// Writes the changes in their order. Neighbours of one kind share a statement, which takes
 /// its rows from one JSON list: the first start of a large file writes many.
-pub(super) async fn apply(connection: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+pub(super) fn apply(transaction: &Transaction<'_>, changes: &[Change]) -> Result<(), rusqlite::Error> {
     let is_same = |a: &Change, b: &Change| std::mem::discriminant(a) == std::mem::discriminant(b);
     for part in changes.chunk_by(is_same).flat_map(|run| run.chunks(MOST_ROWS)) {
         if let Some(first) = part.first() {
             let rows: Vec<Value> = part.iter().map(values).collect();
-            sqlx::query(sql(first)).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+            transaction.prepare_cached(sql(first))?.execute([Value::Array(rows).to_string()])?;
         }
     }
     Ok(())
@@ -148,10 +147,10 @@ fn common<T>(row: &EntityRow<T>) -> [Value; 4] {
 }
 
 /// What a row says, or `None` where no gateway wrote it so.
-pub(super) type Read<T> = Result<Option<T>, sqlx::Error>;
+pub(super) type Read<T> = Result<Option<T>, rusqlite::Error>;
 
-fn entity<T>(row: &SqliteRow, entity: T) -> Read<EntityRow<T>> {
-    let (file_hash, standing) = (file_hash(row)?, Standing::from_word(row.try_get("standing")?));
+fn entity<T>(row: &Row<'_>, entity: T) -> Read<EntityRow<T>> {
+    let (file_hash, standing) = (file_hash(row)?, Standing::from_word(text(row, "standing")?));
     let (Some(file_hash), Some(standing)) = (file_hash, standing) else {
         return Ok(None);
     };
@@ -165,27 +164,27 @@ fn entity<T>(row: &SqliteRow, entity: T) -> Read<EntityRow<T>> {
     }))
 }
 
-pub(super) fn customer(row: &SqliteRow) -> Read<EntityRow<Customer>> {
-    entity(row, Customer { name: row.try_get("name")? })
+pub(super) fn customer(row: &Row<'_>) -> Read<EntityRow<Customer>> {
+    entity(row, Customer { name: row.get("name")? })
 }
 
-pub(super) fn team(row: &SqliteRow) -> Read<EntityRow<Team>> {
-    entity(row, Team { name: row.try_get("name")?, customer_id: optional_id(row, "customer_id")? })
+pub(super) fn team(row: &Row<'_>) -> Read<EntityRow<Team>> {
+    entity(row, Team { name: row.get("name")?, customer_id: optional_id(row, "customer_id")? })
 }
 
-pub(super) fn model(row: &SqliteRow) -> Read<EntityRow<ModelConfig>> {
+pub(super) fn model(row: &Row<'_>) -> Read<EntityRow<ModelConfig>> {
     let config = ModelConfig {
-        model_name: row.try_get("model_name")?,
+        model_name: row.get("model_name")?,
         provider: optional_id(row, "provider")?,
         virtual_key_id: optional_id(row, "virtual_key_id")?,
     };
     entity(row, config)
 }
 
-pub(super) fn key(row: &SqliteRow) -> Read<StoredKey> {
-    let standing = Standing::from_word(row.try_get("standing")?);
-    let value_hash = KeyHash::from_hex(row.try_get("value_hash")?);
-    let grants = serde_json::from_str(row.try_get("grants")?).ok();
+pub(super) fn key(row: &Row<'_>) -> Read<StoredKey> {
+    let standing = Standing::from_word(text(row, "standing")?);
+    let value_hash = KeyHash::from_hex(text(row, "value_hash")?);
+    let grants = serde_json::from_str(text(row, "grants")?).ok();
     let retired_hash = optional_hash(row, "retired_hash", KeyHash::from_hex)?;
     let (Some(standing), Some(value_hash), Some(grants), Some(file_hash), Some(retired_hash)) =
         (standing, value_hash, grants, file_hash(row)?, retired_hash)
@@ -200,14 +199,14 @@ pub(super) fn key(row: &SqliteRow) -> Read<StoredKey> {
     };
     let row = KeyRow {
         id: id(row, "id")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        is_active: row.try_get("is_active")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        is_active: row.get("is_active")?,
         value_hash,
-        value_hint: row.try_get("value_hint")?,
+        value_hint: row.get("value_hint")?,
         membership,
-        calendar_aligned: row.try_get("calendar_aligned")?,
-        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Moment::from_millis),
+        calendar_aligned: row.get("calendar_aligned")?,
+        expires_at: row.get::<_, Option<i64>>("expires_at")?.map(Moment::from_millis),
         retired_hash,
         file_hash,
         created_at: moment(row, "created_at")?,
@@ -217,13 +216,13 @@ pub(super) fn key(row: &SqliteRow) -> Read<StoredKey> {
     Ok(Some(StoredKey { row, grants }))
 }
 
-pub(super) fn meter(row: &SqliteRow) -> Read<MeterRow> {
-    let id = MeterId::parse(row.try_get("id")?);
-    let owner = OwnerKey::from_parts(row.try_get("owner_level")?, row.try_get("owner_id")?);
-    let reset_duration = row.try_get::<&str, _>("reset_duration")?.parse::<ResetDuration>().ok();
-    let is_aligned = row.try_get("calendar_aligned")?;
+pub(super) fn meter(row: &Row<'_>) -> Read<MeterRow> {
+    let id = MeterId::parse(text(row, "id")?);
+    let owner = OwnerKey::from_parts(text(row, "owner_level")?, text(row, "owner_id")?);
+    let reset_duration = text(row, "reset_duration")?.parse::<ResetDuration>().ok();
+    let is_aligned = row.get("calendar_aligned")?;
     let reset_duration = reset_duration.and_then(|length| length.aligned(is_aligned).ok());
-    let standing = Standing::from_word(row.try_get("standing")?);
+    let standing = Standing::from_word(text(row, "standing")?);
     let (Some(id), Some(owner), Some(reset_duration), Some(standing), Some(file_hash)) =
         (id, owner, reset_duration, standing, file_hash(row)?)
     else {
@@ -232,42 +231,47 @@ pub(super) fn meter(row: &SqliteRow) -> Read<MeterRow> {
     Ok(Some(MeterRow {
         id,
         owner,
-        limit: Amount::from_raw(row.try_get("max_amount")?),
+        limit: Amount::from_raw(row.get("max_amount")?),
         reset_duration,
-        used: Amount::from_raw(row.try_get("used")?),
+        used: Amount::from_raw(row.get("used")?),
         window_start: moment(row, "window_start")?,
         file_hash,
         standing,
     }))
 }
 
-pub(super) fn hold(row: &SqliteRow) -> Read<HoldRow> {
-    let meters: Option<Vec<String>> = serde_json::from_str(row.try_get("meters")?).ok();
+pub(super) fn hold(row: &Row<'_>) -> Read<HoldRow> {
+    let meters: Option<Vec<String>> = serde_json::from_str(text(row, "meters")?).ok();
     let meters = meters.and_then(|ids| ids.iter().map(|id| MeterId::parse(id)).collect());
-    let (cost, tokens): (i64, i64) = (row.try_get("cost")?, row.try_get("tokens")?);
-    let id = HoldId(row.try_get("id")?);
+    let (cost, tokens): (i64, i64) = (row.get("cost")?, row.get("tokens")?);
+    let id = HoldId(row.get("id")?);
     Ok(meters.map(|meters| HoldRow { id, cost: Usd::from_pico(cost), tokens: tokens.unsigned_abs(), meters }))
 }
 
-fn id(row: &SqliteRow, column: &str) -> Result<Arc<str>, sqlx::Error> {
-    row.try_get::<&str, _>(column).map(Arc::from)
+/// A text, as it stands in the row.
+fn text<'row>(row: &'row Row<'_>, column: &str) -> Result<&'row str, rusqlite::Error> {
+    Ok(row.get_ref(column)?.as_str()?)
 }
 
-fn optional_id(row: &SqliteRow, column: &str) -> Result<Option<Arc<str>>, sqlx::Error> {
-    Ok(row.try_get::<Option<&str>, _>(column)?.map(Arc::from))
+fn id(row: &Row<'_>, column: &str) -> Result<Arc<str>, rusqlite::Error> {
+    text(row, column).map(Arc::from)
 }
 
-fn moment(row: &SqliteRow, column: &str) -> Result<Moment, sqlx::Error> {
-    row.try_get(column).map(Moment::from_millis)
+fn optional_id(row: &Row<'_>, column: &str) -> Result<Option<Arc<str>>, rusqlite::Error> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Arc::from))
+}
+
+fn moment(row: &Row<'_>, column: &str) -> Result<Moment, rusqlite::Error> {
+    row.get(column).map(Moment::from_millis)
 }
 
 /// The hash of the file's entity, if it is of the file.
-fn file_hash(row: &SqliteRow) -> Read<Option<FileHash>> {
+fn file_hash(row: &Row<'_>) -> Read<Option<FileHash>> {
     optional_hash(row, "file_hash", FileHash::from_hex)
 }
 
-fn optional_hash<T>(row: &SqliteRow, column: &str, from_hex: fn(&str) -> Option<T>) -> Read<Option<T>> {
-    let Some(text) = row.try_get::<Option<&str>, _>(column)? else {
+fn optional_hash<T>(row: &Row<'_>, column: &str, from_hex: fn(&str) -> Option<T>) -> Read<Option<T>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
         return Ok(Some(None));
     };
     Ok(from_hex(text).map(Some))

@@ -7,9 +7,9 @@
 //!    written, in one transaction. The answer waits for that commit.
 //! 3. **Before an administrator's change is confirmed** it is written.
 //!
-//! One task owns the store. It takes all that has come in since its last commit
-//! and writes it in one transaction, so that many requests share a commit. What
-//! is handed over is in the order in which the ledger changed, because it is
+//! Whoever waits for a record writes it himself, together with all that others have handed
+//! over meanwhile, so that many requests share a commit and none waits for another thread to
+//! wake. What is handed over is in the order in which the ledger changed, because it is
 //! handed over under the ledger's lock; therefore the last state of a meter wins.
 //!
 //! What was spent and could not be written is written with the next batch, or after a
@@ -18,15 +18,19 @@
 //! A commit hands the data to the kernel. A killed process loses nothing of that;
 //! a machine that loses power may, unless `durability: power_loss` asks for a sync.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::ledger::MeterState;
 
 use super::rows::{Batch, Change, HoldId, HoldRow};
-use super::{Store, StoreError};
+use super::{Durability, Store, StoreError};
+
+/// How long what is owed waits for a next batch.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The record could not be written; the cause is in the gateway's log.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -44,31 +48,30 @@ struct Entry {
     written: oneshot::Sender<bool>,
 }
 
-/// Hands records to the task that writes them.
+/// Takes records, in the order in which they are to be written.
 #[derive(Clone)]
-pub(crate) struct Writer {
-    queue: mpsc::UnboundedSender<Entry>,
+pub(crate) struct Writer(Arc<Desk>);
+
+struct Desk {
+    queue: Mutex<Vec<Entry>>,
+    /// Locked by whoever writes; it is held for the time of a commit.
+    pen: Mutex<Pen>,
+    durability: Durability,
+    /// Whether a task is waiting to write what is owed.
+    has_retry: AtomicBool,
 }
 
-/// Resolves when a record is on disk.
-pub(crate) struct Written(oneshot::Receiver<bool>);
-
-impl Written {
-    /// Waits until the record is on disk.
-    pub(crate) async fn wait(self) -> Result<(), NotWritten> {
-        match self.0.await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(NotWritten),
-        }
-    }
+/// The store, until it is closed, and what it could not be given yet.
+struct Pen {
+    store: Option<Box<dyn Store>>,
+    owed: Batch,
 }
 
 impl Writer {
-    /// Starts the writing task. It ends, and closes the store, when the last
-    /// `Writer` is dropped and everything is written.
-    pub(crate) fn start(store: Box<dyn Store>) -> (Writer, JoinHandle<Result<(), StoreError>>) {
-        let (queue, entries) = mpsc::unbounded_channel();
-        (Writer { queue }, tokio::spawn(write_all(store, entries)))
+    pub(crate) fn new(store: Box<dyn Store>, durability: Durability) -> Writer {
+        let pen = Mutex::new(Pen { store: Some(store), owed: Batch::default() });
+        let has_retry = AtomicBool::new(false);
+        Writer(Arc::new(Desk { queue: Mutex::new(Vec::new()), pen, durability, has_retry }))
     }
 
     /// A request is about to go upstream.
@@ -86,66 +89,145 @@ impl Writer {
         self.push(Record::Changes(changes))
     }
 
+    /// Writes what is left and closes the store. What comes later is not written.
+    pub(crate) fn finish(&self) -> Result<(), StoreError> {
+        self.0.write_all();
+        let mut pen = lock(&self.0.pen);
+        let Some(mut store) = pen.store.take() else { return Ok(()) };
+        let last = store.commit(&std::mem::take(&mut pen.owed));
+        store.close().and(last)
+    }
+
     fn push(&self, record: Record) -> Written {
-        let (written, receiver) = oneshot::channel();
-        // A closed queue drops the sender, which the receiver reports.
-        drop(self.queue.send(Entry { record, written }));
-        Written(receiver)
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.0.queue).push(Entry { record, written: sender });
+        Written { desk: Arc::clone(&self.0), receiver }
     }
 }
 
-/// How long what is owed waits for a next batch.
-const RETRY: Duration = Duration::from_secs(1);
+/// A record that was handed over. It is written when somebody waits for it, or drops it, or
+/// with another's.
+pub(crate) struct Written {
+    desk: Arc<Desk>,
+    receiver: oneshot::Receiver<bool>,
+}
 
-async fn write_all(mut store: Box<dyn Store>, mut entries: mpsc::UnboundedReceiver<Entry>) -> Result<(), StoreError> {
-    let mut waiting = Vec::new();
-    let mut owed = Batch::default();
-    loop {
-        let next = if owed.is_empty() {
-            entries.recv().await.map(Some)
-        } else {
-            // Nothing came: what is owed is tried again alone.
-            tokio::time::timeout(RETRY, entries.recv()).await.map_or(Some(None), |next| next.map(Some))
-        };
-        let Some(next) = next else { break };
-        let mut batch = std::mem::take(&mut owed);
-        if let Some(entry) = next {
-            add(&mut batch, &mut waiting, entry);
+impl Written {
+    /// Waits until the record is on disk.
+    pub(crate) async fn wait(mut self) -> Result<(), NotWritten> {
+        // Others that are ready hand over what they have, and share the commit.
+        tokio::task::yield_now().await;
+        match self.receiver.try_recv() {
+            Ok(true) => return Ok(()),
+            Ok(false) | Err(TryRecvError::Closed) => return Err(NotWritten),
+            Err(TryRecvError::Empty) => {}
         }
-        while let Ok(entry) = entries.try_recv() {
-            add(&mut batch, &mut waiting, entry);
+        let desk = Arc::clone(&self.desk);
+        match desk.durability {
+            Durability::Process => desk.write_all(),
+            // A sync takes the disk's time, which belongs to no thread that serves requests.
+            Durability::PowerLoss => drop(tokio::task::spawn_blocking(move || desk.write_all()).await),
         }
-        let outcome = store.commit(&batch).await;
-        if let Err(error) = &outcome {
+        match (&mut self.receiver).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(NotWritten),
+        }
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if matches!(self.receiver.try_recv(), Err(TryRecvError::Empty)) {
+            self.desk.write_all();
+        }
+    }
+}
+
+impl Desk {
+    /// Writes until nothing is left, unless somebody else is writing: he looks again when he is
+    /// done, so that nothing stays.
+    fn write_all(self: &Arc<Self>) {
+        while self.has_entries() {
+            let mut pen = match self.pen.try_lock() {
+                Ok(pen) => pen,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            let entries = std::mem::take(&mut *lock(&self.queue));
+            if pen.write(entries).is_err() {
+                self.write_later();
+            }
+        }
+    }
+
+    fn has_entries(&self) -> bool {
+        !lock(&self.queue).is_empty()
+    }
+
+    /// Tries again what is owed, in case no other batch takes it along.
+    fn write_later(self: &Arc<Self>) {
+        // Without a runtime the gateway is ending, which is another occasion.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.has_retry.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let desk = Arc::clone(self);
+        runtime.spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            desk.has_retry.store(false, Ordering::Relaxed);
+            let again = lock(&desk.pen).write(Vec::new());
+            if again.is_err() {
+                desk.write_later();
+            }
+        });
+    }
+}
+
+impl Pen {
+    fn write(&mut self, entries: Vec<Entry>) -> Result<(), NotWritten> {
+        let mut batch = std::mem::take(&mut self.owed);
+        let mut waiting = Vec::with_capacity(entries.len());
+        for entry in entries {
+            batch.add(entry.record);
+            waiting.push(entry.written);
+        }
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let outcome = store.commit(&batch).map_err(|error| {
             tracing::error!(%error, "could not write to the database");
-        }
-        for waiter in waiting.drain(..) {
+            NotWritten
+        });
+        for waiter in waiting {
             // A caller that has left does not wait.
             let _ = waiter.send(outcome.is_ok());
         }
         if outcome.is_err() {
-            owed = batch.owed();
+            self.owed = batch.owed();
         }
+        outcome
     }
-    let last = store.commit(&owed).await;
-    store.close().await.and(last)
 }
 
-fn add(batch: &mut Batch, waiting: &mut Vec<oneshot::Sender<bool>>, entry: Entry) {
-    match entry.record {
-        Record::Hold(hold, rolled) => {
-            batch.holds.push(hold);
-            batch.set_states(rolled);
-        }
-        Record::Close(id, states) => {
-            batch.closed.push(id);
-            batch.set_states(states);
-        }
-        Record::Changes(changes) => {
-            for change in changes {
-                batch.change(change);
+impl Batch {
+    fn add(&mut self, record: Record) {
+        match record {
+            Record::Hold(hold, rolled) => {
+                self.holds.push(hold);
+                self.set_states(rolled);
+            }
+            Record::Close(id, states) => {
+                self.closed.push(id);
+                self.set_states(states);
+            }
+            Record::Changes(changes) => {
+                for change in changes {
+                    self.change(change);
+                }
             }
         }
     }
-    waiting.push(entry.written);
+}
+
+/// The queue and the pen are whole after a panic: each is changed in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
