@@ -43,6 +43,7 @@ impl ClientFile {
         let mut shown = self.clone();
         shown.enforce_auth_on_inference.get_or_insert(false);
         shown.max_request_body_size_mb.get_or_insert(MAX_BODY_MB);
+        shown.max_response_body_size_mb.get_or_insert(MAX_BODY_MB);
         shown.required_headers.get_or_insert_default();
         shown.budget_admission.get_or_insert(AdmissionFile::Reserved);
         shown.unpriced_models.get_or_insert(UnpricedFile::Deny);
@@ -68,11 +69,10 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
         let problem = "is called enforce_auth_on_inference here";
         return Err(Invalid::new(format!("{at}.enforce_governance_header"), problem));
     }
-    let max_body_mb = file.max_request_body_size_mb.unwrap_or(MAX_BODY_MB);
-    if !(1..=MOST_BODY_MB).contains(&max_body_mb) {
-        let problem = format!("must be between 1 and {MOST_BODY_MB} (MB)");
-        return Err(Invalid::new(format!("{at}.max_request_body_size_mb"), problem));
-    }
+    let megabytes = |field: &str, value: Option<usize>| match value.unwrap_or(MAX_BODY_MB) {
+        size @ 1..=MOST_BODY_MB => Ok(size << 20),
+        _ => Err(Invalid::new(format!("{at}.{field}"), format!("must be between 1 and {MOST_BODY_MB} (MB)"))),
+    };
     Ok(Client {
         key_is_mandatory: file.enforce_auth_on_inference == Some(true),
         admission: match file.budget_admission {
@@ -80,7 +80,8 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
             Some(AdmissionFile::Reserved) | None => BudgetAdmission::Reserved,
         },
         unpriced_allowed: matches!(file.unpriced_models, Some(UnpricedFile::Allow)),
-        max_body_bytes: max_body_mb << 20,
+        max_body_bytes: megabytes("max_request_body_size_mb", file.max_request_body_size_mb)?,
+        max_answer_bytes: megabytes("max_response_body_size_mb", file.max_response_body_size_mb)?,
         logging: Logging {
             enabled: file.enable_logging != Some(false),
             // Only who asks for it has what was said kept.

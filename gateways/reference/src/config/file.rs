@@ -43,6 +43,8 @@ pub(crate) struct ClientFile {
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
     pub(super) max_request_body_size_mb: Option<usize>,
+    /// Of a provider's plain answer.
+    pub(super) max_response_body_size_mb: Option<usize>,
     pub(super) enable_logging: Option<bool>,
     pub(super) disable_content_logging: Option<bool>,
     pub(super) log_retention_days: Option<NonZeroU32>,

@@ -45,6 +45,8 @@ pub(crate) struct Provider {
     /// Without a trailing slash. A key can have one of its own.
     pub(crate) base_url: String,
     pub(crate) keys: Vec<ProviderKey>,
+    /// Whether it may be at a private address.
+    pub(crate) allow_private: bool,
     pub(crate) is_keyless: bool,
     /// What it may be asked for, in Bifrost's words; `None`: everything.
     pub(crate) allowed_requests: Option<Vec<String>>,
@@ -160,6 +162,7 @@ pub(crate) mod tests {
             paths: Paths::Versioned,
             base_url: "http://127.0.0.1:1/primary".to_owned(),
             keys,
+            allow_private: false,
             is_keyless: false,
             allowed_requests: None,
             extra_headers: HeaderMap::new(),

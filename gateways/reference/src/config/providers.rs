@@ -12,6 +12,7 @@ use super::load::Invalid;
 use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 use super::standard::{REQUESTS, Standard, is_unspoken, standard};
 use super::types::{AllowList, Weight};
+use crate::network;
 
 const REQUEST_TIMEOUT_SECONDS: u64 = 300;
 const STREAM_IDLE_TIMEOUT_SECONDS: u64 = 120;
@@ -71,6 +72,7 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
         paths: standard.paths,
         base_url: trimmed(base_url, standard.api),
         keys,
+        allow_private,
         is_keyless,
         allowed_requests: allowed_requests(name, file.custom_provider_config)?,
         extra_headers: extra_headers(name, network.extra_headers)?,
@@ -248,8 +250,7 @@ fn backoff(file: &Option<BackoffFile>, default: Duration) -> Duration {
     }
 }
 
-/// Loopback may always be called, private ranges if the file allows it, and
-/// link-local addresses, where clouds keep credentials, never.
+/// A URL that may be called, as far as can be said before its name is resolved.
 fn check_url(text: &str, allow_private: bool) -> Result<(), String> {
     let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -260,17 +261,7 @@ fn check_url(text: &str, allow_private: bool) -> Result<(), String> {
     }
     let host = url.host_str().unwrap_or_default();
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(v4)) if v4.is_link_local() => Err(format!("{host} is link-local and never called")),
-        Some(IpAddr::V6(v6)) if v6.is_unicast_link_local() => Err(format!("{host} is link-local and never called")),
-        Some(IpAddr::V4(v4)) if v4.is_private() && !allow_private => {
-            Err(format!("{host} is a private address; `allow_private_network: true` allows it"))
-        }
-        Some(IpAddr::V6(v6)) if v6.is_unique_local() && !allow_private => {
-            Err(format!("{host} is a private address; `allow_private_network: true` allows it"))
-        }
-        _ => Ok(()),
-    }
+    address.map_or(Ok(()), |address| network::check_address(address, allow_private)).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(crate) struct Client {
     /// Whether a model without a price may be used under a budget, at no cost.
     pub(crate) unpriced_allowed: bool,
     pub(crate) max_body_bytes: usize,
+    /// The most that a provider's plain answer may have.
+    pub(crate) max_answer_bytes: usize,
     /// Without each of them a request of inference is refused.
     pub(crate) required_headers: Vec<HeaderName>,
     pub(crate) logging: Logging,

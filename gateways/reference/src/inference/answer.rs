@@ -85,6 +85,10 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
         Failure::Unreachable(cause) => problem(format!("the provider '{provider}' cannot be reached: {cause}")),
         Failure::Reset(cause) => problem(format!("the provider '{provider}' closed the connection: {cause}")),
         Failure::Broken(cause) => problem(format!("the answer of the provider '{provider}' broke off: {cause}")),
+        Failure::Exhausted { last } => problem(format!(
+            "the provider '{provider}' refused every key that may be used, the last one with {}",
+            last.as_u16()
+        )),
         Failure::Timeout { .. } => problem(format!("the provider '{provider}' did not answer in time")),
         Failure::Status { status, content_type, retry_after, body } => {
             let parsed: Option<Value> = serde_json::from_slice(body).ok();

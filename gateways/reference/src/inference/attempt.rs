@@ -92,6 +92,7 @@ pub(super) async fn attempt(
         headers,
         key_ids,
         pin: &candidate.pin,
+        max_answer_bytes: gateway.client().max_answer_bytes,
     };
     notes.called();
     let called = gateway.upstream.call(&call, &gateway.dice).await;

@@ -16,6 +16,7 @@ mod pins;
 mod pricing;
 mod providers;
 mod required_headers;
+mod retries;
 mod routing;
 mod settings;
 mod startup;

@@ -1,0 +1,77 @@
+//! Why a provider did not answer with success, and what can help.
+
+use axum::http::{HeaderValue, StatusCode};
+use bytes::Bytes;
+
+/// Why a provider did not answer with success.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// No connection could be made.
+    Unreachable(String),
+    /// The connection ended before the answer's head.
+    Reset(String),
+    /// Nothing came in time.
+    Timeout { began: bool },
+    /// The answer began with success and then broke off.
+    Broken(String),
+    /// The provider refused every key that may be used, the last one with this status.
+    Exhausted { last: StatusCode },
+    /// The provider refused or failed; its keys are not in the body.
+    Status { status: StatusCode, content_type: Option<HeaderValue>, retry_after: Option<HeaderValue>, body: Bytes },
+}
+
+/// What to do with the key before another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The same key after a pause.
+    Wait,
+    /// Another key at once: this one stays refused.
+    Rotate,
+    /// Another key after a pause: this one is busy, and may recover.
+    RotateAndWait,
+}
+
+impl Failure {
+    /// Whether the provider had begun to answer with success, and may charge.
+    pub(crate) fn had_begun(&self) -> bool {
+        matches!(self, Failure::Broken(_) | Failure::Timeout { began: true })
+    }
+
+    /// The status and the kind of failure that a caller is told.
+    pub(crate) fn told(&self) -> (StatusCode, &'static str) {
+        match self {
+            Failure::Unreachable(_) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Failure::Reset(_) => (StatusCode::BAD_GATEWAY, "upstream_reset"),
+            Failure::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Failure::Exhausted { .. } => (StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted"),
+            Failure::Timeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Failure::Status { status, .. } => (*status, "upstream_error"),
+        }
+    }
+
+    /// The word in `x-gateway-attempts`.
+    pub(crate) fn word(&self) -> String {
+        match self {
+            Failure::Unreachable(_) => "unreachable".to_owned(),
+            Failure::Reset(_) => "reset".to_owned(),
+            Failure::Timeout { .. } => "timeout".to_owned(),
+            Failure::Broken(_) => "broken".to_owned(),
+            Failure::Exhausted { .. } => "credentials_exhausted".to_owned(),
+            Failure::Status { status, .. } => status.as_u16().to_string(),
+        }
+    }
+
+    /// What can help; `None`: do not try again.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Failure::Unreachable(_) | Failure::Reset(_) => Some(Remedy::Wait),
+            Failure::Timeout { .. } | Failure::Broken(_) | Failure::Exhausted { .. } => None,
+            Failure::Status { status, .. } => match status.as_u16() {
+                500 | 502 | 503 | 504 => Some(Remedy::Wait),
+                401..=403 => Some(Remedy::Rotate),
+                429 => Some(Remedy::RotateAndWait),
+                _ => None,
+            },
+        }
+    }
+}

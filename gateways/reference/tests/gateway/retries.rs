@@ -1,0 +1,169 @@
+//! Tries at one provider: with which of its keys, how often, and what then.
+
+use serde_json::{Value, json};
+
+use crate::support::{KEY, World, body};
+
+/// `primary` alone, with the keys `a`, `b` and `c` and so many retries without pauses.
+async fn world(retries: u32, edit: impl FnOnce(&mut Value)) -> World {
+    World::start(|config| {
+        let key = |name: &str| json!({"name": name, "value": format!("value-{name}")});
+        config["providers"]["primary"]["keys"] = json!([key("a"), key("b"), key("c")]);
+        let network = &mut config["providers"]["primary"]["network_config"];
+        network["max_retries"] = json!(retries);
+        network["retry_backoff_initial"] = json!(1);
+        network["retry_backoff_max"] = json!("5ms");
+        config["governance"]["virtual_keys"][0]["provider_configs"] =
+            json!([{"provider": "primary", "weight": 1, "allowed_models": ["*"]}]);
+        edit(config);
+    })
+    .await
+}
+
+fn fault(status: u16) -> Value {
+    json!({"status": {"code": status}})
+}
+
+/// The provider keys that were used, in their order.
+fn used(world: &World) -> Vec<String> {
+    let ledger = world.upstream.ledger();
+    ledger.inference().map(|entry| entry.upstream_key.clone().unwrap()).collect()
+}
+
+fn distinct(mut keys: Vec<String>) -> usize {
+    keys.sort();
+    keys.dedup();
+    keys.len()
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_tried_again_with_the_same_key() {
+    for fault in [fault(500), fault(502), fault(503), fault(504), json!("reset_before")] {
+        let world = world(2, |_| {}).await;
+        world.faults(&json!({"primary": [{"sequence": [fault, fault]}]}));
+        assert_eq!(world.call().await.status, 200, "{fault}");
+        assert_eq!((used(&world).len(), distinct(used(&world))), (3, 1), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_or_busy_key_is_replaced_by_another() {
+    for status in [401, 402, 403, 429] {
+        let world = world(2, |_| {}).await;
+        world.faults(&json!({"primary": [{"sequence": [fault(status), fault(status)]}]}));
+        assert_eq!(world.call().await.status, 200, "{status}");
+        assert_eq!((used(&world).len(), distinct(used(&world))), (3, 3), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_try_cannot_help_is_not_tried_again() {
+    for fault in [fault(400), fault(404), fault(422), fault(501), json!("hang"), json!("malformed_json")] {
+        let world = world(3, |_| {}).await;
+        world.faults(&json!({"primary": [{"fault": fault}]}));
+        assert_ne!(world.call().await.status, 200, "{fault}");
+        assert_eq!(used(&world).len(), 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn when_every_key_is_refused_the_answer_says_so_and_nothing_is_charged() {
+    let world = world(9, |config| {
+        config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
+    })
+    .await;
+    world.faults(&json!({"primary": [{"sequence": [fault(401), fault(402), fault(403), fault(401)]}]}));
+    let answer = world.call().await;
+    assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (502, "upstream_credentials_exhausted"));
+    assert_eq!(answer.header("x-gateway-attempts"), "primary:credentials_exhausted");
+    assert_eq!((used(&world).len(), distinct(used(&world))), (3, 3));
+    assert_eq!(world.spent().await, "0");
+}
+
+#[tokio::test]
+async fn a_busy_key_is_asked_again_when_the_others_are_refused() {
+    let world = world(9, |config| {
+        config["providers"]["primary"]["keys"].as_array_mut().unwrap().truncate(2);
+    })
+    .await;
+    world.faults(&json!({"primary": [{"sequence": [fault(429), fault(401), fault(429)]}]}));
+    assert_eq!(world.call().await.status, 200);
+    let used = used(&world);
+    assert_eq!((used.len(), &used[0], &used[0]), (4, &used[2], &used[3]));
+    assert_ne!(used[0], used[1]);
+}
+
+#[tokio::test]
+async fn without_a_retry_left_the_providers_own_refusal_is_the_answer() {
+    let world = world(0, |_| {}).await;
+    world.faults(&json!({"primary": [{"fault": fault(401)}]}));
+    let answer = world.call().await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.text.contains("the provider 'primary' answered with 401: "), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_request_that_was_tried_three_times_is_counted_and_charged_once() {
+    let world = world(2, |config| {
+        config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
+        config["governance"]["virtual_keys"][0]["rate_limit"] =
+            json!({"request_max_limit": 9, "request_reset_duration": "1h"});
+    })
+    .await;
+    world.faults(&json!({"primary": [{"sequence": [fault(500), fault(429)]}]}));
+    let answer = world.call().await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-ratelimit-remaining-requests")), (200, "8"));
+    assert_eq!((world.upstream_calls(), world.spent().await.as_str()), (3, "0.00125"));
+}
+
+#[tokio::test]
+async fn the_choice_among_keys_follows_their_weights_and_the_seed() {
+    let run = async || {
+        let world = world(0, |config| {
+            let keys = &mut config["providers"]["primary"]["keys"];
+            for (index, weight) in [3, 1, 0].into_iter().enumerate() {
+                keys[index]["weight"] = json!(weight);
+            }
+        })
+        .await;
+        for _ in 0..60 {
+            assert_eq!(world.call().await.status, 200);
+        }
+        used(&world)
+    };
+    let (one, two) = (run().await, run().await);
+    assert_eq!(one, two, "the same seed, the same keys");
+    let count = |key: &str| one.iter().filter(|used| *used == key).count();
+    assert!((35..=55).contains(&count("value-a")), "{}", count("value-a"));
+    assert_eq!((count("value-a") + count("value-b"), count("value-c")), (60, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_is_disabled_or_blocked_for_a_model_is_never_used() {
+    let world = world(0, |config| {
+        let keys = &mut config["providers"]["primary"]["keys"];
+        keys[0]["enabled"] = json!(false);
+        keys[1]["blacklisted_models"] = json!(["MOCK-1"]);
+    })
+    .await;
+    for _ in 0..10 {
+        assert_eq!(world.call().await.status, 200);
+    }
+    assert_eq!(used(&world), vec!["value-c"; 10]);
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_it_may_be_is_given_up_and_costs_what_was_held() {
+    let world = World::start(|config| {
+        config["client"]["max_response_body_size_mb"] = json!(1);
+        config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
+    })
+    .await;
+    world.model(&json!({"reply": "x".repeat(2 << 20)}));
+    let mut named = body();
+    named["model"] = json!("primary/mock-1");
+    let answer = world.send(world.chat(KEY, &named)).await;
+    assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (502, "upstream_broken"));
+    assert!(answer.text.contains("larger than 1 MB"), "{}", answer.text);
+    assert_eq!(world.spent().await, "0.00115");
+}
