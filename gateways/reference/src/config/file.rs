@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::governance_file::GovernanceFile;
 use super::overrides::PatchText;
-use super::types::{AllowList, ConfigId, Weight};
+use super::types::{AllowList, ConfigId, Only, Weight};
 use crate::window::ResetDuration;
 
 #[derive(Deserialize)]
@@ -42,6 +42,9 @@ pub(crate) struct ClientFile {
     pub(super) required_headers: Option<Vec<String>>,
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
+    pub(super) allow_direct_keys: Option<Only<false>>,
+    pub(super) drop_excess_requests: Option<Only<false>>,
+    pub(super) enable_governance: Option<Only<true>>,
     pub(super) max_request_body_size_mb: Option<usize>,
     /// Of a provider's plain answer.
     pub(super) max_response_body_size_mb: Option<usize>,

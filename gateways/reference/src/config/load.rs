@@ -146,7 +146,8 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         (Some(auth), None) => administrator("auth_config", auth)?,
         (None, auth) => auth.map_or(Ok(None), |auth| administrator("governance.auth_config", auth))?,
     };
-    let providers = providers::check(file.providers, lists_v1)?;
+    // Nobody writes a key to serve nothing: up to 1.4 an empty list of models meant all.
+    let providers = providers::check(file.providers, file.version != Some(2))?;
     let overrides = pricing_overrides(std::mem::take(&mut governance.pricing_overrides), &providers)?;
     let declared = governance::check(governance, &providers, lists_v1)?;
     let mut client = file.client;

@@ -19,17 +19,21 @@ const STREAM_IDLE_TIMEOUT_SECONDS: u64 = 120;
 const BACKOFF_INITIAL: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Checks all providers. In a file of version 1, empty lists allow all.
-pub(super) fn check(files: indexmap::IndexMap<String, ProviderFile>, lists_v1: bool) -> Result<Providers, Invalid> {
+/// Checks all providers. `empty_means_all` is whether a key with an empty list of models
+/// serves all, as up to 1.4.
+pub(super) fn check(
+    files: indexmap::IndexMap<String, ProviderFile>,
+    empty_means_all: bool,
+) -> Result<Providers, Invalid> {
     let mut providers = Providers::new();
     for (name, file) in files {
-        let provider = provider(&name, file, lists_v1)?;
+        let provider = provider(&name, file, empty_means_all)?;
         providers.insert(Arc::clone(&provider.name), Arc::new(provider));
     }
     Ok(providers)
 }
 
-fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, Invalid> {
+fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Provider, Invalid> {
     let at = |field: &str| format!("providers.{name}{field}");
     if name.is_empty() || name.contains('/') {
         return Err(Invalid::new(at(""), "a provider's name cannot be empty or contain a slash"));
@@ -37,7 +41,7 @@ fn provider(name: &str, file: ProviderFile, lists_v1: bool) -> Result<Provider, 
     let standard = base(name, &file)?;
     let network = file.network_config;
     let allow_private = network.allow_private_network;
-    let keys = keys(name, file.keys, standard, allow_private, lists_v1)?;
+    let keys = keys(name, file.keys, standard, allow_private, empty_means_all)?;
     let is_keyless = match &file.custom_provider_config {
         Some(custom) => custom.is_key_less,
         None => standard.is_local && keys.is_empty(),
@@ -164,7 +168,7 @@ fn keys(
     files: Vec<ProviderKeyFile>,
     standard: Standard,
     allow_private: bool,
-    lists_v1: bool,
+    empty_means_all: bool,
 ) -> Result<Vec<ProviderKey>, Invalid> {
     let mut keys: Vec<ProviderKey> = Vec::new();
     for (index, file) in files.into_iter().enumerate() {
@@ -179,7 +183,7 @@ fn keys(
             return Err(Invalid::new(format!("{at}.name"), format!("`{}` stands there twice", file.name)));
         }
         let is_enabled = file.enabled != Some(false);
-        let key = key(&at, file, standard, allow_private, lists_v1)?;
+        let key = key(&at, file, standard, allow_private, empty_means_all)?;
         if is_enabled {
             keys.push(key);
         }
@@ -192,7 +196,7 @@ fn key(
     mut file: ProviderKeyFile,
     standard: Standard,
     allow_private: bool,
-    lists_v1: bool,
+    empty_means_all: bool,
 ) -> Result<ProviderKey, Invalid> {
     let mut aliases = std::mem::take(&mut file.aliases);
     let mut place = None;
@@ -224,7 +228,7 @@ fn key(
         check_url(url, allow_private).map_err(|problem| Invalid::new(format!("{at}.{field}"), problem))?;
     }
     let models = file.models.unwrap_or(AllowList::All);
-    let models = if lists_v1 { models.empty_means_all() } else { models };
+    let models = if empty_means_all { models.empty_means_all() } else { models };
     Ok(ProviderKey {
         id: file.id.map_or_else(|| file.name.clone(), |id| id.0),
         name: file.name,

@@ -110,6 +110,25 @@ impl<'de> Deserialize<'de> for ConfigId {
     }
 }
 
+/// A setting that can say only what this gateway does anyway; the other value is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Only<const VALUE: bool>;
+
+impl<'de, const VALUE: bool> Deserialize<'de> for Only<VALUE> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if bool::deserialize(deserializer)? == VALUE {
+            return Ok(Only);
+        }
+        Err(D::Error::custom(format_args!("is not supported by the reference gateway; only `{VALUE}` is")))
+    }
+}
+
+impl<const VALUE: bool> Serialize for Only<VALUE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        VALUE.serialize(serializer)
+    }
+}
+
 /// How often one of several is chosen, in millionths, relative to the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Weight(u64);

@@ -27,15 +27,12 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
     (
         "client",
         &[
-            "allow_direct_keys",
             "allowed_headers",
             "allowed_origins",
             "async_job_result_ttl",
             "compat",
             "disable_db_pings_in_health",
-            "drop_excess_requests",
             "dump_errors_in_console_logs",
-            "enable_governance",
             "enable_litellm_fallbacks",
             "header_filter_config",
             "hide_deleted_virtual_keys_in_filters",
@@ -63,7 +60,7 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
     ("governance.model_configs[]", &["calendar_aligned"]),
     ("governance.teams[]", &["calendar_aligned", "claims", "config", "profile", "source_id"]),
     ("governance.virtual_keys[]", &["mcp_configs"]),
-    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "keys"]),
+    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "allowed_keys", "keys"]),
     (
         "providers[]",
         &[

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod connections;
+mod fixtures;
 mod keys;
 mod levels;
 mod lifetimes;
@@ -19,6 +20,7 @@ mod required_headers;
 mod retries;
 mod routing;
 mod settings;
+mod spellings;
 mod startup;
 mod streams;
 mod support;

@@ -23,6 +23,17 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// Sixty bytes: with 100 tokens of output the bound is $0.00115.
 pub(crate) const PROMPT: &str = "Sixty bytes of prompt, no more and no less, are in this text";
 
+/// What `env.NAME` means in the configurations of the tests.
+const VARIABLES: [(&str, &str); 7] = [
+    ("UPSTREAM_KEY", "upstream-key"),
+    ("OPENAI_API_KEY", "openai-key"),
+    ("OPENROUTER_API_KEY", "openrouter-key"),
+    ("OPENROUTER_API_KEY_SPARE", "openrouter-spare-key"),
+    ("GATEWAY_VIRTUAL_KEY", "sdk-virtual-key"),
+    ("GATEWAY_ADMIN_USERNAME", "admin"),
+    ("GATEWAY_ADMIN_PASSWORD", "secret"),
+];
+
 /// An answer that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -100,7 +111,7 @@ pub(crate) fn command(folder: &Path, options: &[&str]) -> Command {
         .arg(folder)
         .args(["-port", "0", "-log-level", "warn"])
         .args(options)
-        .env("UPSTREAM_KEY", "upstream-key")
+        .envs(VARIABLES)
         .env_remove("APP_HOST")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
