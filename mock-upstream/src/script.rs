@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::fault::FaultRule;
 use crate::millis::Millis;
@@ -49,6 +50,9 @@ pub struct Model {
     /// The text of the answer; absent: a fixed sentence with characters of one to four bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
+    /// What the answer holds beside its text. A script with tool calls and no `reply` has no text.
+    #[serde(skip_serializing_if = "Said::is_default")]
+    pub answer: Said,
     /// The most output tokens it can produce, as the price sheets and model parameters say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
@@ -63,6 +67,7 @@ impl Default for Model {
             chunks: 4,
             usage_at: UsageAt::default(),
             reply: None,
+            answer: Said::default(),
             max_output_tokens: None,
         }
     }
@@ -71,8 +76,54 @@ impl Default for Model {
 impl Model {
     /// The text of the answer.
     pub fn reply(&self) -> &str {
-        self.reply.as_deref().unwrap_or(DEFAULT_REPLY)
+        let usual = if self.answer.tool_calls.is_empty() { DEFAULT_REPLY } else { "" };
+        self.reply.as_deref().unwrap_or(usual)
     }
+}
+
+/// What an answer of chat completions, messages or generateContent holds beside its text.
+/// The other routes have none of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Said {
+    /// What the model thought, before its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// The tools it calls, after its text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ends.
+    pub stop: Stop,
+}
+
+impl Said {
+    fn is_default(&self) -> bool {
+        *self == Said::default()
+    }
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// The tool.
+    pub name: String,
+    /// What it is called with.
+    #[serde(default)]
+    pub arguments: Map<String, Value>,
+}
+
+/// Why an answer ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// It is whole, or its tools are to be called.
+    #[default]
+    End,
+    /// It has as many tokens as it may.
+    Length,
+    /// The provider's filter stopped it.
+    Filter,
 }
 
 // One, two, three and four bytes a character, so that a split inside one is always possible.

@@ -68,6 +68,53 @@ async fn a_response_is_framed_as_openai_does() {
     assert_shown("response_stream", &shown(&parted(), RESPONSES, &stream).await);
 }
 
+/// A thought, a text and two calls of tools.
+fn said() -> Script {
+    let mut script = parted();
+    let said = json!({
+        "reasoning": "Hm, 東京.",
+        "tool_calls": [{"name": "weather", "arguments": {"city": "Wien"}}, {"name": "now"}],
+    });
+    model(&mut script).reply = Some("I look.".to_owned());
+    model(&mut script).answer = serde_json::from_value(said).unwrap();
+    script
+}
+
+#[tokio::test]
+async fn thoughts_and_calls_are_framed_as_each_api_does() {
+    let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/a.png"}}]}]);
+    let plain = json!({"model": "mock-1", "messages": image, "tools": []});
+    let stream = json!({"model": "mock-1", "stream": true});
+    assert_shown("said_chat", &shown(&said(), CHAT, &plain).await);
+    assert_shown("said_chat_stream", &shown(&said(), CHAT, &stream).await);
+    assert_shown("said_message", &shown(&said(), MESSAGES, &plain).await);
+    assert_shown("said_message_stream", &shown(&said(), MESSAGES, &stream).await);
+    assert_shown("said_gemini", &shown(&said(), &format!("{GEMINI}:generateContent"), &json!({})).await);
+    let path = format!("{GEMINI}:streamGenerateContent?alt=sse");
+    assert_shown("said_gemini_stream", &shown(&said(), &path, &json!({})).await);
+}
+
+#[tokio::test]
+async fn why_an_answer_ends_is_scripted() {
+    for (stop, chat, message, gemini) in [
+        (json!({"stop": "end"}), "stop", "end_turn", "STOP"),
+        (json!({"stop": "length"}), "length", "max_tokens", "MAX_TOKENS"),
+        (json!({"stop": "filter"}), "content_filter", "refusal", "SAFETY"),
+        (json!({"tool_calls": [{"name": "f"}]}), "tool_calls", "tool_use", "STOP"),
+    ] {
+        let mut script = Script::usual();
+        model(&mut script).answer = serde_json::from_value(stop).unwrap();
+        let upstream = start(script).await;
+        let body = json!({"model": "mock-1"});
+        let chat_answer: Value = post(&upstream, CHAT, &body).await.json();
+        assert_eq!(chat_answer["choices"][0]["finish_reason"], chat);
+        let message_answer: Value = post(&upstream, MESSAGES, &body).await.json();
+        assert_eq!(message_answer["stop_reason"], message);
+        let gemini_answer: Value = post(&upstream, &format!("{GEMINI}:generateContent"), &body).await.json();
+        assert_eq!(gemini_answer["candidates"][0]["finishReason"], gemini);
+    }
+}
+
 #[tokio::test]
 async fn a_message_is_framed_as_anthropic_does() {
     assert_shown("message", &shown(&parted(), MESSAGES, &json!({"model": "mock-1"})).await);

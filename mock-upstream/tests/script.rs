@@ -4,7 +4,7 @@
 
 mod support;
 
-use mock_upstream::{Fault, FaultRule, Latency, Millis, Model, Price, Provider, Route, Script, Usage, UsageAt};
+use mock_upstream::{Fault, FaultRule, Latency, Millis, Model, Price, Provider, Route, Said, Script, Usage, UsageAt};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -148,6 +148,7 @@ fn any_model() -> impl Strategy<Value = Model> {
         latency: Latency { first_byte: Millis(ms), ..Latency::default() },
         chunks,
         reply,
+        answer: Said { reasoning: (ms % 3 == 0).then(|| "Hm.".to_owned()), ..Said::default() },
         usage_at: UsageAt::EveryChunk,
         max_output_tokens: (ms % 2 == 0).then_some(ms),
     })

@@ -1,19 +1,20 @@
 //! Anthropic messages.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::error::identified;
-use super::frame::{Answer, Frame, Part, event};
-use super::job::Job;
+use super::frame::{Answer, Frame, Part, event, joined};
+use super::job::{Delta, Job, Of};
 use crate::route::Api;
+use crate::script::Stop;
 
 /// `POST messages`.
 pub(super) fn message(job: &Job<'_>) -> Answer {
     let answer = if job.ask.stream {
         Answer::stream(frames(job))
     } else {
-        let content = json!([{"type": "text", "text": job.model.reply()}]);
-        Answer::json(&body(job, &content, Some("end_turn"), job.usage().output))
+        Answer::json(&body(job, &content(job), Some(stop_reason(job)), job.usage().output))
     };
     identified(answer, Api::Anthropic, job.seq)
 }
@@ -61,27 +62,71 @@ fn plain_input(job: &Job<'_>) -> u64 {
     tokens.input.saturating_sub(tokens.cached).saturating_sub(tokens.cache_write)
 }
 
+/// What a thinking block is signed with.
+const SIGNATURE: &str = "bW9jayBzaWduYXR1cmU=";
+
+fn content(job: &Job<'_>) -> Value {
+    let answer = &job.model.answer;
+    let mut blocks = Vec::new();
+    if let Some(text) = &answer.reasoning {
+        blocks.push(json!({"type": "thinking", "thinking": text, "signature": SIGNATURE}));
+    }
+    let text = job.model.reply();
+    if !text.is_empty() || (blocks.is_empty() && answer.tool_calls.is_empty()) {
+        blocks.push(json!({"type": "text", "text": text}));
+    }
+    for (place, call) in answer.tool_calls.iter().enumerate() {
+        blocks.push(tool_use(job, place, &json!(call.arguments)));
+    }
+    Value::Array(blocks)
+}
+
+fn tool_use(job: &Job<'_>, place: usize, input: &Value) -> Value {
+    let name = job.model.answer.tool_calls.get(place).map(|call| &call.name);
+    json!({"type": "tool_use", "id": job.call_id("toolu_", place), "name": name, "input": input})
+}
+
+fn stop_reason(job: &Job<'_>) -> &'static str {
+    match job.model.answer.stop {
+        Stop::End if !job.model.answer.tool_calls.is_empty() => "tool_use",
+        Stop::End => "end_turn",
+        Stop::Length => "max_tokens",
+        Stop::Filter => "refusal",
+    }
+}
+
+fn said(mut value: Value, name: &str) -> Bytes {
+    value["type"] = json!(name);
+    event(name, &value)
+}
+
 fn frames(job: &Job<'_>) -> Vec<Frame> {
-    let frame = |part: Part, mut value: Value, name: &str| {
-        value["type"] = json!(name);
-        part.frame(event(name, &value))
-    };
     // The real API starts with a small figure and ends with the final one.
     let start = body(job, &json!([]), None, job.usage().output.min(1));
-    let block = json!({"type": "", "index": 0, "content_block": {"type": "text", "text": ""}});
-    let mut frames = vec![
-        frame(Part::Opening, json!({"type": "", "message": start}), "message_start"),
-        frame(Part::Opening, block, "content_block_start"),
-        frame(Part::Opening, json!({"type": ""}), "ping"),
-    ];
-    frames.extend(job.deltas().map(|delta| {
-        let part = Part::Delta { tokens: delta.tokens };
-        let text = json!({"type": "text_delta", "text": delta.text});
-        frame(part, json!({"type": "", "index": 0, "delta": text}), "content_block_delta")
-    }));
-    frames.push(frame(Part::Closing, json!({"type": "", "index": 0}), "content_block_stop"));
-    let stop = json!({"stop_reason": "end_turn", "stop_sequence": null});
-    let mut last = json!({"type": "", "delta": stop});
+    let mut frames = vec![Part::Opening.frame(said(json!({"type": "", "message": start}), "message_start"))];
+    let deltas = job.deltas();
+    let mut index = 0;
+    for (at, delta) in deltas.iter().enumerate() {
+        // A block that begins or ends inside the answer does so with its piece.
+        let mut events = Vec::new();
+        if delta.is_first && at == 0 {
+            frames.push(Part::Opening.frame(block_start(job, delta, index)));
+            frames.push(Part::Opening.frame(said(json!({"type": ""}), "ping")));
+        } else if delta.is_first {
+            events.push(block_start(job, delta, index));
+        }
+        events.push(block_delta(&piece(delta), index));
+        if delta.is_last && delta.of == Of::Reasoning {
+            events.push(block_delta(&json!({"type": "signature_delta", "signature": SIGNATURE}), index));
+        }
+        if delta.is_last && at + 1 < deltas.len() {
+            events.push(said(json!({"type": "", "index": index}), "content_block_stop"));
+            index += 1;
+        }
+        frames.push(Part::Delta { tokens: delta.tokens }.frame(joined(events)));
+    }
+    frames.push(Part::Closing.frame(said(json!({"type": "", "index": index}), "content_block_stop")));
+    let mut last = json!({"type": "", "delta": {"stop_reason": stop_reason(job), "stop_sequence": null}});
     if job.shows_usage() {
         let tokens = job.usage();
         last["usage"] = json!({
@@ -91,7 +136,28 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
             "output_tokens": tokens.output,
         });
     }
-    frames.push(frame(Part::Closing, last, "message_delta"));
-    frames.push(frame(Part::EndMarker, json!({"type": ""}), "message_stop"));
+    frames.push(Part::Closing.frame(said(last, "message_delta")));
+    frames.push(Part::EndMarker.frame(said(json!({"type": ""}), "message_stop")));
     frames
+}
+
+fn block_start(job: &Job<'_>, delta: &Delta<'_>, index: u64) -> Bytes {
+    let block = match delta.of {
+        Of::Text => json!({"type": "text", "text": ""}),
+        Of::Reasoning => json!({"type": "thinking", "thinking": "", "signature": ""}),
+        Of::Call(place) => tool_use(job, place, &json!({})),
+    };
+    said(json!({"type": "", "index": index, "content_block": block}), "content_block_start")
+}
+
+fn block_delta(piece: &Value, index: u64) -> Bytes {
+    said(json!({"type": "", "index": index, "delta": piece}), "content_block_delta")
+}
+
+fn piece(delta: &Delta<'_>) -> Value {
+    match delta.of {
+        Of::Text => json!({"type": "text_delta", "text": delta.text}),
+        Of::Reasoning => json!({"type": "thinking_delta", "thinking": delta.text}),
+        Of::Call(_) => json!({"type": "input_json_delta", "partial_json": delta.text}),
+    }
 }

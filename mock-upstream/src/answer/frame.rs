@@ -125,6 +125,13 @@ pub(crate) fn event(name: &str, value: &impl Serialize) -> Bytes {
     })
 }
 
+/// Events that belong to one piece of the content: they are sent, and cut off, together.
+pub(crate) fn joined(events: impl IntoIterator<Item = Bytes>) -> Bytes {
+    let mut events = events.into_iter();
+    let first = events.next().unwrap_or_default();
+    events.fold(first, |all, event| [all, event].concat().into())
+}
+
 /// `data: {…}` and an empty line with CRLF, as Gemini writes it.
 pub(crate) fn data_crlf(value: &impl Serialize) -> Bytes {
     written(|to| {

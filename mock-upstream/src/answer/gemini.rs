@@ -4,14 +4,49 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::frame::{Answer, Frame, Part, array_item, data_crlf, pretty, pretty_lines};
-use super::job::Job;
+use super::job::{Job, Of};
 use crate::price::produced;
-use crate::script::Usage;
+use crate::script::{Stop, Usage};
+
+/// What stands for a thought in the first call of a turn that was thought about.
+const SIGNATURE: &str = "bW9jayBzaWduYXR1cmU=";
 
 /// `POST models/{model}:generateContent`.
 pub(super) fn generate(job: &Job<'_>) -> Answer {
-    let value = chunk(job, job.model.reply(), true, &job.usage());
-    Answer::gemini_json(pretty(&value))
+    let answer = &job.model.answer;
+    let mut parts = Vec::new();
+    if let Some(text) = &answer.reasoning {
+        parts.push(json!({"text": text, "thought": true}));
+    }
+    let text = job.model.reply();
+    if !text.is_empty() || (parts.is_empty() && answer.tool_calls.is_empty()) {
+        parts.push(json!({"text": text}));
+    }
+    parts.extend((0..answer.tool_calls.len()).map(|place| call(job, place)));
+    Answer::gemini_json(pretty(&chunk(job, &parts, true, &job.usage())))
+}
+
+fn call(job: &Job<'_>, place: usize) -> Value {
+    let answer = &job.model.answer;
+    let called = answer.tool_calls.get(place);
+    let call = json!({
+        "id": job.call_id("call_", place),
+        "name": called.map(|call| &call.name),
+        "args": called.map(|call| &call.arguments),
+    });
+    let mut part = json!({"functionCall": call});
+    if place == 0 && answer.reasoning.is_some() {
+        part["thoughtSignature"] = json!(SIGNATURE);
+    }
+    part
+}
+
+fn finish_reason(job: &Job<'_>) -> &'static str {
+    match job.model.answer.stop {
+        Stop::End => "STOP",
+        Stop::Length => "MAX_TOKENS",
+        Stop::Filter => "SAFETY",
+    }
 }
 
 /// `POST models/{model}:countTokens`.
@@ -26,15 +61,21 @@ pub(super) fn count_tokens(job: &Job<'_>) -> Answer {
 /// `POST models/{model}:streamGenerateContent`: events with `alt=sse`, else one JSON array.
 pub(super) fn stream(job: &Job<'_>, sse: bool) -> Answer {
     let usage = job.usage();
-    let mut chunks: Vec<(Part, Value)> = job
-        .deltas()
-        .map(|delta| {
-            let shown = produced(&usage, delta.so_far);
-            let part = Part::Delta { tokens: delta.tokens };
-            (part, chunk(job, delta.text, false, &shown))
-        })
-        .collect();
-    chunks.push((Part::Closing, chunk(job, "", true, &usage)));
+    let mut chunks = Vec::new();
+    let mut tokens = 0;
+    for delta in job.deltas() {
+        tokens += delta.tokens;
+        let said = match delta.of {
+            Of::Text => json!({"text": delta.text}),
+            Of::Reasoning => json!({"text": delta.text, "thought": true}),
+            // A call comes in one piece.
+            Of::Call(_) if !delta.is_last => continue,
+            Of::Call(place) => call(job, place),
+        };
+        let part = Part::Delta { tokens: std::mem::take(&mut tokens) };
+        chunks.push((part, chunk(job, &[said], false, &produced(&usage, delta.so_far))));
+    }
+    chunks.push((Part::Closing, chunk(job, &[json!({"text": ""})], true, &usage)));
     if sse {
         // The real API has no end marker here: the body just ends.
         let frames = chunks.iter().map(|(part, value)| part.frame(data_crlf(value)));
@@ -54,10 +95,10 @@ fn array(chunks: &[(Part, Value)]) -> Vec<Frame> {
     frames
 }
 
-fn chunk(job: &Job<'_>, text: &str, finish: bool, tokens: &Usage) -> Value {
-    let mut candidate = json!({"content": {"parts": [{"text": text}], "role": "model"}});
+fn chunk(job: &Job<'_>, parts: &[Value], finish: bool, tokens: &Usage) -> Value {
+    let mut candidate = json!({"content": {"parts": parts, "role": "model"}});
     if finish {
-        candidate["finishReason"] = json!("STOP");
+        candidate["finishReason"] = json!(finish_reason(job));
     }
     candidate["index"] = json!(0);
     let mut chunk = json!({"candidates": [candidate]});

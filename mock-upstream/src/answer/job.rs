@@ -1,7 +1,11 @@
 //! What an answer is made from.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use crate::ask::Ask;
-use crate::script::{Model, Usage, UsageAt};
+use crate::script::{Model, ToolCall, Usage, UsageAt};
 
 /// One call to a model.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +23,27 @@ pub(crate) struct Job<'a> {
 }
 
 /// One piece of a stream's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Delta<'a> {
-    pub(crate) text: &'a str,
+    pub(crate) of: Of,
+    pub(crate) text: Cow<'a, str>,
+    /// Whether its part of the answer begins with it.
+    pub(crate) is_first: bool,
+    /// Whether its part of the answer ends with it.
+    pub(crate) is_last: bool,
     /// Output tokens that this piece stands for.
     pub(crate) tokens: u64,
     /// Output tokens up to and with this piece.
     pub(crate) so_far: u64,
+}
+
+/// A part of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Reasoning,
+    Text,
+    /// The arguments of the call in this place.
+    Call(usize),
 }
 
 impl<'a> Job<'a> {
@@ -43,25 +61,80 @@ impl<'a> Job<'a> {
         format!("{prefix}mock{:08}", self.seq)
     }
 
-    /// The content in as many pieces as the model's script says. Text is dealt evenly, and so
-    /// are tokens, whose remainder comes last.
-    pub(crate) fn deltas(&self) -> impl Iterator<Item = Delta<'a>> + use<'a> {
-        let count = self.model.chunks.max(1);
+    /// The id of the tool call in this place.
+    pub(crate) fn call_id(&self, prefix: &str, place: usize) -> String {
+        format!("{}_{place}", self.id(prefix))
+    }
+
+    /// The text alone, in as many pieces as the model's script says.
+    pub(crate) fn text_deltas(&self) -> Vec<Delta<'a>> {
+        self.dealt(vec![(Of::Text, Cow::Borrowed(self.model.reply()))])
+    }
+
+    /// All that the answer holds, each part in as many pieces as the model's script says.
+    pub(crate) fn deltas(&self) -> Vec<Delta<'a>> {
+        let answer = &self.model.answer;
+        let mut parts = Vec::new();
+        parts.extend(answer.reasoning.as_deref().map(|text| (Of::Reasoning, Cow::Borrowed(text))));
+        let text = self.model.reply();
+        if !text.is_empty() || (parts.is_empty() && answer.tool_calls.is_empty()) {
+            parts.push((Of::Text, Cow::Borrowed(text)));
+        }
+        let calls = answer.tool_calls.iter().enumerate();
+        parts.extend(calls.map(|(place, call)| (Of::Call(place), Cow::Owned(arguments(call)))));
+        self.dealt(parts)
+    }
+
+    /// Characters are dealt evenly over the pieces of their part, and tokens over all pieces;
+    /// what remains of them comes last.
+    fn dealt(&self, parts: Vec<(Of, Cow<'a, str>)>) -> Vec<Delta<'a>> {
+        let mut deltas: Vec<Delta<'a>> = Vec::new();
+        for (of, text) in parts {
+            let begin = deltas.len();
+            for text in pieces(text, self.model.chunks.max(1)) {
+                if of == Of::Text || !text.is_empty() {
+                    let is_first = deltas.len() == begin;
+                    deltas.push(Delta { of, text, is_first, is_last: false, tokens: 0, so_far: 0 });
+                }
+            }
+            if let Some(last) = deltas.last_mut() {
+                last.is_last = true;
+            }
+        }
         let output = self.model.usage.output;
-        let each = output / u64::from(count);
-        let mut rest = self.model.reply();
-        let mut characters = rest.chars().count();
-        (0..count).map(move |index| {
-            let left = count - index;
-            let take = characters.div_ceil(usize::try_from(left).unwrap_or(usize::MAX));
-            let end = rest.char_indices().nth(take).map_or(rest.len(), |(at, _)| at);
-            let (text, tail) = rest.split_at(end);
-            rest = tail;
-            characters -= take;
-            let so_far = if left == 1 { output } else { each * u64::from(index + 1) };
-            let tokens = so_far - each * u64::from(index);
-            Delta { text, tokens, so_far }
-        })
+        let count = u64::try_from(deltas.len()).unwrap_or(u64::MAX).max(1);
+        let each = output / count;
+        let mut so_far = 0;
+        for (delta, left) in deltas.iter_mut().zip((0..count).rev()) {
+            delta.tokens = if left == 0 { output - so_far } else { each };
+            so_far += delta.tokens;
+            delta.so_far = so_far;
+        }
+        deltas
+    }
+}
+
+/// The arguments of a call as JSON.
+pub(crate) fn arguments(call: &ToolCall) -> String {
+    Value::Object(call.arguments.clone()).to_string()
+}
+
+/// A text in so many pieces, of characters dealt evenly.
+fn pieces(text: Cow<'_, str>, count: u32) -> Vec<Cow<'_, str>> {
+    let mut characters = text.chars().count();
+    let mut begin = 0;
+    let mut ends = Vec::new();
+    for index in 0..count {
+        let take = characters.div_ceil(usize::try_from(count - index).unwrap_or(usize::MAX));
+        let rest = &text[begin..];
+        let end = begin + rest.char_indices().nth(take).map_or(rest.len(), |(at, _)| at);
+        ends.push(begin..end);
+        begin = end;
+        characters -= take;
+    }
+    match text {
+        Cow::Borrowed(text) => ends.into_iter().map(|range| Cow::Borrowed(&text[range])).collect(),
+        Cow::Owned(text) => ends.into_iter().map(|range| Cow::Owned(text[range].to_owned())).collect(),
     }
 }
 
@@ -83,15 +156,44 @@ mod tests {
             let job = Job {
                 seq: 1, created: 0, name: "m", model: &model, usage_at: model.usage_at, ask: &ask,
             };
-            let deltas: Vec<_> = job.deltas().collect();
+            let deltas = job.text_deltas();
             prop_assert_eq!(deltas.len(), usize::try_from(chunks).unwrap_or(0));
-            prop_assert_eq!(deltas.iter().map(|d| d.text).collect::<String>(), reply);
+            prop_assert_eq!(deltas.iter().map(|d| d.text.as_ref()).collect::<String>(), reply);
             prop_assert_eq!(deltas.iter().map(|d| d.tokens).sum::<u64>(), output);
             prop_assert_eq!(deltas.last().map(|d| d.so_far), Some(output));
+            prop_assert!(deltas.iter().enumerate().all(|(at, d)| d.is_first == (at == 0)));
             let each = output / u64::from(chunks);
             for delta in deltas.iter().rev().skip(1) {
                 prop_assert_eq!(delta.tokens, each);
             }
+        }
+
+        #[test]
+        fn every_part_arrives_whole_and_all_tokens_are_dealt(
+            reasoning in ".{1,20}", reply in ".{0,20}", city in ".{0,20}", chunks in 1u32..9, output in 0u64..10_000,
+        ) {
+            let arguments = serde_json::json!({"city": city});
+            let answer = serde_json::json!({
+                "reasoning": reasoning,
+                "tool_calls": [{"name": "a", "arguments": arguments}, {"name": "b"}],
+            });
+            let model = Model {
+                usage: Usage { output, ..Usage::default() },
+                chunks,
+                reply: Some(reply.clone()),
+                answer: serde_json::from_value(answer).map_err(|error| TestCaseError::fail(error.to_string()))?,
+                ..Model::default()
+            };
+            let ask = Ask::default();
+            let job = Job { seq: 1, created: 0, name: "m", model: &model, usage_at: model.usage_at, ask: &ask };
+            let deltas = job.deltas();
+            let whole = |of| deltas.iter().filter(|d| d.of == of).map(|d| d.text.as_ref()).collect::<String>();
+            prop_assert_eq!(whole(Of::Reasoning), reasoning);
+            prop_assert_eq!(whole(Of::Text), reply);
+            prop_assert_eq!(whole(Of::Call(0)), arguments.to_string());
+            prop_assert_eq!(whole(Of::Call(1)), "{}");
+            prop_assert_eq!(deltas.iter().map(|d| d.tokens).sum::<u64>(), output);
+            prop_assert_eq!(deltas.iter().filter(|d| d.is_first).count(), deltas.iter().filter(|d| d.is_last).count());
         }
     }
 }

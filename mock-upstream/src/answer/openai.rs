@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::error::identified;
-use super::frame::{Answer, Frame, Part, data};
-use super::job::Job;
+use super::frame::{Answer, Frame, Part, data, joined};
+use super::job::{Delta, Job, Of, arguments};
 use crate::price::produced;
 use crate::route::Api;
-use crate::script::{Usage, UsageAt};
+use crate::script::{Stop, Usage, UsageAt};
 
 /// `POST chat/completions`.
 pub(super) fn chat(job: &Job<'_>) -> Answer {
@@ -25,11 +25,13 @@ trait Shape {
     fn id_prefix(&self) -> &'static str;
     fn object(&self, stream: bool) -> &'static str;
     /// The one choice of an answer that is no stream.
-    fn whole(&self, text: &str) -> Value;
+    fn whole(&self, job: &Job<'_>) -> Value;
     /// The choice of the chunk before the content, if there is such a chunk.
     fn opening(&self) -> Option<Value>;
-    fn delta(&self, text: &str) -> Value;
-    fn finish(&self) -> Value;
+    fn deltas<'a>(&self, job: &Job<'a>) -> Vec<Delta<'a>>;
+    /// The choices of the chunks for one piece.
+    fn delta(&self, job: &Job<'_>, delta: &Delta<'_>) -> Vec<Value>;
+    fn finish(&self, job: &Job<'_>) -> Value;
 }
 
 struct Chat;
@@ -43,25 +45,74 @@ impl Shape for Chat {
         if stream { "chat.completion.chunk" } else { "chat.completion" }
     }
 
-    fn whole(&self, text: &str) -> Value {
-        json!({
-            "index": 0,
-            "message": {"role": "assistant", "content": text, "refusal": null, "annotations": []},
-            "logprobs": null,
-            "finish_reason": "stop",
-        })
+    fn whole(&self, job: &Job<'_>) -> Value {
+        let answer = &job.model.answer;
+        let text = Some(job.model.reply()).filter(|text| !text.is_empty() || answer.tool_calls.is_empty());
+        let mut message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
+        if let Some(text) = &answer.reasoning {
+            put_reasoning(&mut message, text);
+        }
+        if !answer.tool_calls.is_empty() {
+            let calls = answer.tool_calls.iter().enumerate();
+            message["tool_calls"] = calls.map(|(place, call)| called(job, place, &arguments(call))).collect();
+        }
+        json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason(job)})
     }
 
     fn opening(&self) -> Option<Value> {
         Some(choice(&json!({"role": "assistant", "content": "", "refusal": null}), None))
     }
 
-    fn delta(&self, text: &str) -> Value {
-        choice(&json!({"content": text}), None)
+    fn deltas<'a>(&self, job: &Job<'a>) -> Vec<Delta<'a>> {
+        job.deltas()
     }
 
-    fn finish(&self) -> Value {
-        choice(&json!({}), Some("stop"))
+    fn delta(&self, job: &Job<'_>, delta: &Delta<'_>) -> Vec<Value> {
+        let mut deltas = Vec::new();
+        match delta.of {
+            Of::Text => deltas.push(json!({"content": delta.text})),
+            Of::Reasoning => {
+                let mut said = json!({});
+                put_reasoning(&mut said, &delta.text);
+                deltas.push(said);
+            }
+            Of::Call(place) => {
+                if delta.is_first {
+                    let mut call = called(job, place, "");
+                    call["index"] = json!(place);
+                    deltas.push(json!({"tool_calls": [call]}));
+                }
+                let function = json!({"arguments": delta.text});
+                deltas.push(json!({"tool_calls": [{"index": place, "function": function}]}));
+            }
+        }
+        deltas.iter().map(|delta| choice(delta, None)).collect()
+    }
+
+    fn finish(&self, job: &Job<'_>) -> Value {
+        choice(&json!({}), Some(finish_reason(job)))
+    }
+}
+
+/// OpenAI has no field for it; these are those of OpenRouter, and of vLLM and DeepSeek.
+fn put_reasoning(to: &mut Value, text: &str) {
+    to["reasoning"] = json!(text);
+    to["reasoning_content"] = json!(text);
+    to["reasoning_details"] = json!([{"type": "reasoning.text", "text": text, "index": 0}]);
+}
+
+fn called(job: &Job<'_>, place: usize, arguments: &str) -> Value {
+    let name = job.model.answer.tool_calls.get(place).map(|call| &call.name);
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"id": job.call_id("call_", place), "type": "function", "function": function})
+}
+
+fn finish_reason(job: &Job<'_>) -> &'static str {
+    match job.model.answer.stop {
+        Stop::End if !job.model.answer.tool_calls.is_empty() => "tool_calls",
+        Stop::End => "stop",
+        Stop::Length => "length",
+        Stop::Filter => "content_filter",
     }
 }
 
@@ -80,19 +131,23 @@ impl Shape for Text {
         "text_completion"
     }
 
-    fn whole(&self, text: &str) -> Value {
-        text_choice(text, Some("stop"))
+    fn whole(&self, job: &Job<'_>) -> Value {
+        text_choice(job.model.reply(), Some("stop"))
     }
 
     fn opening(&self) -> Option<Value> {
         None
     }
 
-    fn delta(&self, text: &str) -> Value {
-        text_choice(text, None)
+    fn deltas<'a>(&self, job: &Job<'a>) -> Vec<Delta<'a>> {
+        job.text_deltas()
     }
 
-    fn finish(&self) -> Value {
+    fn delta(&self, _: &Job<'_>, delta: &Delta<'_>) -> Vec<Value> {
+        vec![text_choice(&delta.text, None)]
+    }
+
+    fn finish(&self, _: &Job<'_>) -> Value {
         text_choice("", Some("stop"))
     }
 }
@@ -106,7 +161,7 @@ fn answer(job: &Job<'_>, shape: &dyn Shape) -> Answer {
         Answer::stream(frames(job, shape))
     } else {
         let mut body = head(job, shape, false);
-        body.insert("choices".into(), json!([shape.whole(job.model.reply())]));
+        body.insert("choices".into(), json!([shape.whole(job)]));
         if job.shows_usage() {
             body.insert("usage".into(), usage(&job.usage()));
         }
@@ -142,13 +197,14 @@ fn frames(job: &Job<'_>, shape: &dyn Shape) -> Vec<Frame> {
     if let Some(opening) = shape.opening() {
         frames.push(Part::Opening.frame(chunks.chunk(Some(opening), shown(0, 0))));
     }
-    for delta in job.deltas() {
+    for delta in shape.deltas(job) {
         let part = Part::Delta { tokens: delta.tokens };
         let shown = shown(frames.len(), delta.so_far);
-        frames.push(part.frame(chunks.chunk(Some(shape.delta(delta.text)), shown)));
+        let chunks = shape.delta(job, &delta).into_iter().map(|choice| chunks.chunk(Some(choice), shown));
+        frames.push(part.frame(joined(chunks)));
     }
     let last = matches!(at, UsageAt::FinishChunk | UsageAt::EveryChunk).then_some(usage);
-    frames.push(Part::Closing.frame(chunks.chunk(Some(shape.finish()), last)));
+    frames.push(Part::Closing.frame(chunks.chunk(Some(shape.finish(job)), last)));
     if chunks.own_usage_chunk() {
         frames.push(Part::Closing.frame(chunks.chunk(None, Some(usage))));
     }

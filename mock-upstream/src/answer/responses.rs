@@ -94,7 +94,7 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
     let added = [("output_index", json!(0)), ("item", item(job, false))];
     events.push(Part::Opening, "response.output_item.added", &added);
     events.push_at(&place, Part::Opening, "response.content_part.added", "part", content(""));
-    for delta in job.deltas() {
+    for delta in job.text_deltas() {
         let part = Part::Delta { tokens: delta.tokens };
         events.push_at(&place, part, "response.output_text.delta", "delta", json!(delta.text));
     }
