@@ -57,6 +57,14 @@ impl Usd {
     }
 }
 
+impl Usd {
+    /// The nearest number that a format without decimals can carry; up to 15 digits are exact.
+    pub(crate) fn to_float(self) -> f64 {
+        #[expect(clippy::expect_used, reason = "an amount prints as a plain decimal number")]
+        self.to_string().parse().expect("a number")
+    }
+}
+
 impl FromStr for Usd {
     type Err = MoneyError;
 

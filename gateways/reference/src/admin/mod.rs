@@ -5,6 +5,7 @@
 //! - [`config`]: client settings, while the gateway runs
 //! - [`edit`]: what a change of a virtual key comes to
 //! - [`logs`]: the log of requests
+//! - [`metrics`]: what is counted
 //! - [`pricing`]: the administrator's own prices
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
@@ -15,6 +16,7 @@ mod auth;
 mod config;
 mod edit;
 mod logs;
+mod metrics;
 mod pricing;
 mod reply;
 mod rotation;
@@ -46,7 +48,8 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
         .route("/api/logs/{id}", get(logs::read))
         .route("/api/governance/pricing-overrides", get(pricing::list).post(pricing::create))
         .route("/api/governance/pricing-overrides/{id}", put(pricing::update).delete(pricing::delete))
-        .route("/api/pricing/force-sync", post(pricing::force_sync));
+        .route("/api/pricing/force-sync", post(pricing::force_sync))
+        .route("/metrics", get(metrics::read));
     if has_test_clock {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }

@@ -50,6 +50,7 @@ impl ClientFile {
         shown.enable_logging.get_or_insert(true);
         shown.disable_content_logging.get_or_insert(true);
         shown.log_retention_days = shown.log_retention_days.or(NonZeroU32::new(LOG_RETENTION_DAYS));
+        shown.whitelisted_routes.get_or_insert_default();
         shown.durability.get_or_insert(DurabilityFile::Process);
         shown
     }
@@ -89,6 +90,7 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
             retention_days: file.log_retention_days.map_or(LOG_RETENTION_DAYS, NonZeroU32::get),
         },
         required_headers: required_headers(file, at)?,
+        whitelisted_routes: whitelisted_routes(file, at)?,
         written: file.clone(),
     })
 }
@@ -102,4 +104,16 @@ fn required_headers(file: &ClientFile, at: &str) -> Result<Vec<HeaderName>, Inva
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem())
         })
         .collect()
+}
+
+fn whitelisted_routes(file: &ClientFile, at: &str) -> Result<Vec<String>, Invalid> {
+    let routes = file.whitelisted_routes.clone().unwrap_or_default();
+    for (index, route) in routes.iter().enumerate() {
+        let beginning = route.strip_suffix('*').unwrap_or(route);
+        if !beginning.starts_with('/') || beginning.contains('*') {
+            let problem = format!("`{route}` is neither a path nor the beginning of one with a `*` at its end");
+            return Err(Invalid::new(format!("{at}.whitelisted_routes[{index}]"), problem));
+        }
+    }
+    Ok(routes)
 }

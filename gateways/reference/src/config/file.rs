@@ -51,6 +51,7 @@ pub(crate) struct ClientFile {
     pub(super) enable_logging: Option<bool>,
     pub(super) disable_content_logging: Option<bool>,
     pub(super) log_retention_days: Option<NonZeroU32>,
+    pub(super) whitelisted_routes: Option<Vec<String>>,
     pub(super) budget_admission: Option<AdmissionFile>,
     pub(super) unpriced_models: Option<UnpricedFile>,
     pub(super) durability: Option<DurabilityFile>,

@@ -46,7 +46,6 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
             "prometheus_labels",
             "routing_chain_max_depth",
             "vk_rotation_cooldown",
-            "whitelisted_routes",
         ],
     ),
     ("config_store", &["vault_store"]),

@@ -98,6 +98,7 @@ pub(super) async fn attempt(
     let called = gateway.upstream.call(&call, &gateway.dice).await;
     let called = called.map(|(answer, key)| {
         tariff.served_by(key.map(|key| key.id.as_str()));
+        notes.served_by(key);
         answer
     });
     let mut response = match called {

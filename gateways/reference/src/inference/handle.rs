@@ -114,7 +114,7 @@ async fn run(
                 let outcome =
                     attempt::attempt(gateway, &request, key.as_deref(), candidate, &headers, index, notes).await;
                 if let Err(error) = &outcome {
-                    notes.attempt_failed(error.word());
+                    notes.attempt_failed(error.word(), error.told().0);
                     tried.push(format!("{provider}:{}", error.word()));
                 }
                 (outcome, about)

@@ -101,8 +101,10 @@ fn attempts(attempts: &[Attempt]) -> String {
                 "provider": &*attempt.provider,
                 "model": attempt.model,
                 "fallback_index": attempt.index,
-                "called": attempt.was_called,
-                "failure": attempt.failure,
+                "key_id": attempt.key.as_ref().map(|key| key.id.as_str()),
+                "key_name": attempt.key.as_ref().map(|key| key.name.as_str()),
+                "called": attempt.latency.is_some(),
+                "failure": attempt.failure.as_ref().map(|failure| failure.word.as_str()),
                 // As a text: what reads it back must not round it.
                 "cost": attempt.cost.to_string(),
             })

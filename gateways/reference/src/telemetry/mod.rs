@@ -4,9 +4,13 @@
 //! - [`notes`]: of a request on its way, from which the record is made when its outcome is known
 //! - [`sinks`]: where records go, without ever holding a request up
 //! - [`queue`]: the bounded way from a request to a sink
+//! - [`metrics`]: what is counted, under which [`labels`]; [`exposition`] is its text
 //! - [`lines`]: one line in the gateway's own log for each request
 
+pub(crate) mod exposition;
+mod labels;
 pub(crate) mod lines;
+mod metrics;
 mod notes;
 mod queue;
 mod record;

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::record::{Attempt, CallRecord, Content, Outcome};
+use super::record::{Attempt, AttemptFailure, CallRecord, Content, Outcome, SelectedKey};
 use super::sinks::Telemetry;
 use crate::books::Bill;
 use crate::clock::Moment;
-use crate::config::{Logging, RequestType};
+use crate::config::{Logging, ProviderKey, RequestType};
 use crate::ledger::Spent;
 use crate::money::Usd;
 use crate::policy::VirtualKey;
@@ -88,7 +88,8 @@ impl Notes {
                 provider: Arc::clone(provider),
                 model: model.to_owned(),
                 index,
-                was_called: false,
+                key: None,
+                latency: None,
                 failure: None,
                 cost: Usd::ZERO,
                 usage: None,
@@ -98,7 +99,16 @@ impl Notes {
 
     /// The provider is called next.
     pub(crate) fn called(&self) {
-        self.note_attempt(|attempt| attempt.was_called = true);
+        // Until it has ended: when it began.
+        let began = self.started.elapsed();
+        self.note_attempt(|attempt| attempt.latency = Some(began));
+    }
+
+    /// The provider answers, to a request with this key.
+    pub(crate) fn served_by(&self, key: Option<&ProviderKey>) {
+        self.note_attempt(|attempt| {
+            attempt.key = key.map(|key| SelectedKey { id: key.id.clone(), name: key.name.clone() });
+        });
     }
 
     /// The provider said what it used.
@@ -107,8 +117,12 @@ impl Notes {
     }
 
     /// The provider did not serve; another one may.
-    pub(crate) fn attempt_failed(&self, word: String) {
-        self.note_attempt(|attempt| attempt.failure = Some(word));
+    pub(crate) fn attempt_failed(&self, word: String, status: StatusCode) {
+        let now = self.started.elapsed();
+        self.note_attempt(|attempt| {
+            attempt.latency = attempt.latency.map(|began| now.saturating_sub(began));
+            attempt.failure = Some(AttemptFailure { word, status: status.as_u16() });
+        });
     }
 
     /// The first event of a stream is there.
@@ -143,6 +157,10 @@ impl Notes {
         let taken = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut record) = taken {
             record.latency = self.started.elapsed();
+            // What failed has ended before.
+            if let Some(last) = record.attempts.last_mut().filter(|last| last.failure.is_none()) {
+                last.latency = last.latency.map(|began| record.latency.saturating_sub(began));
+            }
             self.telemetry.tell(record, self.logging.enabled);
         }
     }

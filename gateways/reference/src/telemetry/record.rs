@@ -47,10 +47,11 @@ pub(crate) struct Attempt {
     pub(crate) model: String,
     /// 0 for the first choice, else the number of the fallback.
     pub(crate) index: usize,
-    /// Whether anything was sent to the provider.
-    pub(crate) was_called: bool,
-    /// Why it did not serve, in the word of `x-gateway-attempts`.
-    pub(crate) failure: Option<String>,
+    /// Which of the provider's keys served.
+    pub(crate) key: Option<SelectedKey>,
+    /// From the call to its outcome; nothing where the provider was not called.
+    pub(crate) latency: Option<Duration>,
+    pub(crate) failure: Option<AttemptFailure>,
     /// What was charged for it, whether it served or not.
     pub(crate) cost: Usd,
     /// What the provider said that it used, if it did.
@@ -65,6 +66,22 @@ pub(crate) struct Tokens {
     pub(crate) cached: u64,
     pub(crate) cache_write: u64,
     pub(crate) reasoning: u64,
+}
+
+/// A key of a provider.
+#[derive(Clone, Debug)]
+pub(crate) struct SelectedKey {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// Why a provider did not serve.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptFailure {
+    /// The word in `x-gateway-attempts`.
+    pub(crate) word: String,
+    /// What the caller would be told, were it the only one.
+    pub(crate) status: u16,
 }
 
 /// How a request ended.

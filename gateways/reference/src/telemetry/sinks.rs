@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use super::exposition;
+use super::metrics::Metrics;
 use super::queue::Queue;
 use super::record::CallRecord;
 
 /// Where records go. Dropping the last one lets every sink finish and end.
 #[derive(Default)]
 pub(crate) struct Telemetry {
+    metrics: Metrics,
     /// To the gateway's own log.
     pub(crate) lines: Option<Queue>,
     /// To the log of requests.
@@ -15,8 +18,16 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Tells every sink of a finished request.
+    /// The metrics as text.
+    pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
+        let queues = [("lines", &self.lines), ("logs", &self.logs)];
+        let dropped = queues.iter().filter_map(|(sink, queue)| Some((*sink, queue.as_ref()?.dropped())));
+        exposition::render(&self.metrics, dropped.collect())
+    }
+
+    /// Counts a finished request, and tells every sink of it.
     pub(super) fn tell(&self, record: CallRecord, is_logged: bool) {
+        self.metrics.count(&record);
         let logs = self.logs.iter().filter(|_| is_logged);
         let mut queues = self.lines.iter().chain(logs).peekable();
         if queues.peek().is_none() {

@@ -12,6 +12,7 @@ mod limits;
 mod logs;
 mod management;
 mod messages;
+mod metrics;
 mod persistence;
 mod pins;
 mod pricing;

@@ -1,0 +1,202 @@
+//! What is counted of requests, while they end: a few atomic additions in one series.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::labels::{Labels, LabelsRef};
+use super::record::{Attempt, CallRecord, Outcome};
+
+/// How many series there may be. Beyond, requests are counted by what the
+/// configuration bounds.
+const MOST_SERIES: usize = 10_000;
+/// Seconds, as Bifrost has them: models take their time.
+const BUCKETS: [f64; 16] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0];
+
+/// All series.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    series: RwLock<IndexMap<Labels, Arc<Series>>>,
+}
+
+/// What is counted under one set of labels.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    pub(super) upstream: AtomicU64,
+    pub(super) success: AtomicU64,
+    /// By status code.
+    errors: Mutex<BTreeMap<u16, u64>>,
+    pub(super) input_tokens: AtomicU64,
+    pub(super) output_tokens: AtomicU64,
+    pub(super) cache_read: AtomicU64,
+    pub(super) cache_write: AtomicU64,
+    /// Pico-dollars.
+    pub(super) cost: AtomicI64,
+    /// Of calls that succeeded, and of those that did not.
+    latency: [Times; 2],
+    first_token: Times,
+}
+
+/// A histogram of durations, made when there is one.
+#[derive(Debug, Default)]
+struct Times(OnceLock<Histogram>);
+
+impl Times {
+    fn observe(&self, duration: Duration) {
+        self.0.get_or_init(|| Histogram::new(BUCKETS)).observe(duration.as_secs_f64());
+    }
+}
+
+impl Series {
+    pub(super) fn errors(&self) -> MutexGuard<'_, BTreeMap<u16, u64>> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long calls took that succeeded (`true`), and those that did not.
+    pub(super) fn latencies(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
+        ["true", "false"].into_iter().zip(&self.latency).filter_map(|(word, times)| Some((word, times.0.get()?)))
+    }
+
+    /// How long streams took to begin.
+    pub(super) fn first_token(&self) -> Option<&Histogram> {
+        self.first_token.0.get()
+    }
+
+    fn failed(&self, status: u16) {
+        *self.errors().entry(status).or_default() += 1;
+    }
+}
+
+impl Metrics {
+    /// Counts a finished request: each provider's turn under that provider's labels.
+    pub(super) fn count(&self, record: &CallRecord) {
+        if record.attempts.is_empty() {
+            // Refused before any provider's turn. What it asked for is a stranger's word.
+            self.series(labels(record, None)).failed(record.outcome.status());
+        }
+        let last = record.attempts.len().saturating_sub(1);
+        let is_refused = record.outcome != Outcome::Served;
+        for (index, attempt) in record.attempts.iter().enumerate() {
+            let series = self.series(labels(record, Some(attempt)));
+            let failed = match (&attempt.failure, &record.outcome) {
+                (Some(failure), _) => Some(failure.status),
+                (None, Outcome::Served) => None,
+                (None, Outcome::Failed { status, .. }) => Some(*status),
+            };
+            match failed {
+                None => add(&series.success, 1),
+                // Refusals count once for a request, not for each fallback that is refused too.
+                Some(status) if attempt.latency.is_some() || is_refused && index == 0 => series.failed(status),
+                Some(_) => {}
+            }
+            if let Some(latency) = attempt.latency {
+                add(&series.upstream, 1);
+                let [succeeded, failed_ones] = &series.latency;
+                let times = if failed.is_none() { succeeded } else { failed_ones };
+                times.observe(latency);
+            }
+            if let Some(first) = record.first_chunk.filter(|_| index == last) {
+                series.first_token.observe(first);
+            }
+            let usage = attempt.usage.unwrap_or_default();
+            add(&series.input_tokens, usage.input);
+            add(&series.output_tokens, usage.output);
+            add(&series.cache_read, usage.cached);
+            add(&series.cache_write, usage.cache_write);
+            series.cost.fetch_add(attempt.cost.pico(), Ordering::Relaxed);
+        }
+    }
+
+    /// Every series as it is now.
+    pub(super) fn all(&self) -> Vec<(Labels, Arc<Series>)> {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        series.iter().map(|(labels, series)| (labels.clone(), Arc::clone(series))).collect()
+    }
+
+    fn series(&self, labels: LabelsRef<'_>) -> Arc<Series> {
+        let find = |labels: LabelsRef<'_>| {
+            let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+            series.get(&labels).map(Arc::clone).ok_or(series.len() >= MOST_SERIES)
+        };
+        let labels = match find(labels) {
+            Ok(series) => return series,
+            Err(is_full) if is_full => labels.bounded(),
+            Err(_) => labels,
+        };
+        let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(series.entry(labels.to_owned()).or_default())
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+fn labels<'a>(record: &'a CallRecord, attempt: Option<&'a Attempt>) -> LabelsRef<'a> {
+    let key = record.key.as_ref();
+    let selected = attempt.and_then(|attempt| attempt.key.as_ref());
+    LabelsRef {
+        provider: attempt.map_or("", |attempt| &*attempt.provider),
+        model: attempt.map_or("", |attempt| attempt.model.as_str()),
+        virtual_key_id: key.map_or("", |key| key.row.id.as_str()),
+        virtual_key_name: key.map_or("", |key| key.row.name.as_str()),
+        selected_key_id: selected.map_or("", |key| key.id.as_str()),
+        selected_key_name: selected.map_or("", |key| key.name.as_str()),
+        method: record.kind.word(),
+        fallback_index: attempt.map_or(0, |attempt| attempt.index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::config::RequestType;
+    use crate::money::Usd;
+
+    fn record(model: String) -> CallRecord {
+        let attempt = Attempt {
+            provider: "primary".into(),
+            model,
+            index: 0,
+            key: None,
+            latency: Some(Duration::ZERO),
+            failure: None,
+            cost: Usd::from_pico(1),
+            usage: None,
+        };
+        CallRecord {
+            id: uuid::Uuid::nil(),
+            request_id: None,
+            started_at: Moment::from_millis(0),
+            route: "/v1/chat/completions",
+            kind: RequestType::ChatCompletion,
+            is_stream: false,
+            model_asked: String::new(),
+            key: None,
+            attempts: vec![attempt],
+            outcome: Outcome::Served,
+            latency: Duration::ZERO,
+            first_chunk: None,
+            content: None,
+        }
+    }
+
+    #[test]
+    fn more_names_than_there_is_room_for_share_a_series_and_nothing_is_lost() {
+        let metrics = Metrics::default();
+        let count = MOST_SERIES + 50;
+        (0..count).for_each(|number| metrics.count(&record(format!("model-{number}"))));
+        let all = metrics.all();
+        assert_eq!(all.len(), MOST_SERIES + 1);
+        let sum = |value: fn(&Series) -> u64| all.iter().map(|(_, series)| value(series)).sum::<u64>();
+        assert_eq!(sum(|series| series.success.load(Ordering::Relaxed)), count as u64);
+        let rest = all.iter().find(|(labels, _)| labels.pairs().contains(&("model", "other".to_owned())));
+        assert_eq!(rest.map(|(_, series)| series.cost.load(Ordering::Relaxed)), Some(50));
+    }
+}
