@@ -17,6 +17,8 @@ const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 const AZURE_VERSION: &str = "2024-10-21";
 /// Azure's responses know no other.
 const AZURE_RESPONSES_VERSION: &str = "preview";
+/// The caller's trace, which its provider may continue.
+const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// What can stand in one segment of a path as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -59,7 +61,7 @@ pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &
         ApiBase::Anthropic => &["anthropic-beta", "anthropic-version"],
         ApiBase::Gemini => &[],
     };
-    for name in passed_on {
+    for name in passed_on.iter().chain(&TRACE) {
         if let Some(value) = callers.get(*name) {
             headers.insert(HeaderName::from_static(name), value.clone());
         }
@@ -175,16 +177,17 @@ mod tests {
     #[test]
     fn of_the_callers_headers_only_the_protocols_own_are_passed_on() {
         let mut callers = HeaderMap::new();
-        for name in ["anthropic-beta", "anthropic-version", "openai-beta", "cookie", "authorization"] {
+        for name in ["anthropic-beta", "anthropic-version", "openai-beta", "traceparent", "cookie", "authorization"] {
             callers.insert(name, HeaderValue::from_static("theirs"));
         }
         let sent = |api| headers(&at(api, Paths::Versioned), None, &callers);
         let anthropic = sent(ApiBase::Anthropic);
         assert_eq!(anthropic["anthropic-beta"], "theirs");
         assert_eq!(anthropic["anthropic-version"], "theirs");
-        assert_eq!(anthropic.len(), 3);
-        assert_eq!(sent(ApiBase::OpenAi).len(), 2);
-        assert_eq!(sent(ApiBase::Gemini).len(), 1);
+        assert_eq!(anthropic.len(), 4);
+        assert_eq!(sent(ApiBase::OpenAi).len(), 3);
+        assert_eq!(sent(ApiBase::Gemini).len(), 2);
+        assert_eq!(anthropic["traceparent"], "theirs");
         let bare = headers(&at(ApiBase::Anthropic, Paths::Versioned), None, &HeaderMap::new());
         assert_eq!(bare["anthropic-version"], "2023-06-01");
     }

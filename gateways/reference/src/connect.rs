@@ -67,7 +67,7 @@ fn builder() -> ClientBuilder {
     Client::builder().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true)
 }
 
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };

@@ -15,6 +15,7 @@ mod dice;
 mod endpoint;
 mod errors;
 mod failure;
+mod finish;
 mod gateway;
 mod grant;
 mod identity;

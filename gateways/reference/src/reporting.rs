@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::gateway::Gateway;
 use crate::logs::{self, Logs};
 use crate::store::{DatabaseLock, LockError, StoreError};
-use crate::telemetry::{Receiver, Telemetry, lines, queue};
+use crate::telemetry::{Receiver, Spans, SpansError, Telemetry, lines, queue};
 
 /// Why requests could not be reported.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,8 @@ pub(crate) enum ReportingError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Spans(#[from] SpansError),
 }
 
 /// What the gateway needs to report its requests.
@@ -31,6 +33,7 @@ pub(crate) struct Reporting {
 pub(crate) struct Writers {
     lines: Receiver,
     log: Option<LogWriter>,
+    spans: Option<(Spans, Receiver)>,
 }
 
 struct LogWriter {
@@ -40,7 +43,8 @@ struct LogWriter {
 }
 
 impl Reporting {
-    /// Opens the log of requests, if there is one.
+    /// Opens the log of requests, if there is one, and the way to a collector of traces, if
+    /// the environment names one.
     pub(crate) async fn prepare(logs_path: Option<&Path>) -> Result<(Reporting, Writers), ReportingError> {
         let mut telemetry = Telemetry::default();
         let (to_lines, lines) = queue();
@@ -56,7 +60,12 @@ impl Reporting {
             opened = Some(logs);
             log = Some(LogWriter { lock, connection, records });
         }
-        Ok((Reporting { telemetry: Arc::new(telemetry), logs: opened }, Writers { lines, log }))
+        let spans = Spans::from_env()?.map(|spans| {
+            let (to_spans, records) = queue();
+            telemetry.spans = Some(to_spans);
+            (spans, records)
+        });
+        Ok((Reporting { telemetry: Arc::new(telemetry), logs: opened }, Writers { lines, log, spans }))
     }
 }
 
@@ -65,6 +74,9 @@ impl Writers {
     pub(crate) fn start(self, gateway: &Arc<Gateway>) -> JoinSet<()> {
         let mut writing = JoinSet::new();
         writing.spawn(lines::write_all(self.lines));
+        if let Some((spans, records)) = self.spans {
+            writing.spawn(spans.write_all(records));
+        }
         if let Some(LogWriter { lock, connection, records }) = self.log {
             let clock = Arc::clone(&gateway.clock);
             let gateway = Arc::downgrade(gateway);

@@ -14,6 +14,7 @@ use super::{answer, caller};
 use crate::books::{Admitted, Bill, Held};
 use crate::config::{Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
+use crate::finish;
 use crate::gateway::Gateway;
 use crate::ledger::{Claim, Measure, MeterId};
 use crate::policy::VirtualKey;
@@ -275,6 +276,7 @@ async fn whole(
     let usage = usage.and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     usage.into_iter().for_each(|usage| notes.used(usage));
+    notes.finished(parsed.as_ref().map(finish::reasons).unwrap_or_default());
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
     }

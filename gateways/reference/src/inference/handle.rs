@@ -21,11 +21,17 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
 /// Serves a request. Who asks is settled before a byte of the body is looked at, and
 /// once more when all of it is there: the key may have been edited meanwhile.
-pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, mut headers: HeaderMap, body: Body) -> Response {
     let about = About { request_type: route.request_type().word(), ..About::default() };
     let logging = gateway.client().logging;
-    let notes =
-        Notes::begin(&gateway.telemetry, logging, gateway.clock.now(), route.path(), route.request_type(), &headers);
+    let notes = Notes::begin(
+        &gateway.telemetry,
+        logging,
+        gateway.clock.now(),
+        route.path(),
+        route.request_type(),
+        &mut headers,
+    );
     let (request, key) = match read(&gateway, route, &headers, body, &notes).await {
         Ok(read) => read,
         Err(problem) => {

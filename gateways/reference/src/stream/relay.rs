@@ -217,6 +217,7 @@ impl Relay {
         if let Some((usage, _)) = self.watch.usage() {
             self.notes.used(usage);
         }
+        self.notes.finished(self.watch.finish_reasons().to_vec());
     }
 
     /// What the provider's last word says; without one, what was held, or more if the usage

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::sse::Event;
+use crate::finish;
 use crate::usage::{Usage, has_output};
 
 /// Whose stream it is.
@@ -38,16 +39,22 @@ pub(crate) struct Watch {
     is_final: bool,
     /// Whether the provider's latest count says how much was answered.
     is_complete: bool,
+    finish_reasons: Vec<String>,
 }
 
 impl Watch {
     pub(crate) fn new(protocol: Protocol) -> Watch {
-        Watch { protocol, usage: None, is_final: false, is_complete: false }
+        Watch { protocol, usage: None, is_final: false, is_complete: false, finish_reasons: Vec::new() }
     }
 
     /// The latest usage that the stream carried, and whether it is final.
     pub(crate) fn usage(&self) -> Option<(Usage, bool)> {
         self.usage.map(|usage| (usage, self.is_final))
+    }
+
+    /// Why the model stopped, as far as the stream said so.
+    pub(crate) fn finish_reasons(&self) -> &[String] {
+        &self.finish_reasons
     }
 
     /// Reads one event.
@@ -67,6 +74,7 @@ impl Watch {
         let Ok(json) = serde_json::from_str::<Value>(data) else {
             return Sign::Failure("the provider sent an event that is no JSON".to_owned());
         };
+        self.finish_reasons.extend(finish::reasons(&json));
         match self.protocol {
             Protocol::Completions => self.completions(&json),
             Protocol::Responses => self.responses(event, &json),

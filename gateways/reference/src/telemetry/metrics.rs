@@ -183,6 +183,8 @@ mod tests {
             outcome: Outcome::Served,
             latency: Duration::ZERO,
             first_chunk: None,
+            finish_reasons: Vec::new(),
+            trace: None,
             content: None,
         }
     }

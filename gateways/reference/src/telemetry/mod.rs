@@ -3,6 +3,7 @@
 //! - [`record`]: one finished request, as every sink gets it
 //! - [`notes`]: of a request on its way, from which the record is made when its outcome is known
 //! - [`sinks`]: where records go, without ever holding a request up
+//! - [`spans`]: OpenTelemetry spans; [`trace`] is a request's place in its caller's trace
 //! - [`queue`]: the bounded way from a request to a sink
 //! - [`metrics`]: what is counted, under which [`labels`]; [`exposition`] is its text
 //! - [`lines`]: one line in the gateway's own log for each request
@@ -15,8 +16,11 @@ mod notes;
 mod queue;
 mod record;
 mod sinks;
+mod spans;
+mod trace;
 
 pub(crate) use notes::Notes;
 pub(crate) use queue::{Queue, Receiver, queue};
 pub(crate) use record::{Attempt, CallRecord};
 pub(crate) use sinks::Telemetry;
+pub(crate) use spans::{Spans, SpansError};

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::record::{Attempt, AttemptFailure, CallRecord, Content, Outcome, SelectedKey};
 use super::sinks::Telemetry;
+use super::trace::Trace;
 use crate::books::Bill;
 use crate::clock::Moment;
 use crate::config::{Logging, ProviderKey, RequestType};
@@ -36,14 +37,15 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// A request has arrived.
+    /// A request has arrived. Its headers name its place in the trace from now on, where
+    /// traces are sent.
     pub(crate) fn begin(
         telemetry: &Arc<Telemetry>,
         logging: Logging,
         now: Moment,
         route: &'static str,
         kind: RequestType,
-        headers: &HeaderMap,
+        headers: &mut HeaderMap,
     ) -> Arc<Notes> {
         let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let record = CallRecord {
@@ -60,6 +62,8 @@ impl Notes {
             latency: std::time::Duration::ZERO,
             first_chunk: None,
             content: None,
+            finish_reasons: Vec::new(),
+            trace: telemetry.spans.as_ref().map(|_| Trace::begin(headers)),
         };
         let telemetry = Arc::clone(telemetry);
         Arc::new(Notes { telemetry, started: Instant::now(), logging, record: Mutex::new(Some(record)) })
@@ -114,6 +118,11 @@ impl Notes {
     /// The provider said what it used.
     pub(crate) fn used(&self, usage: Usage) {
         self.note_attempt(|attempt| attempt.usage = Some(usage));
+    }
+
+    /// The provider said why the model stopped.
+    pub(crate) fn finished(&self, reasons: Vec<String>) {
+        self.note(|record| record.finish_reasons = reasons);
     }
 
     /// The provider did not serve; another one may.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::trace::Trace;
 use crate::clock::Moment;
 use crate::config::RequestType;
 use crate::money::Usd;
@@ -35,6 +36,10 @@ pub(crate) struct CallRecord {
     pub(crate) latency: Duration,
     /// From the request's arrival to a stream's first event.
     pub(crate) first_chunk: Option<Duration>,
+    /// Why the model stopped, in its provider's words.
+    pub(crate) finish_reasons: Vec<String>,
+    /// Only where traces are sent.
+    pub(super) trace: Option<Trace>,
     /// Only where the configuration says so.
     pub(crate) content: Option<Content>,
 }

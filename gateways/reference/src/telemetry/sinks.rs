@@ -15,12 +15,14 @@ pub(crate) struct Telemetry {
     pub(crate) lines: Option<Queue>,
     /// To the log of requests.
     pub(crate) logs: Option<Queue>,
+    /// To a collector of traces.
+    pub(crate) spans: Option<Queue>,
 }
 
 impl Telemetry {
     /// The metrics as text.
     pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
-        let queues = [("lines", &self.lines), ("logs", &self.logs)];
+        let queues = [("lines", &self.lines), ("logs", &self.logs), ("spans", &self.spans)];
         let dropped = queues.iter().filter_map(|(sink, queue)| Some((*sink, queue.as_ref()?.dropped())));
         exposition::render(&self.metrics, dropped.collect())
     }
@@ -29,7 +31,7 @@ impl Telemetry {
     pub(super) fn tell(&self, record: CallRecord, is_logged: bool) {
         self.metrics.count(&record);
         let logs = self.logs.iter().filter(|_| is_logged);
-        let mut queues = self.lines.iter().chain(logs).peekable();
+        let mut queues = self.lines.iter().chain(&self.spans).chain(logs).peekable();
         if queues.peek().is_none() {
             return;
         }

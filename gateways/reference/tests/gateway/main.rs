@@ -25,4 +25,5 @@ mod spellings;
 mod startup;
 mod streams;
 mod support;
+mod traces;
 mod windows;

@@ -65,7 +65,17 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the gateway on a free port and waits until it says where it listens.
     pub(crate) async fn start(folder: &Path, options: &[&str]) -> Result<Process, String> {
-        let mut child = command(folder, options).spawn().unwrap();
+        Process::start_with(folder, options, &[]).await
+    }
+
+    /// The same with more in its environment.
+    pub(crate) async fn start_with(
+        folder: &Path,
+        options: &[&str],
+        env: &[(&'static str, String)],
+    ) -> Result<Process, String> {
+        let env = env.iter().map(|(name, value)| (name, value.as_str()));
+        let mut child = command(folder, options).envs(env).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
@@ -125,6 +135,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) config: Value,
     pub(crate) process: Option<Process>,
+    /// What the gateway finds in its environment besides.
+    pub(crate) env: Vec<(&'static str, String)>,
     client: Client,
 }
 
@@ -153,13 +165,13 @@ impl World {
         edit(&mut config);
         let folder = TempDir::new().unwrap();
         let client = Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        World { upstream, folder, config, process: None, client }
+        World { upstream, folder, config, process: None, env: Vec::new(), client }
     }
 
     /// Writes the configuration and starts the gateway.
     pub(crate) async fn run(&mut self, options: &[&str]) {
         self.write_config();
-        self.process = Some(Process::start(self.folder.path(), options).await.unwrap());
+        self.process = Some(Process::start_with(self.folder.path(), options, &self.env).await.unwrap());
     }
 
     pub(crate) fn write_config(&self) {
