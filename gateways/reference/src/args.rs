@@ -41,6 +41,8 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum LogLevel {
+    /// Everything, the libraries' own lines among it.
+    Trace,
     /// Everything that helps to find a fault.
     Debug,
     /// What an operator wants to know.

@@ -217,6 +217,7 @@ async fn stop(mut terminate: Signal, mut interrupt: Signal) {
 
 fn begin_logging(args: &Args) {
     let level = match args.log_level {
+        LogLevel::Trace => tracing::Level::TRACE,
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Info => tracing::Level::INFO,
         LogLevel::Warn => tracing::Level::WARN,

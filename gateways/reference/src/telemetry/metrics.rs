@@ -143,7 +143,7 @@ fn labels<'a>(record: &'a CallRecord, attempt: Option<&'a Attempt>) -> LabelsRef
     LabelsRef {
         provider: attempt.map_or("", |attempt| &*attempt.provider),
         model: attempt.map_or("", |attempt| attempt.model.as_str()),
-        virtual_key_id: key.map_or("", |key| key.row.id.as_str()),
+        virtual_key_id: key.map_or("", |key| &*key.row.id),
         virtual_key_name: key.map_or("", |key| key.row.name.as_str()),
         selected_key_id: selected.map_or("", |key| key.id.as_str()),
         selected_key_name: selected.map_or("", |key| key.name.as_str()),

@@ -161,7 +161,7 @@ fn attributes(record: &CallRecord, operation: &'static str) -> Vec<KeyValue> {
     add("gen_ai.request.model", Some(record.model_asked.clone()));
     add("gen_ai.response.model", attempt.map(|attempt| attempt.model.clone()));
     add("error.type", record.outcome.error().map(str::to_owned));
-    add("bifrost.virtual_key.id", key.map(|key| key.row.id.clone()));
+    add("bifrost.virtual_key.id", key.map(|key| key.row.id.to_string()));
     add("bifrost.virtual_key.name", key.map(|key| key.row.name.clone()));
     add("bifrost.selected_key.id", selected.map(|key| key.id.clone()));
     add("bifrost.selected_key.name", selected.map(|key| key.name.clone()));

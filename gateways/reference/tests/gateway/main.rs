@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod budgets;
+mod canary;
 mod connections;
+mod figures_agree;
 mod fixtures;
 mod keys;
 mod levels;

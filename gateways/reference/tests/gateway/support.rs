@@ -75,7 +75,12 @@ impl Process {
         env: &[(&'static str, String)],
     ) -> Result<Process, String> {
         let env = env.iter().map(|(name, value)| (name, value.as_str()));
-        let mut child = command(folder, options).envs(env).spawn().unwrap();
+        Process::launch(command(folder, options).envs(env)).await
+    }
+
+    /// Starts a command line and waits until it says where it listens.
+    pub(crate) async fn launch(command: &mut Command) -> Result<Process, String> {
+        let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {

@@ -55,6 +55,11 @@ impl Collector {
         self.spans()
     }
 
+    /// Everything it was sent, to look for what should not be there.
+    pub(crate) fn everything(&self) -> String {
+        format!("{:?}", self.got.lock().unwrap())
+    }
+
     fn resource(&self) -> Value {
         let got = self.got.lock().unwrap();
         as_json(&got[0].resource_spans[0].resource.as_ref().unwrap().attributes)

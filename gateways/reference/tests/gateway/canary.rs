@@ -1,0 +1,145 @@
+//! Planted credentials are in nothing that the gateway writes, answers or sends.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::support::{KEY, PROMPT, Process, World, body, command, streamed};
+use crate::traces::Collector;
+
+const VIRTUAL_KEY: &str = "canary-virtual-key-5f3a";
+const WRONG_KEY: &str = "canary-wrong-key-91bc";
+const PROVIDER_KEY: &str = "canary-provider-key-77de";
+const PASSWORD: &str = "canary-password-02aa";
+const IN_QUERY: &str = "canary-in-query-c41d";
+const IN_BAD_JSON: &str = "canary-in-bad-json-e8f0";
+
+/// What each request was answered, head and body.
+async fn answers(requests: Vec<RequestBuilder>) -> String {
+    let mut all = String::new();
+    for request in requests {
+        let response = request.send().await.unwrap();
+        all.push_str(&format!("{:?} ", response.headers()));
+        // A broken stream keeps what came before.
+        let mut response = response;
+        while let Ok(Some(chunk)) = response.chunk().await {
+            all.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+    all
+}
+
+async fn world(collector: &Collector) -> World {
+    let mut world = World::prepare(|config| {
+        config["client"]["disable_content_logging"] = json!(false);
+        config["governance"]["auth_config"]["admin_password"] = json!(PASSWORD);
+        config["governance"]["virtual_keys"][0]["value"] = json!(VIRTUAL_KEY);
+        config["governance"]["budgets"] = json!([crate::support::budget("b", "0.01", "1h", "vk-agent")]);
+    })
+    .await;
+    world.write_config();
+    let log = File::create(world.folder.path().join("stderr.log")).unwrap();
+    let mut command = command(world.folder.path(), &["-log-level", "trace"]);
+    command.env("UPSTREAM_KEY", PROVIDER_KEY).envs(collector.env()).stderr(Stdio::from(log));
+    world.process = Some(Process::launch(&mut command).await.unwrap());
+    world
+}
+
+/// Requests as callers make them, right and wrong.
+fn callers(world: &World) -> Vec<RequestBuilder> {
+    let chat = "/v1/chat/completions";
+    let post = |path: &str| world.request(Method::POST, path);
+    let message = json!({"model": "mock-1", "max_tokens": 100, "messages": [{"role": "user", "content": PROMPT}]});
+    vec![
+        world.chat(VIRTUAL_KEY, &body()),
+        world.chat(VIRTUAL_KEY, &streamed()),
+        world.chat(WRONG_KEY, &body()),
+        post(chat).header("x-bf-vk", VIRTUAL_KEY).header("x-api-key", WRONG_KEY).json(&body()),
+        post("/anthropic/v1/messages").header("x-api-key", VIRTUAL_KEY).json(&message),
+        post("/anthropic/v1/messages").header("x-api-key", WRONG_KEY).json(&message),
+        post(&format!("{chat}?key={IN_QUERY}")).bearer_auth(VIRTUAL_KEY).json(&body()),
+        post(&format!("{chat}?key={IN_QUERY}")).json(&body()),
+        world.request(Method::GET, &format!("/nowhere?key={IN_QUERY}")),
+        world.request(Method::GET, &format!("/v1/models?key={IN_QUERY}")).bearer_auth(VIRTUAL_KEY),
+        post(chat).bearer_auth(VIRTUAL_KEY).body(format!("{{\"model\": {IN_BAD_JSON}")),
+        post(chat).bearer_auth(VIRTUAL_KEY).body(format!("{{\"model\": {{\"{IN_BAD_JSON}\": 1}}}}")),
+        post(chat).bearer_auth(VIRTUAL_KEY).body(format!("{{\"model\": \"m\", \"stream\": \"{IN_BAD_JSON}\"}}")),
+    ]
+}
+
+/// Requests as administrators make them, right and wrong.
+fn administrators(world: &World) -> Vec<RequestBuilder> {
+    let admin = |method: Method, path: &str| world.request(method, path).basic_auth("admin", Some(PASSWORD));
+    vec![
+        admin(Method::GET, "/api/logs"),
+        admin(Method::GET, "/api/governance/virtual-keys"),
+        admin(Method::GET, "/api/config"),
+        admin(Method::GET, "/metrics"),
+        admin(Method::GET, &format!("/api/logs?key={IN_QUERY}")),
+        admin(Method::POST, "/api/governance/virtual-keys").body(format!("{{\"name\": {IN_BAD_JSON}")),
+        admin(Method::PUT, "/api/config").body(format!("{{\"auth_config\": {IN_BAD_JSON}}}")),
+        world.request(Method::GET, "/api/logs").basic_auth("admin", Some(WRONG_KEY)),
+        world.request(Method::GET, "/api/logs").bearer_auth(VIRTUAL_KEY),
+    ]
+}
+
+/// Every file that the gateway wrote, by name.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let all = entries.map(|entry| (entry.file_name().into_string().unwrap(), read(&entry.path())));
+    all.filter(|(name, _)| name != "config.json").collect()
+}
+
+#[tokio::test]
+async fn planted_credentials_are_nowhere() {
+    let collector = Collector::start().await;
+    let mut world = world(&collector).await;
+    let mut told = answers(callers(&world)).await;
+    let rude = |fault: Value| json!([{ "fault": fault }]);
+    for fault in [
+        rude(json!({"status": {"code": 401, "message": format!("no such key: {PROVIDER_KEY}")}})),
+        rude(json!({"status": {"code": 500, "message": format!("{PROVIDER_KEY} broke it")}})),
+        rude(json!("malformed_json")),
+        rude(json!("reset_before")),
+        rude(json!({"error_event": {"after_chunks": 1}})),
+    ] {
+        world.faults(&json!({"primary": fault, "second": fault, "third": fault}));
+        told += &answers(vec![world.chat(VIRTUAL_KEY, &body()), world.chat(VIRTUAL_KEY, &streamed())]).await;
+    }
+    told += &answers(administrators(&world)).await;
+    let stats = world.request(Method::GET, "/api/logs/stats").basic_auth("admin", Some(PASSWORD));
+    let count = world.send(stats).await.json()["total_requests"].as_u64().unwrap();
+    collector.wait_for(usize::try_from(count).unwrap()).await;
+    assert!(count >= 20, "{count}");
+
+    // While it runs the write-ahead logs are there too; once more after its end.
+    let mut written = files(world.folder.path());
+    assert!(world.process.take().unwrap().terminate().await);
+    written.extend(files(world.folder.path()));
+    written.extend([("answers".to_owned(), told), ("spans".to_owned(), collector.everything())]);
+    let names: Vec<_> = written.iter().map(|(name, _)| name.as_str()).collect();
+    for expected in ["config.db", "config.db-wal", "logs.db", "logs.db-wal", "stderr.log", "answers", "spans"] {
+        assert!(names.contains(&expected), "{expected} is not among {names:?}");
+    }
+    for (name, text) in &written {
+        for secret in [VIRTUAL_KEY, WRONG_KEY, PROVIDER_KEY, PASSWORD, IN_QUERY, IN_BAD_JSON] {
+            assert!(!text.contains(secret), "{secret} is in {name}: {}", around(text, secret));
+        }
+    }
+    // What is looked through is what was written, not an empty log.
+    let log = &written.iter().find(|(name, _)| name == "stderr.log").unwrap().1;
+    assert!(log.contains("\"level\":\"DEBUG\"") || log.contains("\"level\":\"TRACE\""), "{log}");
+    assert!(log.contains("\"error_type\":\"virtual_key_conflict\""), "{log}");
+    assert!(!log.contains(KEY));
+}
+
+/// The place of a finding.
+fn around<'a>(text: &'a str, secret: &str) -> &'a str {
+    let at = text.find(secret).unwrap_or_default();
+    let from = text.floor_char_boundary(at.saturating_sub(200));
+    &text[from..text.floor_char_boundary(at + 200)]
+}
