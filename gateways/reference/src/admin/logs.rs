@@ -27,8 +27,11 @@ const MOST: u32 = 1_000;
 #[serde(default, deny_unknown_fields)]
 struct Asked {
     virtual_key_ids: Option<String>,
+    team_ids: Option<String>,
+    customer_ids: Option<String>,
     providers: Option<String>,
     models: Option<String>,
+    stop_reasons: Option<String>,
     status: Option<String>,
     objects: Option<String>,
     request_ids: Option<String>,
@@ -137,8 +140,11 @@ fn asked(query: Option<&str>) -> Result<(Query, Page), Problem> {
     let moment = |time: Timestamp| Moment::from_millis(time.as_millisecond());
     let query = Query {
         virtual_key_ids: list(asked.virtual_key_ids),
+        team_ids: list(asked.team_ids),
+        customer_ids: list(asked.customer_ids),
         providers: list(asked.providers),
         models: list(asked.models),
+        stop_reasons: list(asked.stop_reasons),
         status: list(asked.status),
         objects: list(asked.objects),
         request_ids: list(asked.request_ids),

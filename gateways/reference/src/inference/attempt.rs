@@ -182,6 +182,7 @@ fn admit(
         let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref(), &candidate.pin);
         allowed.map_err(|error| answer::refused(&error))?;
     }
+    notes.belongs_to(policy.levels.members(key.as_deref()));
     let meters = policy.levels.chain(key.as_deref(), &candidate.provider.name, &candidate.model);
     let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate, meters)?;
     let meters = Arc::clone(&claim.meters);

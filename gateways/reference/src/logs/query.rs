@@ -9,8 +9,11 @@ use crate::money::Usd;
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) virtual_key_ids: Vec<String>,
+    pub(crate) team_ids: Vec<String>,
+    pub(crate) customer_ids: Vec<String>,
     pub(crate) providers: Vec<String>,
     pub(crate) models: Vec<String>,
+    pub(crate) stop_reasons: Vec<String>,
     pub(crate) status: Vec<String>,
     pub(crate) objects: Vec<String>,
     pub(crate) request_ids: Vec<String>,
@@ -62,8 +65,11 @@ impl Query {
         sql.push(columns).push(" FROM logs WHERE TRUE");
         for (column, values) in [
             ("virtual_key_id", &self.virtual_key_ids),
+            ("team_id", &self.team_ids),
+            ("customer_id", &self.customer_ids),
             ("provider", &self.providers),
             ("model", &self.models),
+            ("stop_reason", &self.stop_reasons),
             ("status", &self.status),
             ("object", &self.objects),
             ("request_id", &self.request_ids),

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, QueryBuilder, Sqlite};
 use crate::clock::{Clock, Moment};
 use crate::telemetry::{Attempt, CallRecord, Receiver};
 
-/// SQLite takes 32,766 values in a statement; a row has 26.
+/// SQLite takes 32,766 values in a statement; a row has 31.
 const ROWS: usize = 500;
 /// How often old requests are looked for, in milliseconds.
 const FORGET_EVERY: i64 = 3_600_000;
@@ -53,12 +53,12 @@ pub(crate) async fn write_all(
 async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) -> Result<(), sqlx::Error> {
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
         "INSERT INTO logs (id, request_id, started_at, route, object, stream, model_requested, provider, model, \
-         fallback_index, attempts, virtual_key_id, virtual_key_name, status, status_code, error_type, input_tokens, \
+         fallback_index, attempts, virtual_key_id, virtual_key_name, team_id, team_name, customer_id, \
+         customer_name, stop_reason, status, status_code, error_type, input_tokens, \
          output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost, latency, first_chunk, input, output) ",
     );
     sql.push_values(records, |mut row, record| {
         let attempt = record.deciding_attempt();
-        let key = record.key.as_ref();
         let tokens = record.tokens();
         let content = record.content.as_ref();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -73,8 +73,13 @@ async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) 
             .push_bind(attempt.map_or("", |attempt| attempt.model.as_str()))
             .push_bind(attempt.map_or(0, |attempt| count(attempt.index)))
             .push_bind(attempts(&record.attempts))
-            .push_bind(key.map(|key| key.row.id.as_ref()))
-            .push_bind(key.map(|key| key.row.name.as_str()))
+            .push_bind(record.key().map(|(id, _)| id))
+            .push_bind(record.key().map(|(_, name)| name))
+            .push_bind(record.team().map(|(id, _)| id))
+            .push_bind(record.team().map(|(_, name)| name))
+            .push_bind(record.customer().map(|(id, _)| id))
+            .push_bind(record.customer().map(|(_, name)| name))
+            .push_bind(record.stop_reason())
             .push_bind(record.outcome.word())
             .push_bind(record.outcome.status())
             .push_bind(record.outcome.error())

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::keys::VirtualKey;
-use super::levels::{Levels, OwnedMeter};
+use super::levels::{CustomerPolicy, Levels, OwnedMeter, TeamPolicy};
 use crate::ledger::MeterId;
 use crate::store::{Membership, ModelConfig};
 
@@ -36,6 +36,28 @@ impl Levels {
     }
 }
 
+/// Who is above a virtual key.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Members<'a> {
+    pub(crate) team: Option<&'a Arc<TeamPolicy>>,
+    pub(crate) customer: Option<&'a Arc<CustomerPolicy>>,
+}
+
+impl Levels {
+    /// The key's customer, or its team and that one's customer, as far as they are there.
+    pub(crate) fn members(&self, key: Option<&VirtualKey>) -> Members<'_> {
+        let (team, customer) = match key.map(|key| &key.row.membership) {
+            None | Some(Membership::None) => return Members::default(),
+            Some(Membership::Customer(id)) => (None, Some(id)),
+            Some(Membership::Team(id)) => {
+                let team = self.team(id);
+                (team, team.and_then(|team| team.row.entity.customer_id.as_ref()))
+            }
+        };
+        Members { team, customer: customer.and_then(|id| self.customer(id)) }
+    }
+}
+
 struct Chain<'a> {
     levels: &'a Levels,
     key: Option<&'a VirtualKey>,
@@ -47,21 +69,12 @@ impl Chain<'_> {
         self.meters.extend(meters.iter().map(|meter| meter.id.clone()));
     }
 
-    /// The key's customer, or its team and that one's customer, as far as they are there.
     fn members(&mut self) {
-        let levels = self.levels;
-        let (team, customer) = match self.key.map(|key| &key.row.membership) {
-            None | Some(Membership::None) => return,
-            Some(Membership::Customer(id)) => (None, Some(id)),
-            Some(Membership::Team(id)) => {
-                let team = levels.team(id);
-                (team, team.and_then(|team| team.row.entity.customer_id.as_ref()))
-            }
-        };
-        if let Some(customer) = customer.and_then(|id| levels.customer(id)) {
+        let members = self.levels.members(self.key);
+        if let Some(customer) = members.customer {
             self.add(&customer.meters);
         }
-        if let Some(team) = team {
+        if let Some(team) = members.team {
             self.add(&team.meters);
         }
     }

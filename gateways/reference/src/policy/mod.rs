@@ -11,9 +11,10 @@ mod keys;
 mod levels;
 
 pub(crate) use build::build;
+pub(crate) use chain::Members;
 pub(crate) use keys::{GrantPolicy, KeyRing, VirtualKey};
 use levels::Levels;
-pub(crate) use levels::OwnedMeter;
+pub(crate) use levels::{CustomerPolicy, OwnedMeter, TeamPolicy};
 
 /// What requests are decided by.
 #[derive(Debug, Default)]

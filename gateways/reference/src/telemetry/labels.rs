@@ -22,6 +22,10 @@ pub(super) struct LabelsRef<'a> {
     pub(super) model: &'a str,
     pub(super) virtual_key_id: &'a str,
     pub(super) virtual_key_name: &'a str,
+    pub(super) team_id: &'a str,
+    pub(super) team_name: &'a str,
+    pub(super) customer_id: &'a str,
+    pub(super) customer_name: &'a str,
     pub(super) selected_key_id: &'a str,
     pub(super) selected_key_name: &'a str,
     /// The kind of request.
@@ -29,9 +33,19 @@ pub(super) struct LabelsRef<'a> {
     pub(super) fallback_index: usize,
 }
 
-const TEXTS: usize = 6;
-const NAMES: [&str; TEXTS] =
-    ["provider", "model", "virtual_key_id", "virtual_key_name", "selected_key_id", "selected_key_name"];
+const TEXTS: usize = 10;
+const NAMES: [&str; TEXTS] = [
+    "provider",
+    "model",
+    "virtual_key_id",
+    "virtual_key_name",
+    "team_id",
+    "team_name",
+    "customer_id",
+    "customer_name",
+    "selected_key_id",
+    "selected_key_name",
+];
 
 impl<'a> LabelsRef<'a> {
     fn texts(&self) -> [&'a str; TEXTS] {
@@ -40,6 +54,10 @@ impl<'a> LabelsRef<'a> {
             self.model,
             self.virtual_key_id,
             self.virtual_key_name,
+            self.team_id,
+            self.team_name,
+            self.customer_id,
+            self.customer_name,
             self.selected_key_id,
             self.selected_key_name,
         ]
@@ -52,6 +70,10 @@ impl<'a> LabelsRef<'a> {
             model: OTHER,
             virtual_key_id: OTHER,
             virtual_key_name: OTHER,
+            team_id: OTHER,
+            team_name: OTHER,
+            customer_id: OTHER,
+            customer_name: OTHER,
             selected_key_id: OTHER,
             selected_key_name: OTHER,
             ..self

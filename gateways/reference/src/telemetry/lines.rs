@@ -18,7 +18,6 @@ pub(crate) async fn write_all(mut records: Receiver) {
 
 fn line(record: &CallRecord) {
     let attempt = record.deciding_attempt();
-    let key = record.key.as_ref();
     let tokens = record.tokens();
     tracing::info!(
         id = %record.id,
@@ -31,8 +30,10 @@ fn line(record: &CallRecord) {
         provider = attempt.map(|attempt| &*attempt.provider),
         model = attempt.map(|attempt| attempt.model.as_str()),
         model_asked = record.model_asked,
-        virtual_key_id = key.map(|key| key.row.id.as_ref()),
-        virtual_key_name = key.map(|key| key.row.name.as_str()),
+        virtual_key_id = record.key().map(|(id, _)| id),
+        virtual_key_name = record.key().map(|(_, name)| name),
+        team_id = record.team().map(|(id, _)| id),
+        customer_id = record.customer().map(|(id, _)| id),
         fallback_index = attempt.map(|attempt| attempt.index),
         input_tokens = tokens.input,
         output_tokens = tokens.output,

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::{Labels, LabelsRef};
-use super::record::{Attempt, CallRecord, Outcome};
+use super::record::{Attempt, CallRecord, Named, Outcome};
 
 /// How many series there may be. Beyond, requests are counted by what the
 /// configuration bounds.
@@ -138,13 +138,18 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 fn labels<'a>(record: &'a CallRecord, attempt: Option<&'a Attempt>) -> LabelsRef<'a> {
-    let key = record.key.as_ref();
+    let id = |named: Option<Named<'a>>| named.map_or("", |(id, _)| id);
+    let name = |named: Option<Named<'a>>| named.map_or("", |(_, name)| name);
     let selected = attempt.and_then(|attempt| attempt.key.as_ref());
     LabelsRef {
         provider: attempt.map_or("", |attempt| &*attempt.provider),
         model: attempt.map_or("", |attempt| attempt.model.as_str()),
-        virtual_key_id: key.map_or("", |key| &*key.row.id),
-        virtual_key_name: key.map_or("", |key| key.row.name.as_str()),
+        virtual_key_id: id(record.key()),
+        virtual_key_name: name(record.key()),
+        team_id: id(record.team()),
+        team_name: name(record.team()),
+        customer_id: id(record.customer()),
+        customer_name: name(record.customer()),
         selected_key_id: selected.map_or("", |key| key.id.as_str()),
         selected_key_name: selected.map_or("", |key| key.name.as_str()),
         method: record.kind.word(),
@@ -179,6 +184,8 @@ mod tests {
             is_stream: false,
             model_asked: String::new(),
             key: None,
+            team: None,
+            customer: None,
             attempts: vec![attempt],
             outcome: Outcome::Served,
             latency: Duration::ZERO,

@@ -18,7 +18,7 @@ use crate::clock::Moment;
 use crate::config::{Logging, ProviderKey, RequestType};
 use crate::ledger::Spent;
 use crate::money::Usd;
-use crate::policy::VirtualKey;
+use crate::policy::{Members, VirtualKey};
 use crate::usage::Usage;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,6 +57,8 @@ impl Notes {
             is_stream: false,
             model_asked: String::new(),
             key: None,
+            team: None,
+            customer: None,
             attempts: Vec::new(),
             outcome: Outcome::left(),
             latency: std::time::Duration::ZERO,
@@ -72,6 +74,16 @@ impl Notes {
     /// Who asks is known.
     pub(crate) fn identified(&self, key: Option<&Arc<VirtualKey>>) {
         self.note(|record| record.key = key.cloned());
+    }
+
+    /// Whose limits it touches is known.
+    pub(crate) fn belongs_to(&self, members: Members<'_>) {
+        if members.team.is_some() || members.customer.is_some() {
+            self.note(|record| {
+                record.team = members.team.cloned();
+                record.customer = members.customer.cloned();
+            });
+        }
     }
 
     /// What is asked is known.

@@ -11,7 +11,7 @@ use super::trace::Trace;
 use crate::clock::Moment;
 use crate::config::RequestType;
 use crate::money::Usd;
-use crate::policy::VirtualKey;
+use crate::policy::{CustomerPolicy, TeamPolicy, VirtualKey};
 use crate::usage::Usage;
 
 /// A finished request. What it cost is what its holds were settled at, so that every
@@ -29,6 +29,9 @@ pub(crate) struct CallRecord {
     /// As the caller wrote it; empty where the body was not read.
     pub(crate) model_asked: String,
     pub(crate) key: Option<Arc<VirtualKey>>,
+    /// The key's team and customer when a provider's turn was admitted.
+    pub(crate) team: Option<Arc<TeamPolicy>>,
+    pub(crate) customer: Option<Arc<CustomerPolicy>>,
     /// The providers whose turn it was, in their order.
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) outcome: Outcome,
@@ -141,13 +144,36 @@ pub(crate) struct Content {
     pub(crate) output: Vec<u8>,
 }
 
+/// An id and a name.
+pub(crate) type Named<'a> = (&'a str, &'a str);
+
 impl CallRecord {
+    /// Who asked.
+    pub(crate) fn key(&self) -> Option<Named<'_>> {
+        self.key.as_ref().map(|key| (&*key.row.id, key.row.name.as_str()))
+    }
+
+    /// The key's team.
+    pub(crate) fn team(&self) -> Option<Named<'_>> {
+        self.team.as_ref().map(|team| (&*team.row.id, team.row.entity.name.as_str()))
+    }
+
+    /// The key's customer, or the team's.
+    pub(crate) fn customer(&self) -> Option<Named<'_>> {
+        self.customer.as_ref().map(|customer| (&*customer.row.id, customer.row.entity.name.as_str()))
+    }
+
     /// The attempt of the provider that served, else the first one's, whose error is the answer.
     pub(crate) fn deciding_attempt(&self) -> Option<&Attempt> {
         match self.attempts.last() {
             Some(last) if last.failure.is_none() => Some(last),
             _ => self.attempts.first(),
         }
+    }
+
+    /// Why the model stopped, as one text.
+    pub(crate) fn stop_reason(&self) -> Option<String> {
+        (!self.finish_reasons.is_empty()).then(|| self.finish_reasons.join(","))
     }
 
     /// What the request was charged, failed attempts among it.

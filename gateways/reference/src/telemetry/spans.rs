@@ -155,14 +155,19 @@ fn attributes(record: &CallRecord, operation: &'static str) -> Vec<KeyValue> {
     let mut add = |name: &'static str, value: Option<String>| {
         all.extend(value.filter(|value| !value.is_empty()).map(|value| KeyValue::new(name, value)));
     };
-    let key = record.key.as_ref();
     let selected = attempt.and_then(|attempt| attempt.key.as_ref());
     add("gen_ai.provider.name", attempt.map(|attempt| attempt.provider.to_string()));
     add("gen_ai.request.model", Some(record.model_asked.clone()));
     add("gen_ai.response.model", attempt.map(|attempt| attempt.model.clone()));
     add("error.type", record.outcome.error().map(str::to_owned));
-    add("bifrost.virtual_key.id", key.map(|key| key.row.id.to_string()));
-    add("bifrost.virtual_key.name", key.map(|key| key.row.name.clone()));
+    for (id, name, named) in [
+        ("bifrost.virtual_key.id", "bifrost.virtual_key.name", record.key()),
+        ("bifrost.team.id", "bifrost.team.name", record.team()),
+        ("bifrost.customer.id", "bifrost.customer.name", record.customer()),
+    ] {
+        add(id, named.map(|(id, _)| id.to_owned()));
+        add(name, named.map(|(_, name)| name.to_owned()));
+    }
     add("bifrost.selected_key.id", selected.map(|key| key.id.clone()));
     add("bifrost.selected_key.name", selected.map(|key| key.name.clone()));
     if let Some(attempt) = attempt {

@@ -24,6 +24,9 @@ struct Log {
     attempt_trail: Value,
     virtual_key_id: Option<String>,
     virtual_key_name: Option<String>,
+    team_name: Option<String>,
+    customer_id: Option<String>,
+    stop_reason: Option<String>,
     token_usage: Value,
     cost: Box<RawValue>,
     time_to_first_chunk: Option<Box<RawValue>>,
@@ -66,6 +69,7 @@ async fn a_request_is_logged_with_who_what_and_the_cost_of_its_budget() {
         ("primary", "mock-1", "chat_completion")
     );
     assert_eq!((log.status.as_str(), log.status_code, log.stream), ("success", 200, false));
+    assert_eq!(log.stop_reason.as_deref(), Some("stop"));
     assert_eq!(log.virtual_key_id.as_deref(), Some("vk-agent"));
     assert_eq!(log.virtual_key_name.as_deref(), Some("agent"));
     assert_eq!(log.token_usage["prompt_tokens"], 100);
@@ -75,6 +79,23 @@ async fn a_request_is_logged_with_who_what_and_the_cost_of_its_budget() {
     let one = ask(&world, &format!("/api/logs/{}", log.id)).await;
     assert_eq!(one.json()["id"], log.id.as_str());
     assert_eq!(ask(&world, "/api/logs/nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_keys_team_and_customer_are_told_wherever_its_requests_are() {
+    let world = World::start(|config| {
+        let governance = &mut config["governance"];
+        governance["customers"] = json!([{"id": "c-1", "name": "acme"}]);
+        governance["teams"] = json!([{"id": "t-1", "name": "red", "customer_id": "c-1"}]);
+        governance["virtual_keys"][0]["team_id"] = json!("t-1");
+    })
+    .await;
+    world.call().await;
+    let log = only(&world, "?team_ids=t-1&customer_ids=c-1").await;
+    assert_eq!((log.team_name.as_deref(), log.customer_id.as_deref()), (Some("red"), Some("c-1")));
+    assert!(list(&world, "?team_ids=t-2").await.logs.is_empty());
+    let metrics = ask(&world, "/metrics").await.text;
+    assert!(metrics.contains(r#"team_id="t-1",team_name="red",customer_id="c-1",customer_name="acme""#), "{metrics}");
 }
 
 #[tokio::test]
@@ -234,7 +255,7 @@ async fn a_damaged_or_newer_log_is_an_error_and_is_left_alone() {
     drop(Process::start(world.folder.path(), &[]).await.unwrap());
     let url = format!("sqlite://{}", path.display());
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET version = 999").execute(&mut database).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     assert!(refused().await.contains("is newer than this gateway knows"));
 }
