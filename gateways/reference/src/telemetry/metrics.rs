@@ -160,47 +160,12 @@ fn labels<'a>(record: &'a CallRecord, attempt: Option<&'a Attempt>) -> LabelsRef
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Moment;
-    use crate::config::RequestType;
-    use crate::money::Usd;
-
-    fn record(model: String) -> CallRecord {
-        let attempt = Attempt {
-            provider: "primary".into(),
-            model,
-            index: 0,
-            key: None,
-            latency: Some(Duration::ZERO),
-            failure: None,
-            cost: Usd::from_pico(1),
-            usage: None,
-        };
-        CallRecord {
-            id: uuid::Uuid::nil(),
-            request_id: None,
-            started_at: Moment::from_millis(0),
-            route: "/v1/chat/completions",
-            kind: RequestType::ChatCompletion,
-            is_stream: false,
-            model_asked: String::new(),
-            key: None,
-            team: None,
-            customer: None,
-            attempts: vec![attempt],
-            outcome: Outcome::Served,
-            latency: Duration::ZERO,
-            first_chunk: None,
-            finish_reasons: Vec::new(),
-            trace: None,
-            content: None,
-        }
-    }
 
     #[test]
     fn more_names_than_there_is_room_for_share_a_series_and_nothing_is_lost() {
         let metrics = Metrics::default();
         let count = MOST_SERIES + 50;
-        (0..count).for_each(|number| metrics.count(&record(format!("model-{number}"))));
+        (0..count).for_each(|number| metrics.count(&CallRecord::sample(&format!("model-{number}"))));
         let all = metrics.all();
         assert_eq!(all.len(), MOST_SERIES + 1);
         let sum = |value: fn(&Series) -> u64| all.iter().map(|(_, series)| value(series)).sum::<u64>();

@@ -108,3 +108,53 @@ impl Receiver {
         self.dropped.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn give(queue: &Queue, count: usize) {
+        let record = Arc::new(CallRecord::sample("mock-1"));
+        (0..count).for_each(|_| queue.give(&record));
+    }
+
+    #[tokio::test]
+    async fn what_a_sink_cannot_take_is_dropped_and_counted() {
+        let (queue, mut receiver) = queue();
+        give(&queue, CAPACITY + 3);
+        assert_eq!(queue.dropped(), 3);
+        assert_eq!(receiver.next_batch().await.unwrap().len(), BATCH);
+        receiver.lost(2);
+        assert_eq!(queue.dropped(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_flush_waits_until_everything_before_it_was_dealt_with() {
+        let (queue, mut receiver) = queue();
+        give(&queue, BATCH + 1);
+        let taken = std::cell::Cell::new(0);
+        let sink = async {
+            while let Some(batch) = receiver.next_batch().await {
+                taken.set(taken.get() + batch.len());
+            }
+        };
+        let asking = async {
+            queue.flush().await;
+            drop(queue);
+            taken.get()
+        };
+        let ((), taken_by_then) = tokio::join!(sink, asking);
+        assert_eq!(taken_by_then, BATCH + 1);
+    }
+
+    #[tokio::test]
+    async fn a_sink_ends_when_the_last_queue_is_gone_and_everything_was_taken() {
+        let (queue, mut receiver) = queue();
+        give(&queue, 2);
+        drop(queue);
+        assert_eq!(receiver.next_batch().await.unwrap().len(), 2);
+        assert!(receiver.next_batch().await.is_none());
+    }
+}

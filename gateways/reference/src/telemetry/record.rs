@@ -194,3 +194,39 @@ impl CallRecord {
         sum
     }
 }
+
+#[cfg(test)]
+impl CallRecord {
+    /// One that was served by `primary` at the cost of a pico-dollar.
+    pub(super) fn sample(model: &str) -> CallRecord {
+        let attempt = Attempt {
+            provider: "primary".into(),
+            model: model.to_owned(),
+            index: 0,
+            key: None,
+            latency: Some(Duration::ZERO),
+            failure: None,
+            cost: Usd::from_pico(1),
+            usage: None,
+        };
+        CallRecord {
+            id: Uuid::nil(),
+            request_id: None,
+            started_at: Moment::from_millis(0),
+            route: "/v1/chat/completions",
+            kind: RequestType::ChatCompletion,
+            is_stream: false,
+            model_asked: model.to_owned(),
+            key: None,
+            team: None,
+            customer: None,
+            attempts: vec![attempt],
+            outcome: Outcome::Served,
+            latency: Duration::ZERO,
+            first_chunk: None,
+            finish_reasons: Vec::new(),
+            trace: None,
+            content: None,
+        }
+    }
+}
