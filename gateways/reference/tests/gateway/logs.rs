@@ -259,3 +259,20 @@ async fn a_damaged_or_newer_log_is_an_error_and_is_left_alone() {
     database.close().await.unwrap();
     assert!(refused().await.contains("is newer than this gateway knows"));
 }
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_costs_no_request_and_is_counted() {
+    use sqlx::Connection as _;
+    let world = World::with_budget("1").await;
+    let url = format!("sqlite://{}", world.folder.path().join("logs.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("ALTER TABLE logs RENAME TO broken").execute(&mut database).await.unwrap();
+    assert_eq!(world.call().await.status, 200);
+    until(async || ask(&world, "/api/logs/dropped").await.json()["dropped_requests"] == 1).await;
+    assert_eq!(ask(&world, "/api/logs").await.status, 500);
+    assert!(ask(&world, "/metrics").await.text.contains("probity_dropped_records_total{sink=\"logs\"} 1"));
+    sqlx::query("ALTER TABLE broken RENAME TO logs").execute(&mut database).await.unwrap();
+    assert_eq!(world.call().await.status, 200);
+    until(async || !list(&world, "").await.logs.is_empty()).await;
+    assert_eq!(world.spent().await, "0.0025");
+}

@@ -11,6 +11,7 @@ mod keys;
 mod levels;
 mod lifetimes;
 mod limits;
+mod lines;
 mod logs;
 mod management;
 mod messages;
