@@ -10,8 +10,8 @@ use sqlx::{Connection as _, QueryBuilder, Sqlite};
 use crate::clock::{Clock, Moment};
 use crate::telemetry::{Attempt, CallRecord, Receiver};
 
-/// SQLite takes 32,766 values in a statement; a row has 31.
-const ROWS: usize = 500;
+/// How many rows a statement adds. Of few sizes, so that each is prepared once and kept.
+const ROWS: [usize; 3] = [64, 8, 1];
 /// How often old requests are looked for, in milliseconds.
 const FORGET_EVERY: i64 = 3_600_000;
 /// How many old requests are forgotten in one transaction.
@@ -28,11 +28,9 @@ pub(crate) async fn write_all(
 ) {
     let mut next_look = clock.now();
     while let Some(batch) = records.next_batch().await {
-        for rows in batch.chunks(ROWS) {
-            if let Err(error) = insert(&mut connection, rows).await {
-                tracing::error!(%error, "requests were not logged");
-                records.lost(rows.len());
-            }
+        if let Err(error) = write(&mut connection, &batch).await {
+            tracing::error!(%error, "requests were not logged");
+            records.lost(batch.len());
         }
         let now = clock.now();
         if now >= next_look
@@ -48,6 +46,19 @@ pub(crate) async fn write_all(
     if let Err(error) = connection.close().await {
         tracing::error!(%error, "the log of requests was not closed properly");
     }
+}
+
+/// Adds all of a batch or nothing.
+async fn write(connection: &mut SqliteConnection, batch: &[Arc<CallRecord>]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let mut rest = batch;
+    for size in ROWS {
+        while let Some((rows, tail)) = rest.split_at_checked(size) {
+            insert(&mut transaction, rows).await?;
+            rest = tail;
+        }
+    }
+    transaction.commit().await
 }
 
 async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) -> Result<(), sqlx::Error> {
@@ -94,8 +105,7 @@ async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) 
             .push_bind(content.map(|content| text(&content.input)))
             .push_bind(content.map(|content| text(&content.output)));
     });
-    // Batches are of many sizes: a statement kept for each would only fill the memory.
-    sql.build().persistent(false).execute(connection).await.map(drop)
+    sql.build().execute(connection).await.map(drop)
 }
 
 fn attempts(attempts: &[Attempt]) -> String {
