@@ -56,6 +56,11 @@ impl Books {
         apply(&mut self.ledger());
     }
 
+    /// The meter as it stands.
+    pub(crate) fn meter(&self, id: &MeterId) -> Option<Meter> {
+        self.ledger().get(id).cloned()
+    }
+
     /// The meters as they stand, without those that are gone.
     pub(crate) fn meters<'a>(&self, ids: impl IntoIterator<Item = &'a MeterId>) -> Vec<(MeterId, Meter)> {
         let ledger = self.ledger();

@@ -2,26 +2,41 @@
 //!
 //! - [`auth`]: who is the administrator
 //! - [`virtual_keys`]: create, read with usage, edit, delete
+//! - [`quota`]: what a virtual key has left, for its holder
+//! - [`entities`]: customers, teams and model configurations
+//! - [`kinds`]: what each of these has of its own
+//! - [`provider_limits`]: budgets and limits of providers
+//! - [`flat`]: all budgets and limits in one list
+//! - [`meter_edits`]: what a change of an owner's budgets and limits comes to
+//! - [`key_edits`]: what a change of a virtual key comes to
+//! - [`commit`]: how a change takes effect
+//! - [`bodies`], [`views`]: requests and answers as Bifrost has them
 //! - [`config`]: client settings, while the gateway runs
-//! - [`edit`]: what a change of a virtual key comes to
 //! - [`logs`]: the log of requests
 //! - [`metrics`]: what is counted
 //! - [`pricing`]: the administrator's own prices
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
-//! - [`shapes`]: bodies as Bifrost has them
 //! - [`test_clock`]: time for tests, where the command line allows it
 
 mod auth;
+mod bodies;
+mod commit;
 mod config;
-mod edit;
+mod entities;
+mod flat;
+mod key_edits;
+mod kinds;
 mod logs;
+mod meter_edits;
 mod metrics;
 mod pricing;
+mod provider_limits;
+mod quota;
 mod reply;
 mod rotation;
-mod shapes;
 mod test_clock;
+mod views;
 mod virtual_keys;
 
 use std::sync::Arc;
@@ -29,7 +44,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post, put};
 
+use self::kinds::Kind;
 use crate::gateway::Gateway;
+use crate::store::{Customer, ModelConfig, Team};
 
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
@@ -39,6 +56,17 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
             "/api/governance/virtual-keys/{id}",
             get(virtual_keys::read).put(virtual_keys::update).delete(virtual_keys::delete),
         )
+        .route("/api/governance/virtual-keys/quota", get(quota::read))
+        .merge(of_kind::<Customer>("/api/governance/customers"))
+        .merge(of_kind::<Team>("/api/governance/teams"))
+        .merge(of_kind::<ModelConfig>("/api/governance/model-configs"))
+        .route("/api/governance/providers", get(provider_limits::list))
+        .route(
+            "/api/governance/providers/{name}",
+            get(provider_limits::read).put(provider_limits::update).delete(provider_limits::delete),
+        )
+        .route("/api/governance/budgets", get(flat::budgets))
+        .route("/api/governance/rate-limits", get(flat::rate_limits))
         .route("/api/config", get(config::read).put(config::replace).patch(config::patch))
         .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one))
         .route("/api/governance/virtual-keys/rotate", post(rotation::several))
@@ -54,4 +82,12 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
         router = router.route("/api/test/clock", post(test_clock::advance));
     }
     router
+}
+
+/// The routes of one kind of entity.
+fn of_kind<T: Kind>(path: &str) -> Router<Arc<Gateway>> {
+    let one = get(entities::read::<T>).put(entities::update::<T>).delete(entities::delete::<T>);
+    Router::new()
+        .route(path, get(entities::list::<T>).post(entities::create::<T>))
+        .route(&format!("{path}/{{id}}"), one)
 }

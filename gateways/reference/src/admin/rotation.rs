@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
 use super::reply::{invalid, not_written, parse, respond, to_the_end};
-use super::shapes::{KeyView, view};
+use super::views::{KeyView, key_view};
 use super::virtual_keys::{Changed, find, stored};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -69,7 +69,7 @@ async fn rotate(gateway: &Gateway, ids: impl IntoIterator<Item = String>) -> Res
     }
     let rows = rotated.iter().map(|(key, _)| Change::PutKey(stored(key, Standing::Live))).collect();
     gateway.books.write(|_| rows).await.map_err(not_written)?;
-    let views = rotated.iter().map(|(key, value)| view(gateway, key, Some(value.clone()))).collect();
+    let views = rotated.iter().map(|(key, value)| key_view(gateway, key, Some(value.clone()))).collect();
     let mut policy = gateway.policy_mut();
     for (key, _) in rotated {
         policy.keys.put(key);

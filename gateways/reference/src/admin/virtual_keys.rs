@@ -9,17 +9,19 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::auth::Authorized;
-use super::edit::MeterEdits;
-use super::reply::{conflict, filter, invalid, missing, not_written, parse, refuse, respond, to_the_end};
-use super::shapes::{CreateKey, KeyView, UpdateKey, view};
+use super::bodies::KeyBody;
+use super::commit::commit;
+use super::entities;
+use super::meter_edits::{MeterEdits, Place};
+use super::reply::{conflict, filter, invalid, missing, parse, refuse, respond, to_the_end};
+use super::views::{KeyView, key_view};
 use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, KeyHash};
-use crate::ledger::{Ledger, MeterId};
-use crate::policy::VirtualKey;
-use crate::store::{Change, KeyRow, Membership, Standing, StoredKey};
-use crate::window::ResetDuration;
+use crate::ledger::{Meter, MeterId};
+use crate::policy::{Policy, VirtualKey};
+use crate::store::{Change, KeyRow, Membership, OwnerKey, Standing, StoredKey};
 
 #[derive(Serialize)]
 struct Listed {
@@ -52,6 +54,8 @@ struct Filter {
     limit: Option<usize>,
     offset: Option<usize>,
     search: Option<String>,
+    team_id: Option<String>,
+    customer_id: Option<String>,
 }
 
 pub(super) async fn list(
@@ -63,22 +67,28 @@ pub(super) async fn list(
         Ok(filter) => filter,
         Err(problem) => return refuse(&problem),
     };
-    let search = filter.search.unwrap_or_default().to_lowercase();
+    let search = filter.search.clone().unwrap_or_default().to_lowercase();
     let keys: Vec<Arc<VirtualKey>> = {
         let policy = gateway.policy();
-        policy.keys.all().filter(|key| key.row.name.to_lowercase().contains(&search)).cloned().collect()
+        let is_wanted = |key: &&Arc<VirtualKey>| {
+            let (team, customer) = (key.row.membership.team_id(), key.row.membership.customer_id());
+            filter.team_id.as_deref().is_none_or(|id| team.map(AsRef::as_ref) == Some(id))
+                && filter.customer_id.as_deref().is_none_or(|id| customer.map(AsRef::as_ref) == Some(id))
+                && key.row.name.to_lowercase().contains(&search)
+        };
+        policy.keys.all().filter(is_wanted).cloned().collect()
     };
     let offset = filter.offset.unwrap_or(0);
     let limit = filter.limit.unwrap_or(keys.len());
     let page = keys.iter().skip(offset).take(limit);
-    let virtual_keys: Vec<KeyView> = page.map(|key| view(&gateway, key, None)).collect();
+    let virtual_keys: Vec<KeyView> = page.map(|key| key_view(&gateway, key, None)).collect();
     let count = virtual_keys.len();
     respond(&Listed { virtual_keys, count, total_count: keys.len(), limit, offset })
 }
 
 pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
     match find(&gateway, &id) {
-        Ok(key) => respond(&One { virtual_key: view(&gateway, &key, None) }),
+        Ok(key) => respond(&One { virtual_key: key_view(&gateway, &key, None) }),
         Err(problem) => refuse(&problem),
     }
 }
@@ -86,32 +96,29 @@ pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>
 pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
     to_the_end(async move {
         let _one_at_a_time = gateway.editing.lock().await;
-        let body: CreateKey = parse(&body)?;
-        check_name(&gateway, &body.name, None)?;
+        let mut body: KeyBody = parse(&body)?;
+        let name = body.name.take().unwrap_or_default();
+        check_name(&gateway, &name, None)?;
         let value = identity::generate();
         let now = gateway.books.now();
         let row = KeyRow {
             id: Uuid::new_v4().to_string().into(),
-            name: body.name,
-            description: body.description.unwrap_or_default(),
-            is_active: body.is_active.unwrap_or(true),
+            name,
+            description: String::new(),
+            is_active: true,
             value_hash: KeyHash::of(&value),
             value_hint: identity::hint(&value),
             membership: Membership::None,
-            calendar_aligned: body.calendar_aligned,
-            expires_at: body.expires_at.map_or(Ok(None), |text| expiry(&text, now))?,
+            calendar_aligned: false,
+            expires_at: None,
             retired_hash: None,
             file_hash: None,
             created_at: now,
             updated_at: now,
             standing: Standing::Live,
         };
-        let mut key = VirtualKey { row, grants: Vec::new(), meters: Vec::new() };
-        let mut edits = MeterEdits::default();
-        edits.key_meters(&mut key, Some(body.budgets), body.rate_limit, |_| None)?;
-        edits.grants(&mut key, body.provider_configs, &gateway.providers(), |_| None)?;
-        let key = save(&gateway, key, edits).await?;
-        let virtual_key = view(&gateway, &key, Some(value));
+        let key = edit(&gateway, VirtualKey { row, grants: Vec::new(), meters: Vec::new() }, body).await?;
+        let virtual_key = key_view(&gateway, &key, Some(value));
         Ok(respond(&Changed { message: "Virtual key created successfully", virtual_key }))
     })
     .await
@@ -125,36 +132,9 @@ pub(super) async fn update(
 ) -> Response {
     to_the_end(async move {
         let _one_at_a_time = gateway.editing.lock().await;
-        let mut key = VirtualKey::clone(&*find(&gateway, &id)?);
-        let body: UpdateKey = parse(&body)?;
-        let lengths = |id: &MeterId| -> Option<ResetDuration> {
-            gateway.books.meters([id]).pop().map(|(_, meter)| meter.window.length)
-        };
-        let mut edits = MeterEdits::default();
-        let is_renamed = body.name.as_ref().is_some_and(|name| *name != key.row.name);
-        if let Some(name) = body.name {
-            check_name(&gateway, &name, Some(&key.row.id))?;
-            key.row.name = name;
-        }
-        key.row.description = body.description.unwrap_or(key.row.description);
-        key.row.is_active = body.is_active.unwrap_or(key.row.is_active);
-        if let Some(text) = body.expires_at {
-            key.row.expires_at = expiry(&text, gateway.books.now())?;
-        }
-        let aligned = body.calendar_aligned.filter(|aligned| *aligned != key.row.calendar_aligned);
-        key.row.calendar_aligned = aligned.unwrap_or(key.row.calendar_aligned);
-        edits.key_meters(&mut key, body.budgets, body.rate_limit, lengths)?;
-        if let Some(grants) = body.provider_configs {
-            edits.grants(&mut key, grants, &gateway.providers(), lengths)?;
-        }
-        if is_renamed || aligned.is_some() {
-            let ids = key.grants.iter().flat_map(|policy| &policy.meters).chain(&key.meters);
-            let meters = gateway.books.meters(ids.map(|meter| &meter.id));
-            edits.rest(&key, &meters, aligned)?;
-        }
-        key.row.updated_at = gateway.books.now();
-        let key = save(&gateway, key, edits).await?;
-        let virtual_key = view(&gateway, &key, None);
+        let key = VirtualKey::clone(&*find(&gateway, &id)?);
+        let key = edit(&gateway, key, parse(&body)?).await?;
+        let virtual_key = key_view(&gateway, &key, None);
         Ok(respond(&Changed { message: "Virtual key updated successfully", virtual_key }))
     })
     .await
@@ -168,46 +148,115 @@ pub(super) async fn delete(
     to_the_end(async move {
         let _one_at_a_time = gateway.editing.lock().await;
         let key = find(&gateway, &id)?;
-        let edits = MeterEdits::remove_all(&key);
-        let now = gateway.books.now();
-        let row = match key.row.file_hash {
+        let mut edits = MeterEdits::default();
+        edits.remove_key(&key);
+        let mut rows = vec![match key.row.file_hash {
             // Of the file: its next start must not bring it back.
             Some(_) => Change::PutKey(stored(&key, Standing::Deleted)),
             None => Change::DeleteKey(key.row.id.clone()),
+        }];
+        let models: Vec<_> = gateway.policy().levels.models_of_key(&key.row.id).cloned().collect();
+        for model in &models {
+            edits.remove_all(&OwnerKey::Model(model.row.id.clone()), &model.meters);
+            rows.push(entities::removal(&model.row));
+        }
+        let apply = |policy: &mut Policy| {
+            policy.keys.remove(&key.row.id);
+            models.iter().for_each(|model| policy.levels.remove_model(&model.row.id));
         };
-        let changes = |ledger: &Ledger| {
-            let mut changes = edits.changes(ledger, now);
-            changes.push(row);
-            changes
-        };
-        let written = gateway.books.write(changes).await;
-        written.map_err(not_written)?;
-        let mut policy = gateway.policy_mut();
-        policy.keys.remove(&key.row.id);
-        gateway.books.apply(|ledger| edits.apply(ledger, now));
-        drop(policy);
+        commit(&gateway, &edits, rows, apply).await?;
         Ok(respond(&Message { message: "Virtual key deleted successfully" }))
     })
     .await
 }
 
-/// Writes the key and its meters, and only then lets requests see them.
-async fn save(gateway: &Gateway, key: VirtualKey, edits: MeterEdits) -> Result<Arc<VirtualKey>, Problem> {
-    let now = gateway.books.now();
-    let row = stored(&key, Standing::Live);
-    let changes = |ledger: &Ledger| {
-        let mut changes = edits.changes(ledger, now);
-        changes.push(Change::PutKey(row));
-        changes
-    };
-    gateway.books.write(changes).await.map_err(not_written)?;
-    // Requests are admitted under the same lock: none finds the key without its meters.
-    let mut policy = gateway.policy_mut();
-    gateway.books.apply(|ledger| edits.apply(ledger, now));
+/// Changes what the body names, writes it, and only then lets requests see it.
+async fn edit(gateway: &Gateway, mut key: VirtualKey, mut body: KeyBody) -> Result<Arc<VirtualKey>, Problem> {
+    let ledger = |id: &MeterId| -> Option<Meter> { gateway.books.meter(id) };
+    let mut edits = MeterEdits::default();
+    let meters = body.take_meters()?;
+    let is_renamed = body.name.as_ref().is_some_and(|name| *name != key.row.name);
+    let aligned = body.calendar_aligned.filter(|aligned| *aligned != key.row.calendar_aligned);
+    let grants = body.provider_configs.take();
+    edit_row(gateway, &mut key.row, body)?;
+    edits.key_meters(&mut key, meters, &ledger)?;
+    if let Some(grants) = grants {
+        edits.grants(&mut key, grants, &gateway.providers(), &ledger)?;
+    }
+    if is_renamed || aligned.is_some() {
+        edits.rest_of_key(&mut key, aligned, &ledger)?;
+    }
+    if is_renamed {
+        rename_models(gateway, &key, &mut edits)?;
+    }
     let id = key.row.id.clone();
-    policy.keys.put(key);
-    drop(policy);
+    let rows = vec![Change::PutKey(stored(&key, Standing::Live))];
+    commit(gateway, &edits, rows, |policy| policy.keys.put(key)).await?;
     find(gateway, &id)
+}
+
+fn edit_row(gateway: &Gateway, row: &mut KeyRow, body: KeyBody) -> Result<(), Problem> {
+    let now = gateway.books.now();
+    if let Some(name) = body.name {
+        check_name(gateway, &name, Some(&row.id))?;
+        row.name = name;
+    }
+    if let Some(description) = body.description {
+        row.description = description;
+    }
+    row.is_active = body.is_active.unwrap_or(row.is_active);
+    if let Some(text) = body.expires_at {
+        row.expires_at = expiry(&text, now)?;
+    }
+    row.calendar_aligned = body.calendar_aligned.unwrap_or(row.calendar_aligned);
+    let team = body.team_id.as_ref().map(Option::as_deref);
+    let customer = body.customer_id.as_ref().map(Option::as_deref);
+    row.membership = membership(gateway, &row.membership, team, customer)?;
+    row.updated_at = now;
+    Ok(())
+}
+
+/// The key's team or customer as the body says: one that is null is left, one that is named
+/// takes the place of the other.
+fn membership(
+    gateway: &Gateway,
+    now: &Membership,
+    team: Option<Option<&str>>,
+    customer: Option<Option<&str>>,
+) -> Result<Membership, Problem> {
+    let policy = gateway.policy();
+    match (team, customer) {
+        (Some(Some(_)), Some(Some(_))) => Err(invalid("VirtualKey cannot be attached to both Team and Customer")),
+        (Some(Some(id)), _) => {
+            let team = policy.levels.team(id).ok_or_else(|| invalid(format!("there is no team '{id}'")))?;
+            Ok(Membership::Team(team.row.id.clone()))
+        }
+        (_, Some(Some(id))) => {
+            let customer = policy.levels.customer(id);
+            let customer = customer.ok_or_else(|| invalid(format!("there is no customer '{id}'")))?;
+            Ok(Membership::Customer(customer.row.id.clone()))
+        }
+        (team, customer) => Ok(match now {
+            Membership::Team(_) if team.is_some() => Membership::None,
+            Membership::Customer(_) if customer.is_some() => Membership::None,
+            other => other.clone(),
+        }),
+    }
+}
+
+/// Refusals by limits of the key's models show its new name.
+fn rename_models(gateway: &Gateway, key: &VirtualKey, edits: &mut MeterEdits) -> Result<(), Problem> {
+    let models: Vec<_> = gateway.policy().levels.models_of_key(&key.row.id).cloned().collect();
+    for model in models {
+        let place = Place {
+            key: OwnerKey::Model(model.row.id.clone()),
+            owner: model.owner(Some(&key.row.name)),
+            calendar_aligned: false,
+            meters: &mut model.meters.clone(),
+        };
+        edits.rest(&place, None, &|id: &MeterId| gateway.books.meter(id))?;
+    }
+    Ok(())
 }
 
 /// The key as it is written.

@@ -81,6 +81,13 @@ impl Ledger {
         meter
     }
 
+    /// Begins a new window in which nothing is used. What is held stays.
+    pub(crate) fn reset(&mut self, id: &MeterId, now: Moment) {
+        if let Some(meter) = self.meters.get_mut(id) {
+            meter.reset(now);
+        }
+    }
+
     /// Removes a meter. Requests on their way settle with the others they touch.
     pub(crate) fn remove(&mut self, id: &MeterId) {
         self.meters.remove(id);

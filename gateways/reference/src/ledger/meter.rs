@@ -198,10 +198,15 @@ impl Meter {
     pub(super) fn roll(&mut self, now: Moment) -> bool {
         let ended = self.window.has_ended(now);
         if ended {
-            self.window = Window::beginning(self.window.length.clone(), now);
-            self.used = Amount::ZERO;
+            self.reset(now);
         }
         ended
+    }
+
+    /// Begins a new window, whether or not the present one has ended.
+    pub(crate) fn reset(&mut self, now: Moment) {
+        self.window = Window::beginning(self.window.length.clone(), now);
+        self.used = Amount::ZERO;
     }
 
     pub(super) fn state(&self, id: &MeterId) -> MeterState {

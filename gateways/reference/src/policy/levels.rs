@@ -50,7 +50,6 @@ struct Targets {
 /// By the model's name in lower case, then by the provider, if it is for one only.
 type ModelIds = HashMap<String, HashMap<Option<Arc<str>>, Vec<Arc<str>>>>;
 
-#[allow(dead_code, reason = "the management API of these entities is next")]
 impl Levels {
     pub(crate) fn customer(&self, id: &str) -> Option<&Arc<CustomerPolicy>> {
         self.customers.get(id)
@@ -79,6 +78,11 @@ impl Levels {
     /// The budgets and limits of a provider, for whoever asks.
     pub(crate) fn provider(&self, name: &str) -> &[OwnedMeter] {
         self.providers.get(name).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The providers that have some, in no order.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&Arc<str>, &[OwnedMeter])> {
+        self.providers.iter().map(|(name, meters)| (name, meters.as_ref()))
     }
 
     /// Adds one or replaces the one with its id.

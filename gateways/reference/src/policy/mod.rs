@@ -13,8 +13,7 @@ mod levels;
 pub(crate) use build::build;
 pub(crate) use chain::Members;
 pub(crate) use keys::{GrantPolicy, KeyRing, VirtualKey};
-use levels::Levels;
-pub(crate) use levels::{CustomerPolicy, OwnedMeter, TeamPolicy};
+pub(crate) use levels::{CustomerPolicy, Levels, Limited, OwnedMeter, TeamPolicy};
 
 /// What requests are decided by.
 #[derive(Debug, Default)]

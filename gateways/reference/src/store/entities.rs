@@ -37,7 +37,6 @@ pub(crate) trait Entity: Clone {
     fn put(row: EntityRow<Self>) -> Change;
 
     /// Forgets it.
-    #[allow(dead_code, reason = "the management API of these entities is next")]
     fn delete(id: Arc<str>) -> Change;
 }
 

@@ -180,7 +180,6 @@ pub(crate) struct Saved {
 }
 
 /// A change to what is configured.
-#[allow(dead_code, reason = "the management API of these entities is next")]
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     PutCustomer(EntityRow<Customer>),

@@ -5,6 +5,7 @@
 mod budgets;
 mod canary;
 mod connections;
+mod entities;
 mod figures_agree;
 mod fixtures;
 mod keys;

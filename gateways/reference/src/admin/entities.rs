@@ -1,0 +1,199 @@
+//! `/api/governance/{teams, customers, model-configs}`: create, read with usage, edit,
+//! delete. What one kind has of its own is in [`super::kinds`].
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
+
+use super::auth::Authorized;
+use super::bodies::MetersBody;
+use super::commit::commit;
+use super::kinds::Kind;
+use super::meter_edits::{MeterEdits, Place};
+use super::reply::{conflict, filter, missing, parse, refuse, respond, to_the_end};
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+use crate::ledger::{Meter, MeterId};
+use crate::policy::Limited;
+use crate::store::{Change, EntityRow, Standing};
+
+/// An object of a few fields, one of which is named after its kind.
+struct Keyed<'a, V> {
+    message: Option<String>,
+    key: &'a str,
+    value: V,
+    counts: Option<[(&'a str, usize); 4]>,
+}
+
+impl<V: Serialize> Serialize for Keyed<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(message) = &self.message {
+            map.serialize_entry("message", message)?;
+        }
+        map.serialize_entry(self.key, &self.value)?;
+        for (name, count) in self.counts.iter().flatten() {
+            map.serialize_entry(name, count)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    limit: Option<usize>,
+    offset: Option<usize>,
+    search: Option<String>,
+    customer_id: Option<String>,
+}
+
+pub(super) async fn list<T: Kind>(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let filter: Filter = match filter(query.as_deref()) {
+        Ok(filter) => filter,
+        Err(problem) => return refuse(&problem),
+    };
+    let search = filter.search.unwrap_or_default().to_lowercase();
+    let mut found: Vec<Arc<Limited<T>>> = T::all(&gateway.policy().levels);
+    found.retain(|one| one.row.entity.label().to_lowercase().contains(&search));
+    if let Some(customer) = &filter.customer_id {
+        found.retain(|one| one.row.entity.customer_id() == Some(customer.as_str()));
+    }
+    let (total, offset) = (found.len(), filter.offset.unwrap_or(0));
+    let limit = filter.limit.unwrap_or(total);
+    let page: Vec<_> = found.into_iter().skip(offset).take(limit).collect();
+    let counts = [("count", page.len()), ("total_count", total), ("limit", limit), ("offset", offset)];
+    respond(&Keyed { message: None, key: T::PLURAL, value: T::views(&gateway, &page), counts: Some(counts) })
+}
+
+pub(super) async fn read<T: Kind>(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Response {
+    match find::<T>(&gateway, &id) {
+        Ok(found) => answer(&gateway, None, found),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+pub(super) async fn create<T: Kind>(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut body: T::Body = parse(&body)?;
+        let meters = T::meters(&mut body)?;
+        let entity = T::make(body, &gateway)?;
+        let now = gateway.books.now();
+        let id = Uuid::new_v4().to_string().into();
+        let row = EntityRow { id, entity, file_hash: None, created_at: now, updated_at: now, standing: Standing::Live };
+        check_label(&gateway, &row)?;
+        let made = save(&gateway, Limited { row, meters: Vec::new() }, meters, false).await?;
+        Ok(answer(&gateway, Some("created"), made))
+    })
+    .await
+}
+
+pub(super) async fn update<T: Kind>(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut limited = Limited::clone(&*find::<T>(&gateway, &id)?);
+        let mut body: T::Body = parse(&body)?;
+        let meters = T::meters(&mut body)?;
+        let before = limited.row.entity.label();
+        limited.row.entity.edit(body, &gateway)?;
+        check_label(&gateway, &limited.row)?;
+        limited.row.updated_at = gateway.books.now();
+        let is_renamed = before != limited.row.entity.label();
+        let changed = save(&gateway, limited, meters, is_renamed).await?;
+        Ok(answer(&gateway, Some("updated"), changed))
+    })
+    .await
+}
+
+pub(super) async fn delete<T: Kind>(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let limited = find::<T>(&gateway, &id)?;
+        let mut edits = MeterEdits::default();
+        edits.remove_all(&T::owner(Arc::clone(&limited.row.id)), &limited.meters);
+        let rows = vec![removal(&limited.row)];
+        commit(&gateway, &edits, rows, |policy| T::remove(&mut policy.levels, &limited.row.id)).await?;
+        Ok(respond(&Message { message: format!("{} deleted successfully", T::TITLE) }))
+    })
+    .await
+}
+
+/// What is written of an entity that is deleted.
+pub(super) fn removal<T: Kind>(row: &EntityRow<T>) -> Change {
+    match row.file_hash {
+        // Of the file: its next start must not bring it back.
+        Some(_) => T::put(EntityRow { standing: Standing::Deleted, ..row.clone() }),
+        None => T::delete(Arc::clone(&row.id)),
+    }
+}
+
+async fn save<T: Kind>(
+    gateway: &Gateway,
+    mut limited: Limited<T>,
+    body: MetersBody,
+    is_renamed: bool,
+) -> Result<Arc<Limited<T>>, Problem> {
+    let ledger = |id: &MeterId| -> Option<Meter> { gateway.books.meter(id) };
+    let mut edits = MeterEdits::default();
+    let mut place = Place {
+        key: T::owner(Arc::clone(&limited.row.id)),
+        owner: T::shown(&limited, gateway),
+        calendar_aligned: false,
+        meters: &mut limited.meters,
+    };
+    edits.set(&mut place, body, &ledger)?;
+    if is_renamed {
+        edits.rest(&place, None, &ledger)?;
+    }
+    let id = Arc::clone(&limited.row.id);
+    let rows = vec![T::put(limited.row.clone())];
+    commit(gateway, &edits, rows, |policy| T::insert(&mut policy.levels, limited)).await?;
+    find(gateway, &id)
+}
+
+fn check_label<T: Kind>(gateway: &Gateway, row: &EntityRow<T>) -> Result<(), Problem> {
+    let label = row.entity.unique();
+    let others = T::all(&gateway.policy().levels);
+    if others.iter().any(|other| other.row.id != row.id && other.row.entity.unique() == label) {
+        return Err(conflict(T::CONFLICT));
+    }
+    Ok(())
+}
+
+fn find<T: Kind>(gateway: &Gateway, id: &str) -> Result<Arc<Limited<T>>, Problem> {
+    T::find(&gateway.policy().levels, id).ok_or_else(|| missing(format!("{} not found", T::TITLE)))
+}
+
+fn answer<T: Kind>(gateway: &Gateway, done: Option<&str>, one: Arc<Limited<T>>) -> Response {
+    let message = done.map(|done| format!("{} {done} successfully", T::TITLE));
+    let view = T::views(gateway, &[one]).into_iter().next();
+    respond(&Keyed { message, key: T::SINGULAR, value: view, counts: None })
+}

@@ -1,0 +1,121 @@
+//! `/api/governance/providers`: budgets and limits of a provider, for whoever asks.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::auth::Authorized;
+use super::bodies::ProviderBody;
+use super::commit::commit;
+use super::meter_edits::{MeterEdits, Place};
+use super::reply::{missing, parse, refuse, respond, to_the_end};
+use super::views::LimitsView;
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+use crate::ledger::{Level, Meter, MeterId, Owner};
+use crate::store::OwnerKey;
+
+#[derive(Serialize)]
+struct ProviderView {
+    provider: Arc<str>,
+    #[serde(flatten)]
+    limits: LimitsView,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    providers: Vec<ProviderView>,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct One {
+    provider: ProviderView,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    message: &'static str,
+    provider: ProviderView,
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+pub(super) async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
+    let names: Vec<Arc<str>> = gateway.providers().keys().cloned().collect();
+    let providers: Vec<ProviderView> = names.into_iter().map(|name| view(&gateway, name)).collect();
+    respond(&Listed { count: providers.len(), providers })
+}
+
+pub(super) async fn read(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+) -> Response {
+    match find(&gateway, &name) {
+        Ok(name) => respond(&One { provider: view(&gateway, name) }),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+pub(super) async fn update(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let name = find(&gateway, &name)?;
+        let mut body: ProviderBody = parse(&body)?;
+        let mut meters = gateway.policy().levels.provider(&name).to_vec();
+        let ledger = |id: &MeterId| -> Option<Meter> { gateway.books.meter(id) };
+        let mut edits = MeterEdits::default();
+        let mut place = Place {
+            key: OwnerKey::Provider(Arc::clone(&name)),
+            owner: Owner { level: Level::Provider, entity: Arc::clone(&name) },
+            calendar_aligned: false,
+            meters: &mut meters,
+        };
+        edits.set(&mut place, body.take_meters()?, &ledger)?;
+        commit(&gateway, &edits, Vec::new(), |policy| policy.levels.put_provider(Arc::clone(&name), meters)).await?;
+        let message = "Provider governance updated successfully";
+        Ok(respond(&Changed { message, provider: view(&gateway, name) }))
+    })
+    .await
+}
+
+pub(super) async fn delete(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let name = find(&gateway, &name)?;
+        let meters = gateway.policy().levels.provider(&name).to_vec();
+        let mut edits = MeterEdits::default();
+        edits.remove_all(&OwnerKey::Provider(Arc::clone(&name)), &meters);
+        commit(&gateway, &edits, Vec::new(), |policy| policy.levels.put_provider(name, Vec::new())).await?;
+        Ok(respond(&Message { message: "Provider governance deleted successfully" }))
+    })
+    .await
+}
+
+fn view(gateway: &Gateway, name: Arc<str>) -> ProviderView {
+    let meters = gateway.policy().levels.provider(&name).to_vec();
+    let limits = LimitsView::of(gateway, &OwnerKey::Provider(Arc::clone(&name)), &meters);
+    ProviderView { provider: name, limits }
+}
+
+fn find(gateway: &Gateway, name: &str) -> Result<Arc<str>, Problem> {
+    let providers = gateway.providers();
+    let known = providers.get_key_value(name).map(|(name, _)| Arc::clone(name));
+    known.ok_or_else(|| missing("Provider not found"))
+}
