@@ -51,6 +51,11 @@ impl Books {
         written.wait().await
     }
 
+    /// Whether the database can be written, by a commit of nothing.
+    pub(crate) async fn ping(&self) -> Result<(), NotWritten> {
+        self.writer.ping().wait().await
+    }
+
     /// Applies a change that was written.
     pub(crate) fn apply(&self, apply: impl FnOnce(&mut Ledger)) {
         apply(&mut self.ledger());

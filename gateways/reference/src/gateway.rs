@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use crate::admin::{Guesses, Sessions};
+use crate::administrator::Administrator;
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{Admin, Client, Pricing, Providers};
+use crate::config::{Client, Pricing, Providers};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
 use crate::live::FileMarks;
@@ -22,7 +24,9 @@ pub(crate) struct Gateway {
     pub(crate) client: ArcSwap<Client>,
     pub(crate) providers: ArcSwap<Providers>,
     /// Without one the management API is closed.
-    pub(crate) admin: ArcSwapOption<Admin>,
+    pub(crate) admin: ArcSwapOption<Administrator>,
+    pub(crate) sessions: Sessions,
+    pub(crate) guesses: Guesses,
     /// By which a change that is stored says what it was made against.
     pub(crate) file: FileMarks,
     pub(crate) books: Arc<Books>,

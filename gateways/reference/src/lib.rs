@@ -6,6 +6,7 @@
 
 mod address;
 mod admin;
+mod administrator;
 mod args;
 mod books;
 mod clock;
@@ -37,6 +38,7 @@ mod routing;
 mod serve;
 mod server;
 mod slow_body;
+mod slow_hash;
 mod store;
 mod stream;
 mod telemetry;

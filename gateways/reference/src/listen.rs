@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -88,6 +91,10 @@ fn start(
     stream.set_write_timeout(Some(limits.write_timeout));
     let stream: Pin<Box<TimeoutStream<TcpStream>>> = Box::pin(stream);
     let service = TowerToHyperService::new(router.clone());
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(caller));
+        hyper::service::Service::call(&service, request)
+    });
     let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::admin::{Guesses, Sessions};
 use crate::args::{Args, LogLevel, LogStyle};
 use crate::books::Books;
 use crate::clock::Clock;
@@ -122,7 +123,7 @@ async fn build(
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load()?;
     known_keys(&settings, &saved)?;
-    let live = live::merge(&settings, std::mem::take(&mut saved.documents))?;
+    let live = live::merge(&settings, std::mem::take(&mut saved.documents), |name| std::env::var(name).ok())?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let mut merged = merge(settings.declared, saved, clock.now())?;
     write_generated(folder, &merged.generated)?;
@@ -135,7 +136,9 @@ async fn build(
     let gateway = Gateway {
         client: ArcSwap::from_pointee(live.client),
         providers: ArcSwap::from_pointee(settings.providers),
-        admin: ArcSwapOption::from_pointee(settings.admin),
+        admin: ArcSwapOption::from_pointee(live.admin),
+        sessions: Sessions::default(),
+        guesses: Guesses::default(),
         file: live.marks,
         books: Arc::new(Books::new(ledger, writer.clone(), Arc::clone(&clock))),
         clock,

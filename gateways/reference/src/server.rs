@@ -21,6 +21,8 @@ use crate::gateway::Gateway;
 use crate::inference::{self, Route};
 use crate::{listen, slow_body};
 
+/// How long the database may take to answer a ping.
+const PING: Duration = Duration::from_secs(2);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves until `stop`, then ends as [`listen::serve`] says.
@@ -69,8 +71,18 @@ async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Resp
     inference::list_models(&gateway, &headers)
 }
 
-async fn health() -> Response {
-    Json(json!({ "status": "ok", "components": { "db_pings": "disabled" } })).into_response()
+/// Says whether the gateway can do its work, which it cannot without its database.
+async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
+    let body = |status: &str, pings: &str| Json(json!({ "status": status, "components": { "db_pings": pings } }));
+    if gateway.client().pings_disabled {
+        return body("ok", "disabled").into_response();
+    }
+    match tokio::time::timeout(PING, gateway.books.ping()).await {
+        Ok(Ok(())) => body("ok", "ok").into_response(),
+        Ok(Err(_)) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, body("error", "config store not available")).into_response()
+        }
+    }
 }
 
 async fn version() -> Response {

@@ -1,18 +1,23 @@
-//! Who is the administrator: HTTP Basic, or the same pair as a bearer token.
+//! Who is the administrator: HTTP Basic, the same pair as a bearer token, or a session as a
+//! bearer token or a cookie.
 
-use axum::extract::FromRequestParts;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
-use subtle::ConstantTimeEq as _;
 
-use crate::config::Admin;
-use crate::errors::{About, Problem, Wording};
+use super::reply::refuse;
+use crate::administrator::Administrator;
+use crate::errors::Problem;
 use crate::gateway::Gateway;
+
+/// The cookie with a session's token.
+pub(super) const COOKIE: &str = "token";
 
 /// Proof that the administrator asks, or that the route is open to all.
 pub(crate) struct Authorized;
@@ -24,36 +29,81 @@ impl FromRequestParts<Arc<Gateway>> for Authorized {
         if gateway.client().is_open_to_all(parts.uri.path()) {
             return Ok(Authorized);
         }
-        let problem = match gateway.admin.load().as_deref() {
-            None => Problem::new(
-                StatusCode::FORBIDDEN,
-                "management_closed",
-                "The management API is closed: config.json has no enabled auth_config",
-            ),
-            Some(admin) if is_admin(admin, &parts.headers) => return Ok(Authorized),
-            Some(_) => Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
-        };
-        Err(problem.render(Wording::Native, &About::default()))
+        let proof = prove(gateway, &parts.headers, address(&parts.extensions)).await;
+        proof.map_err(|problem| refuse(&problem))
     }
 }
 
-fn is_admin(admin: &Admin, headers: &HeaderMap) -> bool {
-    let Some((scheme, token)) = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.trim().split_once(' '))
-    else {
-        return false;
+async fn prove(gateway: &Arc<Gateway>, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Authorized, Problem> {
+    let Some(admin) = gateway.admin.load_full() else {
+        return Err(closed());
     };
-    if !["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return false;
+    if has_session(gateway, headers) {
+        return Ok(Authorized);
     }
-    let Ok(pair) = STANDARD.decode(token.trim()) else {
-        return false;
-    };
-    let expected = format!("{}:{}", admin.username, admin.password);
-    // Hashes are of one length, so that the comparison takes one time.
-    Sha256::digest(pair).ct_eq(&Sha256::digest(expected)).into()
+    let unauthorized = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized");
+    let pair = pair(headers).ok_or_else(unauthorized)?;
+    if guess(gateway, admin, pair, address).await? { Ok(Authorized) } else { Err(unauthorized()) }
+}
+
+/// There is no administrator.
+pub(super) fn closed() -> Problem {
+    let message = "The management API is closed: config.json has no enabled auth_config";
+    Problem::new(StatusCode::FORBIDDEN, "management_closed", message)
+}
+
+/// Whether `name:password` are the administrator's. Who guesses too often has to wait.
+pub(super) async fn guess(
+    gateway: &Gateway,
+    admin: Arc<Administrator>,
+    pair: Vec<u8>,
+    address: Option<IpAddr>,
+) -> Result<bool, Problem> {
+    let now = gateway.clock.now();
+    if let Some(seconds) = gateway.guesses.wait(address, now) {
+        let message = format!("too many wrong passwords; try again in {seconds} s");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message);
+        return Err(Problem { retry_after: Some(seconds), ..problem });
+    }
+    // It may take long, and must not hold up other requests.
+    let is_right = tokio::task::spawn_blocking(move || admin.is(&pair)).await.unwrap_or(false);
+    if !is_right {
+        gateway.guesses.failed(address, now);
+    }
+    Ok(is_right)
+}
+
+/// Whether the request belongs to an open session.
+pub(super) fn has_session(gateway: &Gateway, headers: &HeaderMap) -> bool {
+    let now = gateway.clock.now();
+    tokens(headers).iter().any(|token| gateway.sessions.is_open(token, now))
+}
+
+/// What may be a session's token: of a bearer, and of the cookie.
+pub(super) fn tokens(headers: &HeaderMap) -> Vec<&str> {
+    let bearer = credentials(headers).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = cookies.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    let cookies = cookies.filter(|(name, _)| *name == COOKIE).map(|(_, token)| token);
+    bearer.map(|(_, token)| token).into_iter().chain(cookies).collect()
+}
+
+/// `name:password`, from Basic or a bearer.
+fn pair(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let (scheme, token) = credentials(headers)?;
+    let is_known = ["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let pair = STANDARD.decode(token).ok().filter(|_| is_known)?;
+    pair.contains(&b':').then_some(pair)
+}
+
+fn credentials(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    Some((scheme, token.trim()))
+}
+
+/// Where a request comes from.
+pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }
 
 #[cfg(test)]
@@ -62,26 +112,34 @@ mod tests {
 
     use super::*;
 
-    fn allows(value: &str) -> bool {
-        let admin = Admin { username: "admin".to_owned(), password: "pass:word".to_owned() };
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-        is_admin(&admin, &headers)
+        headers.insert(name, value.parse().unwrap());
+        headers
     }
 
     #[test]
     fn basic_and_bearer_carry_the_same_pair() {
-        let pair = STANDARD.encode("admin:pass:word");
-        assert!(allows(&format!("Basic {pair}")));
-        assert!(allows(&format!("Bearer {pair}")));
+        let text = STANDARD.encode("admin:pass:word");
+        for scheme in ["Basic", "basic", "Bearer"] {
+            let headers = headers(header::AUTHORIZATION, &format!("{scheme} {text}"));
+            assert_eq!(pair(&headers).unwrap(), b"admin:pass:word");
+        }
     }
 
     #[test]
-    fn anything_else_is_not_the_administrator() {
-        let wrong = STANDARD.encode("admin:pass");
-        for value in [format!("Basic {wrong}"), "Basic !".to_owned(), "Basic".to_owned(), "Bearer sk-proxy".to_owned()]
-        {
-            assert!(!allows(&value), "{value}");
+    fn anything_else_is_no_pair() {
+        let text = STANDARD.encode("admin");
+        for value in [format!("Basic {text}"), "Basic !".to_owned(), "Basic".to_owned(), "Bearer sk-proxy".to_owned()] {
+            assert_eq!(pair(&headers(header::AUTHORIZATION, &value)), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_sessions_token_is_a_bearer_or_a_cookie() {
+        assert_eq!(tokens(&headers(header::AUTHORIZATION, "Bearer abc")), ["abc"]);
+        assert_eq!(tokens(&headers(header::COOKIE, "theme=dark; token=abc; other=1")), ["abc"]);
+        assert!(tokens(&headers(header::AUTHORIZATION, "Basic abc")).is_empty());
+        assert!(tokens(&headers(header::COOKIE, "mytoken=abc")).is_empty());
     }
 }

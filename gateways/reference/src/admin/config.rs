@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::auth::Authorized;
+use super::credentials::{self, AuthBody, AuthView, NewAdministrator};
 use super::reply::{invalid, not_written, parse, respond, to_the_end};
 use crate::config::{self, Client, ClientFile, Invalid};
 use crate::errors::Problem;
@@ -24,12 +25,14 @@ struct ConfigBody {
     client_config: Option<Map<String, Value>>,
     /// May be repeated as it is answered; it cannot be changed here.
     framework_config: Option<Value>,
+    auth_config: Option<AuthBody>,
 }
 
 #[derive(Serialize)]
 struct ConfigView {
     client_config: ClientFile,
     framework_config: Value,
+    auth_config: Option<AuthView>,
     is_db_connected: bool,
 }
 
@@ -47,7 +50,8 @@ pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>
     respond(&ConfigView {
         client_config: gateway.client().written.with_defaults(),
         framework_config: gateway.file.framework.clone(),
-        is_db_connected: true,
+        auth_config: credentials::shown(&gateway),
+        is_db_connected: gateway.books.ping().await.is_ok(),
     })
 }
 
@@ -70,11 +74,23 @@ async fn change(gateway: Arc<Gateway>, body: Bytes, omitted: Omitted) -> Result<
         (None, Omitted::Stays) => None,
         (None, Omitted::IsDefault) => return Err(invalid("client_config is required; PATCH changes a part")),
     };
+    let administrator = match body.auth_config {
+        Some(auth) => credentials::changed(&gateway, auth).await?,
+        None => None,
+    };
     let mut changes = Vec::new();
     if let Some(client) = &client {
         changes.push(Change::PutDocument(document(&gateway, client)));
     }
+    let administrator = administrator.map(|NewAdministrator { administrator, change }| {
+        changes.push(change);
+        administrator
+    });
     gateway.books.write(|_| changes).await.map_err(not_written)?;
+    if let Some(administrator) = administrator {
+        gateway.admin.store(Some(Arc::new(administrator)));
+        gateway.sessions.close_all();
+    }
     if let Some(client) = client {
         gateway.client.store(Arc::new(client));
     }

@@ -12,11 +12,14 @@
 //! - [`commit`]: how a change takes effect
 //! - [`bodies`], [`views`]: requests and answers as Bifrost has them
 //! - [`config`]: client settings, while the gateway runs
+//! - [`credentials`]: the administrator, while the gateway runs
 //! - [`logs`]: the log of requests
 //! - [`metrics`]: what is counted
 //! - [`pricing`]: the administrator's own prices
+//! - [`login`]: sessions open and end
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
+//! - [`sessions`]: which are open, and the brake on guesses
 //! - [`test_clock`]: time for tests, where the command line allows it
 
 mod auth;
@@ -27,6 +30,8 @@ mod entities;
 mod flat;
 mod key_edits;
 mod kinds;
+mod credentials;
+mod login;
 mod logs;
 mod meter_edits;
 mod metrics;
@@ -35,6 +40,7 @@ mod provider_limits;
 mod quota;
 mod reply;
 mod rotation;
+mod sessions;
 mod test_clock;
 mod views;
 mod virtual_keys;
@@ -48,9 +54,11 @@ use self::kinds::Kind;
 use crate::gateway::Gateway;
 use crate::store::{Customer, ModelConfig, Team};
 
+pub(crate) use sessions::{Guesses, Sessions};
+
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
-    let mut router = Router::new()
+    let mut router = login::routes()
         .route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create))
         .route(
             "/api/governance/virtual-keys/{id}",

@@ -51,6 +51,7 @@ impl ClientFile {
         shown.disable_content_logging.get_or_insert(true);
         shown.log_retention_days = shown.log_retention_days.or(NonZeroU32::new(LOG_RETENTION_DAYS));
         shown.whitelisted_routes.get_or_insert_default();
+        shown.disable_db_pings_in_health.get_or_insert(false);
         shown.durability.get_or_insert(DurabilityFile::Process);
         shown
     }
@@ -91,6 +92,7 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
         },
         required_headers: required_headers(file, at)?,
         whitelisted_routes: whitelisted_routes(file, at)?,
+        pings_disabled: file.disable_db_pings_in_health == Some(true),
         written: file.clone(),
     })
 }

@@ -55,6 +55,7 @@ pub(crate) struct ClientFile {
     pub(super) budget_admission: Option<AdmissionFile>,
     pub(super) unpriced_models: Option<UnpricedFile>,
     pub(super) durability: Option<DurabilityFile>,
+    pub(super) disable_db_pings_in_health: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]

@@ -45,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) max_answer_bytes: usize,
     /// Without each of them a request of inference is refused.
     pub(crate) required_headers: Vec<HeaderName>,
+    /// Whether `/health` answers without asking the database.
+    pub(crate) pings_disabled: bool,
     pub(crate) logging: Logging,
     /// Routes of the management API that are open to all: a path, or its beginning and `*`.
     pub(crate) whitelisted_routes: Vec<String>,

@@ -31,7 +31,6 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
             "allowed_origins",
             "async_job_result_ttl",
             "compat",
-            "disable_db_pings_in_health",
             "dump_errors_in_console_logs",
             "enable_litellm_fallbacks",
             "header_filter_config",

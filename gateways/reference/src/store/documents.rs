@@ -10,12 +10,17 @@ use super::rows::Standing;
 pub(crate) enum DocumentKind {
     /// The `client` section.
     Client,
+    /// The administrator.
+    Auth,
     /// One of `pricing_overrides`.
     PricingOverride,
 }
 
-const KINDS: [(DocumentKind, &str); 2] =
-    [(DocumentKind::Client, "client"), (DocumentKind::PricingOverride, "pricing_override")];
+const KINDS: [(DocumentKind, &str); 3] = [
+    (DocumentKind::Client, "client"),
+    (DocumentKind::Auth, "auth"),
+    (DocumentKind::PricingOverride, "pricing_override"),
+];
 
 impl DocumentKind {
     pub(super) fn word(self) -> &'static str {

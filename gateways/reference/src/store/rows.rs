@@ -205,6 +205,8 @@ pub(crate) struct Batch {
     pub(crate) closed: Vec<HoldId>,
     pub(crate) states: HashMap<MeterId, MeterState>,
     pub(crate) changes: Vec<Change>,
+    /// Whether the batch is committed also when it is empty, to see that it can be.
+    pub(crate) is_ping: bool,
 }
 
 impl Batch {
@@ -233,6 +235,7 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.holds.is_empty() && self.closed.is_empty() && self.states.is_empty() && self.changes.is_empty()
+        let has_usage = !(self.holds.is_empty() && self.closed.is_empty() && self.states.is_empty());
+        !has_usage && self.changes.is_empty() && !self.is_ping
     }
 }

@@ -41,6 +41,7 @@ enum Record {
     Hold(HoldRow, Vec<MeterState>),
     Close(HoldId, Vec<MeterState>),
     Changes(Vec<Change>),
+    Ping,
 }
 
 struct Entry {
@@ -96,6 +97,11 @@ impl Writer {
         let Some(mut store) = pen.store.take() else { return Ok(()) };
         let last = store.commit(&std::mem::take(&mut pen.owed));
         store.close().and(last)
+    }
+
+    /// Somebody asks whether the database can be written.
+    pub(crate) fn ping(&self) -> Written {
+        self.push(Record::Ping)
     }
 
     fn push(&self, record: Record) -> Written {
@@ -224,6 +230,7 @@ impl Batch {
                 }
             }
         }
+        Record::Ping => batch.is_ping = true,
     }
 }
 

@@ -24,6 +24,7 @@ mod providers;
 mod required_headers;
 mod retries;
 mod routing;
+mod sessions;
 mod settings;
 mod spellings;
 mod startup;

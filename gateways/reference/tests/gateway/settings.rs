@@ -116,6 +116,27 @@ async fn a_change_survives_a_kill_until_the_file_says_something_new() {
 }
 
 #[tokio::test]
+async fn health_says_whether_the_database_can_be_written() {
+    use sqlx::Connection as _;
+    let world = World::start(|_| {}).await;
+    let health = || async {
+        let answer = world.send(world.request(Method::GET, "/health")).await;
+        (answer.status.as_u16(), answer.json()["components"]["db_pings"].as_str().unwrap().to_owned())
+    };
+    let (ok, lost) = ((200, "ok".to_owned()), (503, "config store not available".to_owned()));
+    assert_eq!(health().await, ok);
+    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut database).await.unwrap();
+    assert_eq!(health().await, lost);
+    sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();
+    assert_eq!(health().await, ok);
+    let changed = patch(&world, json!({"disable_db_pings_in_health": true})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    assert_eq!(health().await, (200, "disabled".to_owned()));
+}
+
+#[tokio::test]
 async fn budgets_are_admitted_as_the_changed_setting_says() {
     let world = World::with_budget("0.00125").await;
     assert_eq!(patch(&world, json!({"budget_admission": "post_paid"})).await.status, 200);

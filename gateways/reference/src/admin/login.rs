@@ -1,0 +1,92 @@
+//! `/api/session`: a login opens a session, which a cookie or a bearer token stands for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::auth::{self, COOKIE};
+use super::reply::{parse, refuse, respond};
+use super::sessions::LENGTH_SECONDS;
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+
+/// The routes of sessions: the only ones of the management API that are open to everyone.
+pub(super) fn routes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/api/session/login", post(login))
+        .route("/api/session/logout", post(logout))
+        .route("/api/session/is-auth-enabled", get(is_auth_enabled))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    username: String,
+    password: String,
+}
+
+async fn login(
+    State(gateway): State<Arc<Gateway>>,
+    extensions: Extensions,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match open(&gateway, &extensions, &body).await {
+        Ok(token) => {
+            let body = respond(&json!({ "message": "Login successful" }));
+            with_cookie(body, &headers, &token, LENGTH_SECONDS)
+        }
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn open(gateway: &Gateway, extensions: &Extensions, body: &[u8]) -> Result<String, Problem> {
+    let Some(admin) = gateway.admin.load_full() else {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "management_closed", "Authentication is not enabled"));
+    };
+    let login: Login = parse(body)?;
+    let pair = format!("{}:{}", login.username, login.password).into_bytes();
+    if !auth::guess(gateway, Arc::clone(&admin), pair, auth::address(extensions)).await? {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid username or password"));
+    }
+    // No change of the password may come between the check and the session.
+    let _one_at_a_time = gateway.editing.lock().await;
+    let is_still = gateway.admin.load_full().is_some_and(|now| Arc::ptr_eq(&now, &admin));
+    let changed = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid username or password");
+    if is_still { Ok(gateway.sessions.open(gateway.clock.now())) } else { Err(changed()) }
+}
+
+/// Ends the session that the request belongs to, if it belongs to one.
+async fn logout(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    for token in auth::tokens(&headers) {
+        gateway.sessions.close(token);
+    }
+    with_cookie(respond(&json!({ "message": "Logout successful" })), &headers, "", 0)
+}
+
+async fn is_auth_enabled(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    respond(&json!({
+        "is_auth_enabled": gateway.admin.load().is_some(),
+        "has_valid_token": auth::has_session(&gateway, &headers),
+    }))
+}
+
+/// Sets the cookie; over TLS, which a proxy in front says, it is for TLS only.
+fn with_cookie(mut response: Response, headers: &HeaderMap, token: &str, seconds: i64) -> Response {
+    let is_secure =
+        headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let secure = if is_secure { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
