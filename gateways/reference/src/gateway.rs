@@ -9,10 +9,10 @@ use crate::admin::{Guesses, Sessions};
 use crate::administrator::Administrator;
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{Client, Pricing, Providers};
+use crate::config::{Client, Pricing, Providers, WrittenProviders};
 use crate::dice::Dice;
 use crate::last_spent::LastSpent;
-use crate::live::FileMarks;
+use crate::live::{FileMarks, Sealer};
 use crate::logs::Logs;
 use crate::policy::Policy;
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
@@ -23,6 +23,10 @@ use crate::upstream::Upstream;
 pub(crate) struct Gateway {
     pub(crate) client: ArcSwap<Client>,
     pub(crate) providers: ArcSwap<Providers>,
+    /// The same as they were written.
+    pub(crate) written: ArcSwap<WrittenProviders>,
+    /// Without one no credential can be stored.
+    pub(crate) sealer: Option<Sealer>,
     /// Without one the management API is closed.
     pub(crate) admin: ArcSwapOption<Administrator>,
     pub(crate) sessions: Sessions,

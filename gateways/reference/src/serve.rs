@@ -135,7 +135,9 @@ async fn build(
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
         client: ArcSwap::from_pointee(live.client),
-        providers: ArcSwap::from_pointee(settings.providers),
+        providers: ArcSwap::from_pointee(live.providers),
+        written: ArcSwap::from_pointee(live.written),
+        sealer: live.sealer,
         admin: ArcSwapOption::from_pointee(live.admin),
         sessions: Sessions::default(),
         guesses: Guesses::default(),

@@ -31,11 +31,11 @@ impl SlowHash {
 }
 
 /// A salt of its own for each hash.
-fn new_salt() -> String {
+pub(crate) fn new_salt() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn derive(text: &str, salt: &str) -> Result<[u8; 32], BadSalt> {
+pub(crate) fn derive(text: &str, salt: &str) -> Result<[u8; 32], BadSalt> {
     let mut hash = [0; 32];
     Argon2::default().hash_password_into(text.as_bytes(), salt.as_bytes(), &mut hash).map_err(|_| BadSalt)?;
     Ok(hash)

@@ -17,6 +17,8 @@
 //! - [`metrics`]: what is counted
 //! - [`pricing`]: the administrator's own prices
 //! - [`login`]: sessions open and end
+//! - [`provider_keys`]: credentials for providers
+//! - [`providers`]: providers, while the gateway runs
 //! - [`reply`]: how bodies are read and answers are written
 //! - [`rotation`]: new values for virtual keys
 //! - [`sessions`]: which are open, and the brake on guesses
@@ -38,6 +40,8 @@ mod metrics;
 mod pricing;
 mod provider_limits;
 mod quota;
+mod provider_keys;
+mod providers;
 mod reply;
 mod rotation;
 mod sessions;
@@ -59,6 +63,7 @@ pub(crate) use sessions::{Guesses, Sessions};
 /// The routes of the management API.
 pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
     let mut router = login::routes()
+        .merge(providers::routes())
         .route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create))
         .route(
             "/api/governance/virtual-keys/{id}",

@@ -6,7 +6,7 @@
 pub(super) struct EnvError {
     pub(super) name: String,
     pub(super) line: usize,
-    problem: &'static str,
+    pub(super) problem: &'static str,
 }
 
 /// A text with its variables filled in, and what was filled in where.

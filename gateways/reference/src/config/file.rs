@@ -17,6 +17,7 @@ pub(super) struct ConfigFile {
     #[expect(dead_code, reason = "for editors; says nothing to the gateway")]
     pub(super) schema: Option<String>,
     pub(super) version: Option<u64>,
+    pub(super) encryption_key: Option<String>,
     #[serde(default)]
     pub(super) server: ServerFile,
     #[serde(default)]

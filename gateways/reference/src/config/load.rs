@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indexmap::IndexMap;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
 use super::overrides::{NamedOverride, OverrideSpec};
 use super::provider::Providers;
 use super::settings::{Admin, Pricing, Settings};
+use super::types::Fields;
+use super::written::{WrittenProvider, WrittenProviders};
 use super::{client, governance, providers, server, unsupported};
 
+/// The environment variable with the encryption key, if the file has none.
+const ENCRYPTION_KEY: &str = "BIFROST_ENCRYPTION_KEY";
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
 
 /// What is wrong with a configuration, and where.
@@ -70,13 +77,42 @@ pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> R
     let path = app_dir.join("config.json");
     let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
     let resolved =
-        env::resolve(&text, lookup).map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
+        env::resolve(&text, &lookup).map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
     let file = parse(&path, &resolved)?;
-    check(file, app_dir).map_err(|invalid| ConfigError::Value {
+    let as_written = written_providers(&text, file.version);
+    let passphrase = file.encryption_key.clone().or_else(|| lookup(ENCRYPTION_KEY).filter(|key| !key.is_empty()));
+    let settings = check(file, app_dir).map(|settings| Settings {
+        written_providers: as_written,
+        encryption_key: passphrase,
+        ..settings
+    });
+    settings.map_err(|invalid| ConfigError::Value {
         file: path,
         at: invalid.at,
         problem: resolved.hide_values(&invalid.problem),
     })
+}
+
+/// The providers with their references to variables, for a file that was found to be right. In
+/// a file that does not say version 2 an empty list of models allows all, which is written out.
+fn written_providers(text: &str, version: Option<u64>) -> WrittenProviders {
+    #[derive(Deserialize)]
+    struct Section {
+        #[serde(default)]
+        providers: IndexMap<String, Fields>,
+    }
+    let section: Option<Section> = serde_json::from_str(text).ok();
+    let providers = section.map(|section| section.providers).unwrap_or_default();
+    let written = providers.into_iter().map(|(name, fields)| {
+        let mut provider = WrittenProvider::new(fields);
+        for key in provider.keys.values_mut().filter(|_| version != Some(2)) {
+            if key.get("models").is_some_and(|models| *models == json!([])) {
+                key.insert("models".to_owned(), json!(["*"]));
+            }
+        }
+        (name, provider)
+    });
+    written.collect()
 }
 
 fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigError> {
@@ -135,6 +171,9 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
             return Err(Invalid::new("version", format!("{other} is neither 1 nor 2")));
         }
     };
+    if file.encryption_key.as_deref() == Some("") {
+        return Err(Invalid::new("encryption_key", "is empty"));
+    }
     let switch = plugins(file.plugins)?;
     let database = database(file.config_store, app_dir)?;
     let logs = logs(file.logs_store, app_dir)?;
@@ -156,6 +195,8 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
         server: server::check(&file.server)?,
         client: client::check(&client, "client")?,
         providers,
+        written_providers: WrittenProviders::default(),
+        encryption_key: None,
         admin,
         pricing: pricing(file.framework.pricing, overrides)?,
         declared,

@@ -10,6 +10,7 @@
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
+//! - [`written`]: providers before they are checked
 //! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
 //! - [`server`]: what is borne from callers' connections
 //! - [`provider`], [`settings`]: the checked form that the rest of the gateway uses
@@ -30,6 +31,7 @@ mod settings;
 mod standard;
 mod types;
 mod unsupported;
+mod written;
 
 pub(crate) use client::check as check_client;
 pub(crate) use file::ClientFile;
@@ -42,4 +44,5 @@ pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
 };
-pub(crate) use types::{AllowList, ConfigId, Weight};
+pub(crate) use types::{AllowList, ConfigId, Fields, Weight};
+pub(crate) use written::{WrittenProvider, WrittenProviders};

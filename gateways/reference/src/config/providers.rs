@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::env;
 use super::file::{BackoffFile, CustomFile, ProviderFile, ProviderKeyFile};
-use super::load::Invalid;
+use super::load::{Invalid, read_part};
 use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 use super::standard::{REQUESTS, Standard, is_unspoken, standard};
 use super::types::{AllowList, Weight};
@@ -28,9 +29,30 @@ pub(super) fn check(
     let mut providers = Providers::new();
     for (name, file) in files {
         let provider = provider(&name, file, empty_means_all)?;
+        if provider.keys.is_empty() && !provider.is_keyless {
+            let problem = "the provider has no key; a provider that needs none says `is_key_less: true`";
+            return Err(Invalid::new(format!("providers.{name}.keys"), problem));
+        }
         providers.insert(Arc::clone(&provider.name), Arc::new(provider));
     }
     Ok(providers)
+}
+
+/// Checks a provider as an administrator wrote it, with `lookup` for variables. It may have no
+/// key yet.
+pub(crate) fn check_written(
+    name: &str,
+    text: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Provider, Invalid> {
+    let place = format!("providers.{name}");
+    let resolved = env::resolve(text, lookup).map_err(|error| {
+        let problem =
+            format!("the environment variable {}, named by \"env.{}\", {}", error.name, error.name, error.problem);
+        Invalid::new(place.as_str(), problem)
+    })?;
+    let checked = read_part(&place, &resolved.text).and_then(|file| provider(name, file, false));
+    checked.map_err(|Invalid { at, problem }| Invalid::new(at, resolved.hide_values(&problem)))
 }
 
 fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Provider, Invalid> {
@@ -46,12 +68,6 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         Some(custom) => custom.is_key_less,
         None => standard.is_local && keys.is_empty(),
     };
-    if keys.is_empty() && !is_keyless {
-        return Err(Invalid::new(
-            at(".keys"),
-            "the provider has no key; a provider that needs none says `is_key_less: true`",
-        ));
-    }
     let base_url = match (network.base_url.as_deref(), standard.url) {
         (Some(url), _) => url,
         (None, Some(url)) if file.custom_provider_config.is_none() => url,
@@ -60,6 +76,8 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         _ if file.custom_provider_config.is_some() => {
             return Err(Invalid::new(at(".network_config.base_url"), "a custom provider needs one"));
         }
+        // It cannot be called before it has a key, which will say where.
+        _ if keys.is_empty() && !is_keyless => "",
         _ => return Err(Invalid::new(at(".network_config.base_url"), "is missing: there is no usual one")),
     };
     if !base_url.is_empty() {

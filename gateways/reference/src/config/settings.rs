@@ -10,6 +10,7 @@ use super::file::ClientFile;
 use super::overrides::NamedOverride;
 use super::provider::Providers;
 use super::server::ServerLimits;
+use super::written::WrittenProviders;
 use crate::ledger::BudgetAdmission;
 use crate::rates::Rates;
 use crate::store::{Declared, Durability};
@@ -19,6 +20,10 @@ pub(crate) struct Settings {
     pub(crate) server: ServerLimits,
     pub(crate) client: Client,
     pub(crate) providers: Providers,
+    /// The same as they were written, without variables filled in.
+    pub(crate) written_providers: WrittenProviders,
+    /// The passphrase for credentials that are stored.
+    pub(crate) encryption_key: Option<String>,
     /// Administrator's credentials; without them the management API is closed.
     pub(crate) admin: Option<Admin>,
     pub(crate) pricing: Pricing,

@@ -7,6 +7,9 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// The fields of a JSON object, as somebody wrote them.
+pub(crate) type Fields = serde_json::Map<String, serde_json::Value>;
+
 /// Which names are allowed: none, some, or `["*"]` for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AllowList {

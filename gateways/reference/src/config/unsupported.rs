@@ -10,7 +10,6 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
             "access_profiles",
             "audit_logs",
             "cluster_config",
-            "encryption_key",
             "env_label",
             "feature_flags",
             "guardrails_config",

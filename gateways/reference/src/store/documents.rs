@@ -12,14 +12,23 @@ pub(crate) enum DocumentKind {
     Client,
     /// The administrator.
     Auth,
+    /// The salt of the encryption key, and a text by which a wrong one is known.
+    Encryption,
     /// One of `pricing_overrides`.
     PricingOverride,
+    /// A provider without its keys; the id is its name.
+    Provider,
+    /// A provider's key; the id is `provider/key`.
+    ProviderKey,
 }
 
-const KINDS: [(DocumentKind, &str); 3] = [
+const KINDS: [(DocumentKind, &str); 6] = [
     (DocumentKind::Client, "client"),
     (DocumentKind::Auth, "auth"),
+    (DocumentKind::Encryption, "encryption"),
     (DocumentKind::PricingOverride, "pricing_override"),
+    (DocumentKind::Provider, "provider"),
+    (DocumentKind::ProviderKey, "provider_key"),
 ];
 
 impl DocumentKind {

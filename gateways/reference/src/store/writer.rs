@@ -229,8 +229,8 @@ impl Batch {
                     self.change(change);
                 }
             }
+            Record::Ping => self.is_ping = true,
         }
-        Record::Ping => batch.is_ping = true,
     }
 }
 

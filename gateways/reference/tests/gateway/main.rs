@@ -20,6 +20,7 @@ mod metrics;
 mod persistence;
 mod pins;
 mod pricing;
+mod provider_api;
 mod providers;
 mod required_headers;
 mod retries;

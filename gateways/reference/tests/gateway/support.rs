@@ -128,6 +128,7 @@ pub(crate) fn command(folder: &Path, options: &[&str]) -> Command {
         .args(options)
         .envs(VARIABLES)
         .env_remove("APP_HOST")
+        .env_remove("BIFROST_ENCRYPTION_KEY")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

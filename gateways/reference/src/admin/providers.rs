@@ -1,0 +1,195 @@
+//! `/api/providers`: create, read, edit, delete, while the gateway runs. A request that is on
+//! its way keeps the providers that it began with.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::auth::Authorized;
+use super::provider_keys;
+use super::reply::{conflict, invalid, missing, not_written, parse, refuse, respond, to_the_end};
+use crate::config::{Fields, WrittenProvider, WrittenProviders};
+use crate::errors::Problem;
+use crate::gateway::Gateway;
+use crate::live::Documents;
+use crate::policy::VirtualKey;
+use crate::store::Change;
+
+/// What stands where a value is not shown. Written back, it keeps the value.
+pub(super) const REDACTED: &str = "<redacted>";
+/// How many virtual keys a refusal names.
+const MOST_NAMED: usize = 10;
+
+pub(super) fn routes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/api/providers", get(list).post(create))
+        .route("/api/providers/{provider}", get(read).put(update).delete(delete))
+        .merge(provider_keys::routes())
+}
+
+async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
+    let written = gateway.written.load();
+    let providers: Vec<Value> = written.iter().map(|(name, provider)| view(name, provider)).collect();
+    respond(&json!({ "total": providers.len(), "providers": providers }))
+}
+
+async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
+    match find(&gateway.written.load(), &name) {
+        Ok(provider) => respond(&view(&name, provider)),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut body: Fields = parse(&body)?;
+        let name = match body.shift_remove("provider") {
+            Some(Value::String(name)) => name,
+            _ => return Err(invalid("provider: the name of the provider is required")),
+        };
+        if gateway.written.load().contains_key(&name) {
+            return Err(conflict(format!("the provider '{name}' already exists")));
+        }
+        if body.contains_key("keys") {
+            return Err(invalid(format!("keys: belong to /api/providers/{name}/keys")));
+        }
+        body.retain(|_, value| !value.is_null());
+        let provider = WrittenProvider::new(body);
+        let documents = documents(&gateway);
+        let change = documents.put_provider(&name, &provider.settings).map_err(|error| invalid(error.to_string()))?;
+        save(&gateway, &name, provider.clone(), vec![change]).await?;
+        Ok(respond(&view(&name, &provider)))
+    })
+    .await
+}
+
+/// What the body leaves out stays, and so does what it writes back as it was shown.
+async fn update(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut provider = find(&gateway.written.load(), &name)?.clone();
+        let mut body: Fields = parse(&body)?;
+        for field in ["provider", "name"] {
+            if body.shift_remove(field).is_some_and(|given| given != name.as_str()) {
+                return Err(invalid(format!("{field}: a provider keeps its name")));
+            }
+        }
+        if body.contains_key("keys") {
+            return Err(invalid(format!("keys: belong to /api/providers/{name}/keys")));
+        }
+        for (field, value) in body {
+            match value {
+                Value::Null => drop(provider.settings.shift_remove(&field)),
+                value => {
+                    let before = provider.settings.get(&field).cloned().unwrap_or_default();
+                    provider.settings.insert(field, unredacted(value, &before));
+                }
+            }
+        }
+        let documents = documents(&gateway);
+        let change = documents.put_provider(&name, &provider.settings).map_err(|error| invalid(error.to_string()))?;
+        save(&gateway, &name, provider.clone(), vec![change]).await?;
+        Ok(respond(&view(&name, &provider)))
+    })
+    .await
+}
+
+async fn delete(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        let mut written = WrittenProviders::clone(&gateway.written.load());
+        let provider = find(&written, &name)?;
+        refuse_if_named(&gateway, &format!("the provider '{name}'"), |key| key.grant(&name).is_some())?;
+        let changes = documents(&gateway).delete_provider(&name, provider);
+        gateway.books.write(|_| changes).await.map_err(not_written)?;
+        written.shift_remove(&name);
+        let mut providers = (*gateway.providers()).clone();
+        providers.shift_remove(name.as_str());
+        gateway.providers.store(Arc::new(providers));
+        gateway.written.store(Arc::new(written));
+        Ok(respond(&json!({ "message": "Provider deleted successfully" })))
+    })
+    .await
+}
+
+pub(super) fn documents(gateway: &Gateway) -> Documents<'_> {
+    Documents { file: &gateway.file.providers, sealer: gateway.sealer.as_ref() }
+}
+
+pub(super) fn find<'a>(written: &'a WrittenProviders, name: &str) -> Result<&'a WrittenProvider, Problem> {
+    written.get(name).ok_or_else(|| missing(format!("there is no provider '{name}'")))
+}
+
+/// Checks a provider as a whole, writes the changes and only then applies them.
+pub(super) async fn save(
+    gateway: &Gateway,
+    name: &str,
+    provider: WrittenProvider,
+    changes: Vec<Change>,
+) -> Result<(), Problem> {
+    let checked = provider.check(name, |name| std::env::var(name).ok()).map_err(|error| invalid(error.to_string()))?;
+    gateway.books.write(|_| changes).await.map_err(not_written)?;
+    let mut written = WrittenProviders::clone(&gateway.written.load());
+    written.insert(name.to_owned(), provider);
+    let mut providers = (*gateway.providers()).clone();
+    providers.insert(Arc::clone(&checked.name), Arc::new(checked));
+    gateway.providers.store(Arc::new(providers));
+    gateway.written.store(Arc::new(written));
+    Ok(())
+}
+
+/// Refuses what would leave virtual keys with a name of nothing.
+pub(super) fn refuse_if_named(
+    gateway: &Gateway,
+    what: &str,
+    names_it: impl Fn(&VirtualKey) -> bool,
+) -> Result<(), Problem> {
+    let policy = gateway.policy();
+    let names: Vec<String> =
+        policy.keys.all().filter(|key| names_it(key)).map(|key| format!("'{}'", key.row.name)).collect();
+    let Some(more) = names.len().checked_sub(1) else { return Ok(()) };
+    let named = names.get(..MOST_NAMED.min(names.len())).unwrap_or_default().join(", ");
+    let rest = (more + 1).saturating_sub(MOST_NAMED);
+    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    Err(conflict(format!("{what} is named by the virtual keys {named}{rest}; edit or delete them first")))
+}
+
+/// A provider without its keys. The values of headers may be credentials.
+fn view(name: &str, provider: &WrittenProvider) -> Value {
+    let mut view = Fields::new();
+    view.insert("name".to_owned(), json!(name));
+    view.extend(provider.settings.clone());
+    let headers = view.get_mut("network_config").and_then(|network| network.get_mut("extra_headers"));
+    for value in headers.and_then(Value::as_object_mut).into_iter().flat_map(serde_json::Map::values_mut) {
+        if !value.as_str().is_some_and(|text| text.starts_with("env.")) {
+            *value = json!(REDACTED);
+        }
+    }
+    Value::Object(view)
+}
+
+/// `value` with what stood there before wherever it says `<redacted>`.
+fn unredacted(value: Value, before: &Value) -> Value {
+    match value {
+        Value::String(text) if text == REDACTED => before.clone(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| {
+                let before = before.get(&name).cloned().unwrap_or_default();
+                (name, unredacted(value, &before))
+            });
+            Value::Object(fields.collect())
+        }
+        other => other,
+    }
+}
