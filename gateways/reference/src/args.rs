@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// The options that Bifrost writes with a single dash.
 const SINGLE_DASH: [&str; 5] = ["app-dir", "host", "port", "log-level", "log-style"];
@@ -13,6 +13,9 @@ const SINGLE_DASH: [&str; 5] = ["app-dir", "host", "port", "log-level", "log-sty
 #[derive(Clone, Debug, Parser)]
 #[command(name = "probity-reference", version, args_override_self = true)]
 pub struct Args {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The folder with config.json, in which config.db is kept
     /// [default: the folder `bifrost` in the user's configuration folder]
     #[arg(long, env = "APP_DIR")]
@@ -35,6 +38,13 @@ pub struct Args {
     /// Let an administrator advance the clock through `POST /api/test/clock`. Never in production
     #[arg(long)]
     pub test_clock: bool,
+}
+
+/// What the gateway does instead of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Print the JSON Schema of config.json
+    Schema,
 }
 
 /// How much is logged.

@@ -47,5 +47,5 @@ mod upstream;
 mod usage;
 mod window;
 
-pub use args::{Args, LogLevel, LogStyle, args_from};
+pub use args::{Args, Command, LogLevel, LogStyle, args_from};
 pub use serve::serve;

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{Guesses, Sessions};
-use crate::args::{Args, LogLevel, LogStyle};
+use crate::args::{Args, Command, LogLevel, LogStyle};
 use crate::books::Books;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, Settings};
@@ -67,6 +67,9 @@ enum ServeError {
 /// Runs the gateway until SIGTERM or SIGINT. What prevents a start is one line on
 /// stderr and an exit code that is not 0.
 pub async fn serve(args: Args) -> ExitCode {
+    if let Some(Command::Schema) = args.command {
+        return print(&config::schema());
+    }
     begin_logging(&args);
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,6 +79,12 @@ pub async fn serve(args: Args) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a document to stdout.
+fn print(document: &serde_json::Value) -> ExitCode {
+    let written = writeln!(std::io::stdout(), "{document:#}");
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(args: Args) -> Result<(), ServeError> {

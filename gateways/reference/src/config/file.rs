@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::governance_file::GovernanceFile;
@@ -10,7 +11,7 @@ use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Only, Weight};
 use crate::window::ResetDuration;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
     #[serde(rename = "$schema")]
@@ -36,7 +37,7 @@ pub(super) struct ConfigFile {
 }
 
 /// Also the shape of `client_config` in the management API. Every field may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientFile {
     /// The headers without which no request of inference is looked at.
@@ -59,7 +60,7 @@ pub(crate) struct ClientFile {
     pub(super) disable_db_pings_in_health: Option<bool>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerFile {
     /// The most bytes of a request's head.
@@ -71,28 +72,28 @@ pub(super) struct ServerFile {
     pub(super) max_connections: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AdmissionFile {
     Reserved,
     PostPaid,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UnpricedFile {
     Deny,
     Allow,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DurabilityFile {
     Process,
     PowerLoss,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluginFile {
     pub(super) name: String,
@@ -100,20 +101,20 @@ pub(super) struct PluginFile {
     pub(super) config: Option<GovernancePluginFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GovernancePluginFile {
     pub(super) is_vk_mandatory: Option<bool>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FrameworkFile {
     #[serde(default)]
     pub(super) pricing: PricingFile,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PricingFile {
     pub(super) pricing_url: Option<String>,
@@ -121,7 +122,7 @@ pub(super) struct PricingFile {
     pub(super) pricing_sync_interval: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoreFile {
     pub(super) enabled: bool,
@@ -130,13 +131,13 @@ pub(super) struct StoreFile {
     pub(super) config: Option<SqliteFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SqliteFile {
     pub(super) path: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthFile {
     pub(super) is_enabled: bool,
@@ -145,7 +146,7 @@ pub(super) struct AuthFile {
     pub(super) disable_auth_on_inference: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderFile {
     #[serde(default)]
@@ -155,7 +156,7 @@ pub(super) struct ProviderFile {
     pub(super) custom_provider_config: Option<CustomFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderKeyFile {
     pub(super) id: Option<ConfigId>,
@@ -177,7 +178,7 @@ pub(super) struct ProviderKeyFile {
     pub(super) sgl_key_config: Option<ServerKeyFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AzureKeyFile {
     pub(super) endpoint: String,
@@ -188,7 +189,7 @@ pub(super) struct AzureKeyFile {
 }
 
 /// A server of one's own.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerKeyFile {
     pub(super) url: String,
@@ -196,7 +197,7 @@ pub(super) struct ServerKeyFile {
     pub(super) model_name: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NetworkFile {
     pub(super) base_url: Option<String>,
@@ -212,14 +213,14 @@ pub(super) struct NetworkFile {
 }
 
 /// Milliseconds as a number, or a duration as a text.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum BackoffFile {
     Millis(u64),
     Text(ResetDuration),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CustomFile {
     pub(super) base_provider_type: String,
@@ -229,7 +230,7 @@ pub(super) struct CustomFile {
     pub(super) allowed_requests: Option<IndexMap<String, bool>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OverrideFile {
     pub(super) id: Option<ConfigId>,

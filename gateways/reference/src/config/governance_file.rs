@@ -1,5 +1,6 @@
 //! The shape of `config.json`'s section `governance`. Every unknown field is an error.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::file::{AuthFile, OverrideFile};
@@ -7,7 +8,7 @@ use super::types::{AllowList, ConfigId, Weight};
 use crate::money::Usd;
 use crate::window::ResetDuration;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GovernanceFile {
     pub(super) auth_config: Option<AuthFile>,
@@ -52,7 +53,7 @@ fn fields<T>(name: &str, one: &mut Option<T>, list: &mut Vec<T>) -> Vec<(String,
 macro_rules! owner_file {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Deserialize)]
+        #[derive(Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
@@ -150,7 +151,7 @@ owner_file! {
 }
 
 /// A budget, in the list of all or inside its owner.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BudgetFile {
     pub(crate) id: Option<ConfigId>,
@@ -168,7 +169,7 @@ pub(crate) struct BudgetFile {
 }
 
 /// A rate limit, in the list of all or inside its owner.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateLimitFile {
     pub(crate) id: Option<ConfigId>,

@@ -10,6 +10,7 @@
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
+//! - [`schema`]: the JSON Schema of the file
 //! - [`written`]: providers before they are checked
 //! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
 //! - [`server`]: what is borne from callers' connections
@@ -26,6 +27,7 @@ mod once;
 mod overrides;
 mod provider;
 mod providers;
+mod schema;
 mod server;
 mod settings;
 mod standard;
@@ -40,6 +42,7 @@ pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
+pub(crate) use schema::schema;
 pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,

@@ -25,6 +25,7 @@ mod providers;
 mod required_headers;
 mod retries;
 mod routing;
+mod schema;
 mod sessions;
 mod settings;
 mod spellings;
