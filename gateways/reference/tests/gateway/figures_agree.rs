@@ -60,6 +60,11 @@ async fn world(collector: &Collector) -> World {
         config["governance"]["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", OTHER_KEY)]);
         config["governance"]["budgets"] =
             json!([budget("b", "0.5", "1h", "vk-agent"), budget("c", "0.005", "1h", "vk-other")]);
+        // A busy machine must not turn an answer into a time-out, which costs nothing here.
+        for (_, provider) in config["providers"].as_object_mut().unwrap() {
+            provider["network_config"]["default_request_timeout_in_seconds"] = json!(30);
+            provider["network_config"]["stream_idle_timeout_in_seconds"] = json!(30);
+        }
     })
     .await;
     world.env = collector.env();
