@@ -86,6 +86,19 @@ fn administrators(world: &World) -> Vec<RequestBuilder> {
     ]
 }
 
+/// Logs the administrator in, and once in vain. The token is in its cookie and nowhere else.
+async fn session(world: &World) -> String {
+    let login = |password: &str| {
+        let body = json!({"username": "admin", "password": password});
+        world.request(Method::POST, "/api/session/login").json(&body)
+    };
+    assert_eq!(world.send(login(WRONG_KEY)).await.status, 401);
+    let answer = world.send(login(PASSWORD)).await;
+    let token = answer.header("set-cookie").split(['=', ';']).nth(1).unwrap().to_owned();
+    assert!(token.len() >= 16 && !answer.text.contains(&token), "{answer:?}");
+    token
+}
+
 /// Every file that the gateway wrote, by name.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
@@ -111,6 +124,12 @@ async fn planted_credentials_are_nowhere() {
         told += &answers(vec![world.chat(VIRTUAL_KEY, &body()), world.chat(VIRTUAL_KEY, &streamed())]).await;
     }
     told += &answers(administrators(&world)).await;
+    let session = session(&world).await;
+    // It reads with the session, and shows it as a caller's key, where it is none.
+    let get = |path: &str| world.request(Method::GET, path).bearer_auth(&session);
+    assert_eq!(world.send(get("/api/logs")).await.status, 200);
+    told += &answers(vec![get("/api/config"), get("/metrics"), get("/api/nowhere")]).await;
+    told += &answers(vec![world.chat(&session, &body())]).await;
     let stats = world.request(Method::GET, "/api/logs/stats").basic_auth("admin", Some(PASSWORD));
     let count = world.send(stats).await.json()["total_requests"].as_u64().unwrap();
     collector.wait_for(usize::try_from(count).unwrap()).await;
@@ -126,7 +145,7 @@ async fn planted_credentials_are_nowhere() {
         assert!(names.contains(&expected), "{expected} is not among {names:?}");
     }
     for (name, text) in &written {
-        for secret in [VIRTUAL_KEY, WRONG_KEY, PROVIDER_KEY, PASSWORD, IN_QUERY, IN_BAD_JSON] {
+        for secret in [VIRTUAL_KEY, WRONG_KEY, PROVIDER_KEY, PASSWORD, IN_QUERY, IN_BAD_JSON, &session] {
             assert!(!text.contains(secret), "{secret} is in {name}: {}", around(text, secret));
         }
     }
