@@ -13,6 +13,8 @@ pub(crate) mod gemini;
 mod said;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,7 @@ impl Head {
         let mut chunk = Map::new();
         chunk.insert("id".to_owned(), json!(self.id));
         chunk.insert("object".to_owned(), json!("chat.completion.chunk"));
+        // Neither protocol tells the time; whoever hands the chunk on does.
         chunk.insert("created".to_owned(), json!(0));
         chunk.insert("model".to_owned(), json!(self.model));
         chunk.insert("choices".to_owned(), Value::Array(choices));

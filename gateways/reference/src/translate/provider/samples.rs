@@ -1,6 +1,10 @@
 //! Chat completions that say as much as possible.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::{Value, json};
+
+use crate::translate::TranslateError;
 
 /// A conversation with a system prompt, an image of each kind, a document, thinking, two
 /// tool calls at once, their results, and every field that both protocols know.
@@ -101,4 +105,12 @@ pub(super) fn gemini_pieces() -> Vec<Value> {
         ])),
         last,
     ]
+}
+
+/// All chunks for some events.
+pub(super) fn chunks_of(
+    events: &[Value],
+    mut read: impl FnMut(&Value) -> Result<Vec<Value>, TranslateError>,
+) -> Vec<Value> {
+    events.iter().flat_map(|event| read(event).unwrap()).collect()
 }

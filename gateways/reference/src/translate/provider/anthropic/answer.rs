@@ -41,6 +41,7 @@ pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
     let mut chat = json!({
         "id": text(answer, "id").unwrap_or_default(),
         "object": "chat.completion",
+        // The protocol does not tell the time; whoever hands the answer on does.
         "created": 0,
         "model": text(answer, "model").unwrap_or_default(),
         "choices": [{

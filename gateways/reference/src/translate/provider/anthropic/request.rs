@@ -120,17 +120,28 @@ fn thinking(chat: &Object, model: &str, max_tokens: u64) -> Result<Thinking, Tra
         |tokens: u64| Thinking { thinking: Some(json!({ "type": "enabled", "budget_tokens": tokens })), effort: None };
     let version = version(model);
     let is_adaptive = version.is_some_and(|version| version >= (4, 6));
-    let adaptive = |effort| Thinking { thinking: Some(json!({ "type": "adaptive" })), effort };
+    let is_only_adaptive = version.is_some_and(|version| version >= (4, 7));
+    let adaptive = |effort| {
+        let mut thinking = json!({ "type": "adaptive" });
+        // These leave their thoughts out unless they are asked for.
+        if is_only_adaptive {
+            thinking["display"] = json!("summarized");
+        }
+        Thinking { thinking: Some(thinking), effort }
+    };
     Ok(match chat::reasoning(chat)? {
         Reasoning::Unsaid => Thinking::default(),
         Reasoning::Off => Thinking { thinking: Some(json!({ "type": "disabled" })), effort: None },
+        Reasoning::Budget(_) if is_only_adaptive => {
+            return Err(TranslateError::Field("reasoning.max_tokens".to_owned()));
+        }
         Reasoning::Budget(tokens) => budget(tokens),
         Reasoning::On if is_adaptive => adaptive(None),
         Reasoning::Effort(effort) if is_adaptive => adaptive(Some(match effort {
             Effort::Minimal | Effort::Low => "low",
             Effort::Medium => "medium",
             Effort::High => "high",
-            Effort::Highest if version >= Some((4, 7)) => "xhigh",
+            Effort::Highest if is_only_adaptive => "xhigh",
             Effort::Highest => "max",
         })),
         Reasoning::On => budget(share(max_tokens, Effort::Medium)?),

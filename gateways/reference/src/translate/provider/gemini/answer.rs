@@ -21,6 +21,7 @@ pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
     let mut chat = json!({
         "id": id,
         "object": "chat.completion",
+        // The protocol does not tell the time; whoever hands the answer on does.
         "created": 0,
         "model": text_of(answer, "modelVersion"),
         "choices": choices,
