@@ -171,6 +171,9 @@ async fn build(
 /// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
 /// likely. One that is deleted may come back.
 fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), ServeError> {
+    if settings.pricing.overrides.is_empty() {
+        return Ok(());
+    }
     let declared = settings.declared.keys.iter().map(|key| key.id.as_ref());
     let known: HashSet<&str> = declared.chain(saved.keys.iter().map(|key| key.row.id.as_ref())).collect();
     for known_override in &settings.pricing.overrides {

@@ -125,7 +125,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn grants(&mut self, at: &str, key: &Arc<str>, files: Vec<ProviderConfigFile>) -> Result<Vec<Grant>, Invalid> {
+    fn grants(&mut self, at: &str, key: &Arc<str>, files: Box<[ProviderConfigFile]>) -> Result<Vec<Grant>, Invalid> {
         if files.is_empty() && self.lists_v1 {
             return Ok(self.providers.keys().map(|provider| full_grant(key, provider)).collect());
         }

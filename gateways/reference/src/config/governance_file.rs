@@ -1,4 +1,6 @@
 //! The shape of `config.json`'s section `governance`. Every unknown field is an error.
+//!
+//! There may be very many virtual keys: their lists are kept without room to grow.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -43,9 +45,10 @@ pub(super) struct MetersFile {
 pub(super) const RATE_LIMIT: &str = "rate_limit";
 
 /// What stands in a field and in the list of the same, each with its field.
-fn fields<T>(name: &str, one: &mut Option<T>, list: &mut Vec<T>) -> Vec<(String, T)> {
-    let list = list.drain(..).enumerate().map(|(index, item)| (format!("{name}s[{index}]"), item));
-    one.take().map(|item| (name.to_owned(), item)).into_iter().chain(list).collect()
+fn fields<T>(name: &str, one: Option<T>, list: &mut Box<[T]>) -> Vec<(String, T)> {
+    let list = std::mem::take(list).into_iter().enumerate();
+    let list = list.map(|(index, item)| (format!("{name}s[{index}]"), item));
+    one.map(|item| (name.to_owned(), item)).into_iter().chain(list).collect()
 }
 
 /// An entity of the file that can own budgets and limits: its own fields, and theirs. serde
@@ -58,28 +61,28 @@ macro_rules! owner_file {
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
             #[serde(default)]
-            budgets: Vec<BudgetFile>,
+            budgets: Box<[BudgetFile]>,
             /// The single budget of 1.3 and 1.4.
-            budget: Option<BudgetFile>,
+            budget: Option<Box<BudgetFile>>,
             budget_id: Option<ConfigId>,
             #[serde(default)]
-            budget_ids: Vec<ConfigId>,
-            rate_limit: Option<RateLimitFile>,
+            budget_ids: Box<[ConfigId]>,
+            rate_limit: Option<Box<RateLimitFile>>,
             #[serde(default)]
-            rate_limits: Vec<RateLimitFile>,
+            rate_limits: Box<[RateLimitFile]>,
             rate_limit_id: Option<ConfigId>,
             #[serde(default)]
-            rate_limit_ids: Vec<ConfigId>,
+            rate_limit_ids: Box<[ConfigId]>,
         }
 
         impl $name {
             /// Takes what it says of its budgets and limits.
             pub(super) fn take_meters(&mut self) -> MetersFile {
                 MetersFile {
-                    budgets: fields("budget", &mut self.budget, &mut self.budgets),
-                    budget_ids: fields("budget_id", &mut self.budget_id, &mut self.budget_ids),
-                    rate_limits: fields(RATE_LIMIT, &mut self.rate_limit, &mut self.rate_limits),
-                    rate_limit_ids: fields("rate_limit_id", &mut self.rate_limit_id, &mut self.rate_limit_ids),
+                    budgets: fields("budget", self.budget.take().map(|one| *one), &mut self.budgets),
+                    budget_ids: fields("budget_id", self.budget_id.take(), &mut self.budget_ids),
+                    rate_limits: fields(RATE_LIMIT, self.rate_limit.take().map(|one| *one), &mut self.rate_limits),
+                    rate_limit_ids: fields("rate_limit_id", self.rate_limit_id.take(), &mut self.rate_limit_ids),
                 }
             }
         }
@@ -116,7 +119,7 @@ owner_file! {
         team_id: Option<ConfigId>,
         customer_id: Option<ConfigId>,
         #[serde(default)]
-        provider_configs: Vec<ProviderConfigFile>,
+        provider_configs: Box<[ProviderConfigFile]>,
     }
 }
 

@@ -78,8 +78,11 @@ pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> R
     let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
     let resolved =
         env::resolve(&text, &lookup).map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
+    let as_written = written_providers(&text);
+    // The whole configuration stands in memory twice else, and may be long.
+    drop(text);
     let file = parse(&path, &resolved)?;
-    let as_written = written_providers(&text, file.version);
+    let resolved = resolved.without_text();
     let passphrase = file.encryption_key.clone().or_else(|| lookup(ENCRYPTION_KEY).filter(|key| !key.is_empty()));
     let settings = check(file, app_dir).map(|settings| Settings {
         written_providers: as_written,
@@ -93,16 +96,17 @@ pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> R
     })
 }
 
-/// The providers with their references to variables, for a file that was found to be right. In
+/// The providers with their references to variables, if the file turns out to be right. In
 /// a file that does not say version 2 an empty list of models allows all, which is written out.
-fn written_providers(text: &str, version: Option<u64>) -> WrittenProviders {
+fn written_providers(text: &str) -> WrittenProviders {
     #[derive(Deserialize)]
     struct Section {
+        version: Option<u64>,
         #[serde(default)]
         providers: IndexMap<String, Fields>,
     }
     let section: Option<Section> = serde_json::from_str(text).ok();
-    let providers = section.map(|section| section.providers).unwrap_or_default();
+    let (version, providers) = section.map(|section| (section.version, section.providers)).unwrap_or_default();
     let written = providers.into_iter().map(|(name, fields)| {
         let mut provider = WrittenProvider::new(fields);
         for key in provider.keys.values_mut().filter(|_| version != Some(2)) {
@@ -122,6 +126,10 @@ fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigErro
         column: error.column(),
         problem: resolved.hide_values(&problem),
     };
+    // Where each value stands is noted only for a message: it takes longer than the reading.
+    if let Ok(file) = serde_json::from_str(&resolved.text) {
+        return Ok(file);
+    }
     let mut json = serde_json::Deserializer::from_str(&resolved.text);
     let file = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| shape(error.inner(), describe(&error.path().to_string(), error.inner()).to_string()))?;

@@ -15,7 +15,8 @@ use crate::window::Window;
 pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
     let mut builder = Builder { owned: HashMap::new(), ledger: Ledger::default() };
     for row in merged.meters {
-        builder.owned.entry(row.owner.clone()).or_default().push(row);
+        // Most owners have one or two.
+        builder.owned.entry(row.owner.clone()).or_insert_with(|| Vec::with_capacity(1)).push(row);
     }
     let mut policy = Policy::default();
     for row in merged.customers {

@@ -111,10 +111,15 @@ fn keys(
     merged: &mut Merged,
     won: &mut Won,
 ) -> Result<(), MergeError> {
-    let mut saved: HashMap<Arc<str>, StoredKey> = saved.into_iter().map(|key| (Arc::clone(&key.row.id), key)).collect();
+    // By their place: a map of the keys themselves would hold them twice while it is filled.
+    let places: HashMap<Arc<str>, usize> =
+        saved.iter().enumerate().map(|(place, key)| (Arc::clone(&key.row.id), place)).collect();
+    let mut saved: Vec<Option<StoredKey>> = saved.into_iter().map(Some).collect();
+    merged.keys.reserve_exact(declared.len());
     for key in declared {
         let hash = key_hash(&key);
-        let key = match saved.remove(&key.id) {
+        let before = places.get(&key.id).and_then(|place| saved.get_mut(*place)?.take());
+        let key = match before {
             Some(key) if key.row.file_hash == Some(hash) && key.row.standing != Standing::Left => key,
             before => {
                 if before.is_some() {
@@ -130,7 +135,8 @@ fn keys(
             merged.keys.push(key);
         }
     }
-    let mut rest: Vec<StoredKey> = saved.into_values().filter(|key| key.row.standing == Standing::Live).collect();
+    let mut rest: Vec<StoredKey> =
+        saved.into_iter().flatten().filter(|key| key.row.standing == Standing::Live).collect();
     rest.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
     let mut kept = Vec::new();
     for mut key in rest {

@@ -9,7 +9,7 @@ use super::entities::{Customer, EntityRow, ModelConfig, Team};
 use super::file_hash::FileHash;
 use super::rows::{Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Standing, StoredKey};
 use crate::clock::Moment;
-use crate::grant::grants_json;
+use crate::grant::{Grant, grants_json};
 use crate::identity::KeyHash;
 use crate::ledger::{Amount, MeterId};
 use crate::money::Usd;
@@ -184,7 +184,9 @@ pub(super) fn model(row: &Row<'_>) -> Read<EntityRow<ModelConfig>> {
 pub(super) fn key(row: &Row<'_>) -> Read<StoredKey> {
     let standing = Standing::from_word(text(row, "standing")?);
     let value_hash = KeyHash::from_hex(text(row, "value_hash")?);
-    let grants = serde_json::from_str(text(row, "grants")?).ok();
+    let mut grants: Option<Vec<Grant>> = serde_json::from_str(text(row, "grants")?).ok();
+    // There may be very many keys, and the reader leaves room for more.
+    grants.iter_mut().for_each(Vec::shrink_to_fit);
     let retired_hash = optional_hash(row, "retired_hash", KeyHash::from_hex)?;
     let (Some(standing), Some(value_hash), Some(grants), Some(file_hash), Some(retired_hash)) =
         (standing, value_hash, grants, file_hash(row)?, retired_hash)

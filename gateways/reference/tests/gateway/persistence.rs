@@ -170,3 +170,33 @@ async fn a_key_that_left_the_file_is_no_longer_valid_and_its_spend_returns_with_
     world.restart().await;
     assert_eq!(world.spent().await, "0.00125");
 }
+
+#[tokio::test]
+async fn thousands_of_keys_are_read_again_and_each_keeps_what_it_spent() {
+    const KEYS: usize = 2_500;
+    let mut world = World::start(|config| {
+        let keys: Vec<_> = (0..KEYS)
+            .map(|number| {
+                let mut key = crate::support::virtual_key(&format!("agent-{number}"), &format!("sk-{number}"));
+                key["budgets"] = json!([{"max_limit": "number:0.00125", "reset_duration": "1h"}]);
+                key
+            })
+            .collect();
+        config["governance"]["virtual_keys"] = json!(keys);
+    })
+    .await;
+    let call = |world: &World, number: usize| {
+        let request = world.chat(&format!("sk-{number}"), &body());
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    for number in [0, 999, 1_000, KEYS - 1] {
+        assert_eq!(call(&world, number).await, 200);
+    }
+    world.kill_and_start().await;
+    for number in [0, 999, 1_000, KEYS - 1] {
+        assert_eq!(call(&world, number).await, 402, "{number}");
+    }
+    for number in [1, 998, 1_001, KEYS - 2] {
+        assert_eq!(call(&world, number).await, 200, "{number}");
+    }
+}
