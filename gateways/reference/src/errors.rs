@@ -16,6 +16,7 @@ pub(crate) enum Wording {
     /// Bifrost's own, which the OpenAI clients read.
     Native,
     Anthropic,
+    Gemini,
 }
 
 /// A failure that a caller is told about.
@@ -102,6 +103,7 @@ impl Problem {
         let body = match wording {
             Wording::Native => self.native(about),
             Wording::Anthropic => self.anthropic(),
+            Wording::Gemini => gemini_error(self.status.as_u16(), &self.kind, &self.message, &self.fields),
         };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
@@ -147,6 +149,48 @@ impl Problem {
         error.insert("message".to_owned(), json!(self.message));
         error.extend(self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         error
+    }
+}
+
+/// Gemini's body: the status as Google's word for it, and the governance type with its
+/// figures in a detail, as texts.
+pub(crate) fn gemini_error(status: u16, kind: &str, message: &str, fields: &[(&'static str, Value)]) -> Value {
+    let texts = fields.iter().map(|(name, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        ((*name).to_owned(), Value::String(text))
+    });
+    let metadata: Map<String, Value> = texts.collect();
+    json!({
+        "error": {
+            "code": status,
+            "message": message,
+            "status": gemini_status(status),
+            "details": [{
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": kind,
+                "domain": "gateway",
+                "metadata": metadata,
+            }],
+        },
+    })
+}
+
+/// Google's word for an error of this HTTP status. It has none for 402: its own billing is
+/// a condition that is not met.
+fn gemini_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        402 => "FAILED_PRECONDITION",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        499 => "CANCELLED",
+        501 => "UNIMPLEMENTED",
+        502 | 503 => "UNAVAILABLE",
+        408 | 504 => "DEADLINE_EXCEEDED",
+        400..=498 => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
     }
 }
 

@@ -87,3 +87,24 @@ fn each_level_is_told_as_bifrost_tells_it() {
     ];
     insta::assert_snapshot!("each_level", told.concat().join("\n"));
 }
+
+#[test]
+fn gemini_is_told_its_own_word_and_the_governance_type_beside_it() {
+    let fields = [("limit", json!("0.005")), ("n", json!(1))];
+    let body = gemini_error(402, "budget_exceeded", "no more", &fields);
+    insta::assert_json_snapshot!(body);
+    for (status, word) in [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (413, "INVALID_ARGUMENT"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+        (529, "INTERNAL"),
+    ] {
+        assert_eq!(gemini_error(status, "k", "m", &[])["error"]["status"], word, "{status}");
+    }
+}

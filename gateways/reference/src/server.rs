@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -18,7 +18,7 @@ use crate::admin;
 use crate::config::ServerLimits;
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
-use crate::inference::{self, Route};
+use crate::inference::{self, Asked, Route};
 use crate::{listen, slow_body};
 
 /// How long the database may take to answer a ping.
@@ -37,21 +37,16 @@ pub(crate) async fn run(
 }
 
 fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
-    let inference = Router::new()
-        .route("/v1/chat/completions", infer(Route::ChatCompletions))
-        .route("/v1/completions", infer(Route::Completions))
-        .route("/v1/responses", infer(Route::Responses))
-        .route("/v1/embeddings", infer(Route::Embeddings))
-        .route("/v1/models", get(models));
+    let inference = inference_routes();
     Router::new()
         .merge(inference.clone())
-        .nest("/openai", inference)
-        .route("/anthropic/v1/messages", infer(Route::Messages))
+        .nest("/litellm", inference.clone())
+        .nest("/langchain", inference)
         .merge(admin::routes(gateway.has_test_clock))
         .route("/health", get(health))
         .route("/api/version", get(version))
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(echo_request_id))
         .layer(middleware::map_request(move |request: HttpRequest| async move {
@@ -60,15 +55,50 @@ fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
         .with_state(gateway)
 }
 
+/// Every protocol's routes, each under its own prefix; OpenAI's also without one.
+fn inference_routes() -> Router<Arc<Gateway>> {
+    let openai = Router::new()
+        .route("/v1/chat/completions", infer(Route::ChatCompletions))
+        .route("/v1/completions", infer(Route::Completions))
+        .route("/v1/responses", infer(Route::Responses))
+        .route("/v1/embeddings", infer(Route::Embeddings))
+        .route("/v1/models", models(Wording::Native));
+    let anthropic = Router::new()
+        .route("/v1/messages", infer(Route::Messages))
+        .route("/v1/messages/count_tokens", infer(Asked::message_tokens()))
+        .route("/v1/models", models(Wording::Anthropic));
+    let gemini =
+        Router::new().route("/v1beta/models", models(Wording::Gemini)).route("/v1beta/models/{*rest}", post(of_gemini));
+    openai.clone().nest("/openai", openai).nest("/anthropic", anthropic).nest("/genai", gemini)
+}
+
 /// The handler of an inference route.
-fn infer(route: Route) -> MethodRouter<Arc<Gateway>> {
+fn infer(asked: impl Into<Asked>) -> MethodRouter<Arc<Gateway>> {
+    let asked = asked.into();
     post(move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
-        inference::handle(gateway, route, headers, body)
+        inference::handle(gateway, asked.clone(), headers, body)
     })
 }
 
-async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    inference::list_models(&gateway, &headers)
+/// The handler of Gemini's routes, which name model and action in the path.
+async fn of_gemini(
+    State(gateway): State<Arc<Gateway>>,
+    Path(rest): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match Asked::of_gemini(&rest, query.as_deref()) {
+        Some(asked) => inference::handle(gateway, asked, headers, body).await,
+        None => not_found(&format!("/genai/v1beta/models/{rest}")),
+    }
+}
+
+/// The handler of a list of models.
+fn models(wording: Wording) -> MethodRouter<Arc<Gateway>> {
+    get(async move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap| {
+        inference::list_models(&gateway, &headers, wording)
+    })
 }
 
 /// Says whether the gateway can do its work, which it cannot without its database.
@@ -89,15 +119,24 @@ async fn version() -> Response {
     Json(json!(concat!("v", env!("CARGO_PKG_VERSION")))).into_response()
 }
 
-async fn not_found(uri: Uri) -> Response {
-    let message = format!("Route not found: {}", uri.path());
-    let problem = Problem::failure(StatusCode::NOT_FOUND, "not_found", message);
-    problem.render(wording(uri.path()), &About::default())
+async fn unknown(uri: Uri) -> Response {
+    not_found(uri.path())
+}
+
+fn not_found(path: &str) -> Response {
+    let problem = Problem::failure(StatusCode::NOT_FOUND, "not_found", format!("Route not found: {path}"));
+    problem.render(wording(path), &About::default())
 }
 
 /// Whose errors a caller of this path expects.
 fn wording(path: &str) -> Wording {
-    if path.starts_with("/anthropic") { Wording::Anthropic } else { Wording::Native }
+    let prefixes = ["/litellm", "/langchain"];
+    let path = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    match path {
+        path if path.starts_with("/anthropic/") => Wording::Anthropic,
+        path if path.starts_with("/genai/") => Wording::Gemini,
+        _ => Wording::Native,
+    }
 }
 
 /// A caller's `x-request-id` comes back, and means nothing else.

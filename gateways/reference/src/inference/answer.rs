@@ -75,6 +75,12 @@ pub(super) fn refused(error: &RouteError) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, kind, error.to_string())
 }
 
+/// A provider that the configuration does not let be asked for such a thing.
+pub(super) fn not_asked_for(provider: &str) -> Problem {
+    let message = format!("the configuration of the provider '{provider}' does not allow this kind of request");
+    Problem::new(StatusCode::FORBIDDEN, "request_type_blocked", message)
+}
+
 /// A provider's failure as the caller is told: the provider's own answer where it
 /// is in the caller's protocol, else its message in the caller's wording.
 pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Response {
@@ -100,7 +106,12 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
                     }
                     response
                 }
-                None => problem(attribution(*status, provider) + &message(body, *status)),
+                None => {
+                    let kind = own_word(body).unwrap_or_else(|| kind.to_owned());
+                    let message = attribution(*status, provider) + &message(body, *status);
+                    let problem = Problem::new(*status, kind, message);
+                    Problem { is_gateways: true, ..problem }.render(wording, about)
+                }
             };
             if let Some(retry_after) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
@@ -135,7 +146,20 @@ fn attribution(status: StatusCode, provider: &str) -> String {
 /// Whether an error body is in the caller's own protocol.
 fn is_worded(body: &Value, wording: Wording) -> bool {
     let is_anthropic = body.get("type").and_then(Value::as_str) == Some("error");
-    body.get("error").is_some() && is_anthropic == (wording == Wording::Anthropic)
+    let is_gemini = body.pointer("/error/status").is_some_and(Value::is_string);
+    let told = match (is_anthropic, is_gemini) {
+        (true, _) => Wording::Anthropic,
+        (false, true) => Wording::Gemini,
+        (false, false) => Wording::Native,
+    };
+    body.get("error").is_some() && told == wording
+}
+
+/// The provider's own word for what went wrong, if it has one.
+fn own_word(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let words = ["/error/status", "/error/type", "/error/code"];
+    words.iter().find_map(|word| body.pointer(word)?.as_str()).map(str::to_owned)
 }
 
 fn message(body: &[u8], status: StatusCode) -> String {

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::bounds::Bounds;
-use super::request::{Request, Route, Service};
+use super::request::Request;
+use super::route::{Route, Service};
 use super::{answer, caller};
 use crate::books::{Admitted, Bill, Held};
-use crate::config::{Provider, RequestType};
+use crate::config::{Paths, Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
@@ -23,7 +24,7 @@ use crate::routing::{self, Candidate};
 use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
 use crate::telemetry::Notes;
-use crate::translate;
+use crate::translate::{Bridge, OpenAi};
 use crate::upstream::{Answer, Call, Failure};
 use crate::usage::{self, Usage};
 
@@ -78,8 +79,7 @@ pub(super) async fn attempt(
     notes: &Arc<Notes>,
 ) -> Result<Response, AttemptError> {
     let provider = Arc::clone(&candidate.provider);
-    let service = service(request, &provider).map_err(AttemptError::Refused)?;
-    let body = body_for(request, service, &candidate.model).map_err(AttemptError::Refused)?;
+    let Worded { service, bridge, body } = worded(request, &candidate).map_err(AttemptError::Refused)?;
     let Turn { key, admitted, mut tariff, meters } =
         admit(gateway, request, key, &candidate, notes).map_err(AttemptError::Refused)?;
     let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
@@ -89,7 +89,7 @@ pub(super) async fn attempt(
         endpoint: service.endpoint,
         model: &candidate.model,
         body,
-        is_stream: request.is_stream && request.route != Route::Embeddings,
+        is_stream: request.is_stream,
         headers,
         key_ids,
         pin: &candidate.pin,
@@ -108,21 +108,19 @@ pub(super) async fn attempt(
             return Err(AttemptError::Upstream(failure));
         }
         Ok(Answer::Whole { content_type, body }) => {
-            let body = whole(gateway, held, &tariff, request, &candidate, &body, notes).await?;
+            let parsed = charge(gateway, held, &tariff, request.route, &body, notes).await;
+            let body = told(&provider, bridge.as_ref(), parsed, body).map_err(AttemptError::Upstream)?;
             notes.answered(&body);
             notes.served();
-            let mut response = body.into_response();
-            if let Some(content_type) = content_type {
-                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-            }
-            response
+            plain(content_type, body)
         }
         Ok(Answer::Stream { first, rest }) => {
             let framing = Framing {
-                caller: request.route.protocol(),
-                is_translated: service.is_translated,
+                caller: request.route.form().into(),
+                theirs: service.form.into(),
+                bridge,
+                as_array: request.as_array,
                 hides_usage_chunk: !request.wants_usage_chunk(),
-                model: candidate.model.clone(),
                 provider: Arc::clone(&provider),
             };
             let started = relay::start(gateway, held, tariff, framing, first, rest, notes).await;
@@ -135,26 +133,42 @@ pub(super) async fn attempt(
 
 /// How the provider serves the request, if it can and may.
 fn service(request: &Request, provider: &Provider) -> Result<Service, Problem> {
-    let is_stream = request.is_stream && request.route != Route::Embeddings;
-    let is_allowed = provider.may_be_asked(request.route.request_type().word(), is_stream);
+    let is_allowed = provider.may_be_asked(request.route.request_type().word(), request.is_stream);
     if !is_allowed {
-        let message =
-            format!("the configuration of the provider '{}' does not allow this kind of request", provider.name);
-        return Err(Problem::new(StatusCode::FORBIDDEN, "request_type_blocked", message));
+        return Err(answer::not_asked_for(&provider.name));
     }
     request
         .route
-        .service(provider.api)
+        .service(provider.api, request.is_stream)
         .ok_or_else(|| Problem::bad_request(format!("the provider '{}' cannot serve this route", provider.name)))
 }
 
-fn body_for(request: &Request, service: Service, model: &str) -> Result<Bytes, Problem> {
-    if !service.is_translated {
-        return request.body_for(model);
+/// A request as its provider understands it.
+struct Worded {
+    service: Service,
+    /// Set where caller and provider speak different protocols.
+    bridge: Option<Bridge>,
+    body: Bytes,
+}
+
+fn worded(request: &Request, candidate: &Candidate) -> Result<Worded, Problem> {
+    let provider = &candidate.provider;
+    let service = service(request, provider)?;
+    let caller = request.route.form();
+    if caller == service.form {
+        return Ok(Worded { service, bridge: None, body: request.body_for(&candidate.model)? });
     }
-    let chat = translate::caller::messages::to_chat(&request.to_value()?, model)
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
-    Ok(chat.to_string().into())
+    let is_openai = &*provider.name == "openai" || provider.paths == Paths::Azure;
+    let mut bridge = Bridge {
+        caller,
+        provider: service.form,
+        model: candidate.model.clone(),
+        is_stream: request.is_stream,
+        as_base64: false,
+        openai: if is_openai { OpenAi::Itself } else { OpenAi::Compatible },
+    };
+    let body = bridge.request(&request.to_value()?).map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(Worded { service, bridge: Some(bridge), body: body.to_string().into() })
 }
 
 /// A provider's turn that was admitted.
@@ -261,20 +275,20 @@ async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff, notes: &
     log(written);
 }
 
-/// Charges a plain answer and gives its body in the caller's protocol.
-async fn whole(
+/// Charges a plain answer, and gives it as JSON, if it is that.
+async fn charge(
     gateway: &Gateway,
     held: Held,
     tariff: &Tariff,
-    request: &Request,
-    candidate: &Candidate,
+    route: Route,
     body: &Bytes,
     notes: &Notes,
-) -> Result<Bytes, AttemptError> {
+) -> Option<Value> {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    let needs_output = request.route != Route::Embeddings;
-    let usage = parsed.as_ref().filter(|body| !needs_output || usage::has_output(body.get("usage")));
-    let usage = usage.and_then(Usage::of_body);
+    let says_enough = |body: &&Value| {
+        !route.is_generation() || usage::has_output(body.get("usage").or_else(|| body.get("usageMetadata")))
+    };
+    let usage = parsed.as_ref().filter(says_enough).and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     usage.into_iter().for_each(|usage| notes.used(usage));
     notes.finished(parsed.as_ref().map(finish::reasons).unwrap_or_default());
@@ -282,20 +296,28 @@ async fn whole(
         gateway.last_spent.set(model, spent);
     }
     log(held.settle(spent).await);
-    let Some(parsed) = parsed else {
-        let message = "the provider's answer is no JSON".to_owned();
-        return Err(AttemptError::Upstream(Failure::Broken(message)));
-    };
-    let provider = &candidate.provider;
-    let is_translated = request.route.service(provider.api).is_some_and(|service| service.is_translated);
-    if is_translated {
-        let message = translate::caller::messages::from_chat(&parsed, &request.model);
-        return Ok(message.to_string().into());
+    parsed
+}
+
+fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
+    let mut response = body.into_response();
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+/// A plain answer in the caller's protocol.
+fn told(provider: &Provider, bridge: Option<&Bridge>, parsed: Option<Value>, body: Bytes) -> Result<Bytes, Failure> {
+    let parsed = parsed.ok_or_else(|| Failure::Broken("the provider's answer is no JSON".to_owned()))?;
+    if let Some(bridge) = bridge {
+        let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;
+        return Ok(answer.to_string().into());
     }
     if parsed.get("error").is_some_and(|error| !error.is_null()) {
-        return Ok(provider.hide_keys(&String::from_utf8_lossy(body)).into());
+        return Ok(provider.hide_keys(&String::from_utf8_lossy(&body)).into());
     }
-    Ok(body.clone())
+    Ok(body)
 }
 
 fn log(written: Result<(), NotWritten>) {

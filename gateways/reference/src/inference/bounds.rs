@@ -7,14 +7,42 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::request::{Route, field};
+use super::request::field;
+use super::route::Route;
 use crate::errors::Problem;
 use crate::rates::Service;
+use crate::translate::{Form, camel};
 
 /// Fields that hold what a model reads: a text, tokens, or messages made of parts.
-const TEXTS: [&str; 7] = ["messages", "system", "prompt", "input", "instructions", "suffix", "prediction"];
+const TEXTS: [&str; 12] = [
+    "messages",
+    "system",
+    "prompt",
+    "input",
+    "instructions",
+    "suffix",
+    "prediction",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "content",
+    "requests",
+];
 /// Fields that a provider spells out for the model: as long as their JSON.
-const SPELLED_OUT: [&str; 6] = ["tools", "functions", "tool_choice", "function_call", "response_format", "text"];
+const SPELLED_OUT: [&str; 10] = [
+    "tools",
+    "functions",
+    "tool_choice",
+    "function_call",
+    "response_format",
+    "text",
+    "output_config",
+    "output_format",
+    "toolConfig",
+    "tool_config",
+];
+/// Gemini's settings, in both spellings that it reads.
+const GEMINI_CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
 /// Names of a message's or a part's wrapper, which hold a word each.
 const STRUCTURE: [&str; 3] = ["role", "type", "id"];
 /// The longest such word in JSON; what is longer is a text.
@@ -41,7 +69,38 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
         // Where several are given, a provider may go by the largest.
         max_output = max_output.max(bound);
     }
-    Ok(Bounds { input_bytes: input_bytes(fields)?, max_output, answers: answers(fields)?, service: service(fields)? })
+    let mut bounds =
+        Bounds { input_bytes: input_bytes(fields)?, max_output, answers: answers(fields)?, service: service(fields)? };
+    if route.form() == Form::Content {
+        for name in GEMINI_CONFIG {
+            if let Some(config) = field::<IndexMap<String, Box<RawValue>>>(fields, name)? {
+                bounds.add_gemini_config(&config)?;
+            }
+        }
+    }
+    Ok(bounds)
+}
+
+impl Bounds {
+    /// Gemini's bounds stand one level deeper, in either spelling.
+    fn add_gemini_config(&mut self, config: &IndexMap<String, Box<RawValue>>) -> Result<(), Problem> {
+        for (name, raw) in config {
+            match camel(name).as_str() {
+                "maxOutputTokens" => self.max_output = self.max_output.max(field(config, name)?),
+                "candidateCount" => match field::<u64>(config, name)? {
+                    Some(0) => return Err(Problem::bad_request(format!("{name} must be at least 1"))),
+                    wanted => self.answers = self.answers.max(wanted.unwrap_or(1)),
+                },
+                "responseSchema" | "responseJsonSchema" => {
+                    // Looks into everything: what cannot be read cannot be bounded.
+                    let _: Option<Value> = field(config, name)?;
+                    self.input_bytes = self.input_bytes.saturating_add(saturated(raw.get().len()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The fields that a provider of this route knows as a bound on its output.
@@ -50,7 +109,11 @@ fn output_bounds(route: Route) -> &'static [&'static str] {
         Route::ChatCompletions => &["max_tokens", "max_completion_tokens"],
         Route::Completions | Route::Messages => &["max_tokens"],
         Route::Responses => &["max_output_tokens"],
-        Route::Embeddings => &[],
+        Route::Embeddings
+        | Route::GenerateContent
+        | Route::StreamGenerateContent
+        | Route::EmbedContent
+        | Route::BatchEmbedContents => &[],
     }
 }
 
@@ -152,7 +215,7 @@ impl<'de> Visitor<'de> for Texts {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<u64, A::Error> {
         let mut sum = 0_u64;
         while let Some(name) = fields.next_key::<String>()? {
-            let bytes = if matches!(name.as_str(), "content" | "text") {
+            let bytes = if matches!(name.as_str(), "content" | "text" | "parts") {
                 fields.next_value_seed(Texts)?
             } else {
                 let value: &RawValue = fields.next_value().map_err(A::Error::custom)?;
@@ -204,6 +267,46 @@ mod tests {
             input(&json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": hundred}]}]})),
             100
         );
+    }
+
+    #[test]
+    fn a_hundred_bytes_are_a_hundred_in_every_dialect() {
+        let hundred = "x".repeat(100);
+        for (route, body) in [
+            (Route::ChatCompletions, json!({"messages": [{"role": "user", "content": hundred}]})),
+            (Route::Completions, json!({"prompt": hundred})),
+            (Route::Responses, json!({"input": hundred})),
+            (
+                Route::Responses,
+                json!({"input": [{"type": "message", "role": "user",
+                "content": [{"type": "input_text", "text": hundred}]}]}),
+            ),
+            (Route::Embeddings, json!({"input": hundred})),
+            (Route::Messages, json!({"messages": [{"role": "user", "content": [{"type": "text", "text": hundred}]}]})),
+            (Route::GenerateContent, json!({"contents": [{"role": "user", "parts": [{"text": hundred}]}]})),
+            (Route::GenerateContent, json!({"systemInstruction": {"parts": [{"text": hundred}]}})),
+            (Route::StreamGenerateContent, json!({"system_instruction": {"parts": {"text": hundred}}})),
+            (Route::EmbedContent, json!({"content": {"parts": [{"text": hundred}]}})),
+        ] {
+            assert_eq!(parse(route, &body.to_string()).unwrap().input_bytes, 100, "{route:?}: {body}");
+        }
+    }
+
+    #[test]
+    fn geminis_bounds_stand_in_its_settings_in_either_spelling() {
+        let of = |body: Value| parse(Route::GenerateContent, &body.to_string());
+        let bounds = of(json!({"generationConfig": {"maxOutputTokens": 10, "candidateCount": 2}})).unwrap();
+        assert_eq!((bounds.max_output, bounds.answers), (Some(10), 2));
+        let both = json!({"generationConfig": {"maxOutputTokens": 10}, "generation_config": {"max_output_tokens": 20}});
+        assert_eq!(of(both).unwrap().max_output, Some(20));
+        let schema =
+            json!({"generationConfig": {"responseSchema": {"type": "OBJECT", "description": "x".repeat(100)}}});
+        assert!(of(schema).unwrap().input_bytes > 100);
+        let inline = json!({"contents": [{"parts": [{"inlineData": {"mimeType": "a/b", "data": "x".repeat(100)}}]}]});
+        assert!(of(inline).unwrap().input_bytes > 100);
+        for config in [json!({"candidateCount": 0}), json!({"maxOutputTokens": "10"}), json!(1)] {
+            assert!(of(json!({"generationConfig": config})).is_err(), "{config}");
+        }
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
 
 use super::attempt::{self, AttemptError};
-use super::request::{Request, Route};
-use super::{answer, caller};
+use super::request::Request;
+use super::route::Asked;
+use super::{answer, caller, count};
 use crate::errors::{About, Problem};
 use crate::gateway::Gateway;
 use crate::pin::Pin;
@@ -21,7 +23,17 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
 /// Serves a request. Who asks is settled before a byte of the body is looked at, and
 /// once more when all of it is there: the key may have been edited meanwhile.
-pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, mut headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    asked: impl Into<Asked>,
+    mut headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let asked = asked.into();
+    if asked.is_count {
+        return count::count(&gateway, asked, &headers, body).await;
+    }
+    let route = asked.route;
     let about = About { request_type: route.request_type().word(), ..About::default() };
     let logging = gateway.client().logging;
     let notes = Notes::begin(
@@ -32,7 +44,7 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, route: Route, mut headers: Hea
         route.request_type(),
         &mut headers,
     );
-    let (request, key) = match read(&gateway, route, &headers, body, &notes).await {
+    let (request, key) = match read(&gateway, asked, &headers, body, &notes).await {
         Ok(read) => read,
         Err(problem) => {
             notes.failed(problem.status, problem.kind.clone());
@@ -64,12 +76,24 @@ type Read = (Request, Option<Arc<VirtualKey>>);
 
 async fn read(
     gateway: &Gateway,
-    route: Route,
+    asked: Asked,
     headers: &HeaderMap,
     body: Body,
     notes: &Notes,
 ) -> Result<Read, Problem> {
     notes.identified(caller::identify(gateway, headers)?.as_ref());
+    let (bytes, key) = read_body(gateway, headers, body).await?;
+    let request = Request::parse(asked, &bytes)?;
+    notes.asked(&request.model, request.is_stream, &bytes);
+    Ok((request, key))
+}
+
+/// The whole body, and the virtual key as it is when all of it is there.
+pub(super) async fn read_body(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Bytes, Option<Arc<VirtualKey>>), Problem> {
     let limit = gateway.client().max_body_bytes;
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|error| {
         if slow_body::was_too_slow(&error) {
@@ -79,10 +103,7 @@ async fn read(
         let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
         Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     })?;
-    let key = caller::identify(gateway, headers)?;
-    let request = Request::parse(route, &bytes)?;
-    notes.asked(&request.model, request.is_stream, &bytes);
-    Ok((request, key))
+    Ok((bytes, caller::identify(gateway, headers)?))
 }
 
 /// Tries the providers in their order; the first that serves is the answer. If

@@ -1,22 +1,26 @@
 //! The inference routes: a request from its arrival to its answer.
 //!
 //! - [`caller`]: who asks
+//! - [`route`]: the routes, and how providers serve them
 //! - [`request`]: what a request says, as far as the gateway must know
 //! - [`bounds`]: what bounds its cost
 //! - [`handle`]: which providers are tried
 //! - [`attempt`]: one provider: admitted, held, called, charged
 //! - [`answer`]: answers with the headers that the gateway adds
+//! - [`count`]: how many tokens a request has
 //! - [`models`]: the list of models
 
 mod answer;
 mod attempt;
 mod bounds;
 mod caller;
+mod count;
 mod handle;
 mod models;
 mod request;
+mod route;
 
 pub(crate) use caller::identify;
 pub(crate) use handle::handle;
 pub(crate) use models::list_models;
-pub(crate) use request::Route;
+pub(crate) use route::{Asked, Route};

@@ -7,87 +7,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bounds::{self, Bounds};
-use crate::config::{ApiBase, RequestType};
-use crate::endpoint::Endpoint;
-use crate::errors::{Problem, Wording};
-use crate::stream::watch::Protocol;
+use super::route::{Asked, Route};
+use crate::errors::Problem;
 
 /// The most fallbacks that a caller may name: each can be a call that costs.
 const MOST_FALLBACKS: usize = 8;
-
-/// An inference route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    ChatCompletions,
-    Completions,
-    Responses,
-    Embeddings,
-    Messages,
-}
-
-impl Route {
-    pub(crate) fn request_type(self) -> RequestType {
-        match self {
-            Route::ChatCompletions | Route::Messages => RequestType::ChatCompletion,
-            Route::Completions => RequestType::TextCompletion,
-            Route::Responses => RequestType::Responses,
-            Route::Embeddings => RequestType::Embedding,
-        }
-    }
-
-    /// Where it is, without a prefix.
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Route::ChatCompletions => "/v1/chat/completions",
-            Route::Completions => "/v1/completions",
-            Route::Responses => "/v1/responses",
-            Route::Embeddings => "/v1/embeddings",
-            Route::Messages => "/anthropic/v1/messages",
-        }
-    }
-
-    pub(crate) fn wording(self) -> Wording {
-        if self == Route::Messages { Wording::Anthropic } else { Wording::Native }
-    }
-
-    /// How the stream of this route is framed for the caller.
-    pub(crate) fn protocol(self) -> Protocol {
-        match self {
-            Route::ChatCompletions | Route::Completions | Route::Embeddings => Protocol::Completions,
-            Route::Responses => Protocol::Responses,
-            Route::Messages => Protocol::Messages,
-        }
-    }
-
-    /// How a provider of this kind serves the route.
-    pub(crate) fn service(self, api: ApiBase) -> Option<Service> {
-        match (self, api) {
-            (Route::ChatCompletions, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::ChatCompletions)),
-            (Route::Completions, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Completions)),
-            (Route::Responses, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Responses)),
-            (Route::Embeddings, ApiBase::OpenAi) => Some(Service::as_is(Endpoint::Embeddings)),
-            (Route::Messages, ApiBase::Anthropic) => Some(Service::as_is(Endpoint::Messages)),
-            (Route::Messages, ApiBase::OpenAi) => {
-                Some(Service { endpoint: Endpoint::ChatCompletions, is_translated: true })
-            }
-            (_, ApiBase::Anthropic | ApiBase::Gemini) => None,
-        }
-    }
-}
-
-/// How a provider serves a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Service {
-    pub(crate) endpoint: Endpoint,
-    /// Whether messages are translated into a chat completion and back.
-    pub(crate) is_translated: bool,
-}
-
-impl Service {
-    fn as_is(endpoint: Endpoint) -> Service {
-        Service { endpoint, is_translated: false }
-    }
-}
 
 /// A request whose body has been read.
 #[derive(Debug)]
@@ -97,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) model: String,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) is_stream: bool,
+    /// Whether the caller wants a stream as one JSON array.
+    pub(crate) as_array: bool,
     /// What `stream_options` says, if it is there.
     stream_options: Option<Value>,
     pub(crate) bounds: Bounds,
@@ -104,7 +30,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads a body.
-    pub(crate) fn parse(route: Route, body: &[u8]) -> Result<Request, Problem> {
+    pub(crate) fn parse(asked: Asked, body: &[u8]) -> Result<Request, Problem> {
+        let Asked { route, model, as_array, is_count: _ } = asked;
         let mut fields: IndexMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
         let fallbacks: Vec<String> = field(&fields, "fallbacks")?.unwrap_or_default();
@@ -112,13 +39,17 @@ impl Request {
             return Err(Problem::bad_request(format!("more than {MOST_FALLBACKS} fallbacks")));
         }
         fields.shift_remove("fallbacks");
-        let model: String = field(&fields, "model")?.unwrap_or_default();
+        let model = match model {
+            Some(model) => model,
+            None => field(&fields, "model")?.unwrap_or_default(),
+        };
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
         }
         Ok(Request {
             route,
-            is_stream: field(&fields, "stream")?.unwrap_or(false),
+            is_stream: is_stream(route, &fields)?,
+            as_array,
             stream_options: field(&fields, "stream_options")?,
             bounds: bounds::read(route, &fields)?,
             fields,
@@ -137,7 +68,14 @@ impl Request {
     /// name is the provider's, and a stream of completions always reports its usage.
     pub(crate) fn body_for(&self, model: &str) -> Result<Bytes, Problem> {
         let mut fields = self.fields.clone();
-        fields.insert("model".to_owned(), raw(&Value::from(model))?);
+        if !self.route.names_model_in_path() {
+            fields.insert("model".to_owned(), raw(&Value::from(model))?);
+        } else if fields.contains_key("model") {
+            fields.insert("model".to_owned(), raw(&gemini_name(model))?);
+        }
+        if self.route == Route::BatchEmbedContents {
+            name_each(&mut fields, model)?;
+        }
         if self.is_stream && matches!(self.route, Route::ChatCompletions | Route::Completions) {
             let mut options = match &self.stream_options {
                 Some(Value::Object(options)) => options.clone(),
@@ -155,6 +93,36 @@ impl Request {
         let text = serde_json::to_string(&self.fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))
     }
+}
+
+/// Whether the answer is a stream: by the path, or by the body where it can be one.
+fn is_stream(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<bool, Problem> {
+    match route {
+        Route::StreamGenerateContent => Ok(true),
+        Route::ChatCompletions | Route::Completions | Route::Responses | Route::Messages => {
+            Ok(field(fields, "stream")?.unwrap_or(false))
+        }
+        Route::Embeddings | Route::GenerateContent | Route::EmbedContent | Route::BatchEmbedContents => Ok(false),
+    }
+}
+
+/// Gemini wants the model of the path in each part of a batch too.
+fn name_each(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Result<(), Problem> {
+    let requests: Option<Vec<IndexMap<String, Box<RawValue>>>> = field(fields, "requests")?;
+    let Some(mut requests) = requests else { return Ok(()) };
+    for request in &mut requests {
+        request.insert("model".to_owned(), raw(&gemini_name(model))?);
+    }
+    let requests = serde_json::value::to_raw_value(&requests);
+    let requests = requests.map_err(|error| Problem::bad_request(error.to_string()))?;
+    fields.insert("requests".to_owned(), requests);
+    Ok(())
+}
+
+/// A model as Gemini's bodies name it.
+fn gemini_name(model: &str) -> Value {
+    let name = model.strip_prefix("models/").unwrap_or(model);
+    Value::from(format!("models/{name}"))
 }
 
 fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {
@@ -181,15 +149,28 @@ mod tests {
     use serde_json::json;
 
     fn parse(body: &Value) -> Request {
-        Request::parse(Route::ChatCompletions, body.to_string().as_bytes()).unwrap()
+        Request::parse(Route::ChatCompletions.into(), body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
     fn what_the_gateway_does_not_know_passes_through_as_written() {
         let text = r#"{"model":"primary/mock-1","temperature":0.10,"big":123456789012345678901234567890}"#;
-        let request = Request::parse(Route::ChatCompletions, text.as_bytes()).unwrap();
+        let request = Request::parse(Route::ChatCompletions.into(), text.as_bytes()).unwrap();
         let body = request.body_for("mock-1").unwrap();
         assert_eq!(body, r#"{"model":"mock-1","temperature":0.10,"big":123456789012345678901234567890}"#);
+    }
+
+    #[test]
+    fn geminis_bodies_name_the_model_of_the_path() {
+        let body = |route: Route, text: &str| {
+            let asked = Asked { model: Some("primary/mock-1".to_owned()), ..route.into() };
+            Request::parse(asked, text.as_bytes()).unwrap().body_for("mock-1").unwrap()
+        };
+        let batch = r#"{"requests":[{"model":"models/primary/mock-1","content":{"parts":[{"text":"a"}]}}]}"#;
+        assert_eq!(body(Route::BatchEmbedContents, batch), batch.replace("primary/", ""));
+        let one = r#"{"model":"models/primary/mock-1","content":{"parts":[{"text":"a"}]}}"#;
+        assert_eq!(body(Route::EmbedContent, one), one.replace("primary/", ""));
+        assert_eq!(body(Route::GenerateContent, r#"{"contents":[]}"#), r#"{"contents":[]}"#);
     }
 
     #[test]
@@ -212,7 +193,7 @@ mod tests {
             r#"{"model":"m","stream":"yes"}"#,
             r#"{"model":"m","stream_options":{"a":1e999}}"#,
         ] {
-            assert!(Request::parse(Route::ChatCompletions, body.as_bytes()).is_err(), "{body}");
+            assert!(Request::parse(Route::ChatCompletions.into(), body.as_bytes()).is_err(), "{body}");
         }
     }
 
@@ -227,7 +208,7 @@ mod tests {
     fn more_fallbacks_than_eight_are_refused() {
         let with = |count: usize| {
             let body = json!({"model": "m", "fallbacks": vec!["primary/m"; count]}).to_string();
-            Request::parse(Route::ChatCompletions, body.as_bytes())
+            Request::parse(Route::ChatCompletions.into(), body.as_bytes())
         };
         assert_eq!(with(8).unwrap().fallbacks.len(), 8);
         assert!(with(9).unwrap_err().message.contains("8 fallbacks"));

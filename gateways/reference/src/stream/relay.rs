@@ -18,8 +18,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::Value;
 
+use super::frame::{self, Frame};
 use super::sse::{Event, Parser};
 use super::watch::{Protocol, Sign, Watch};
 use crate::books::Held;
@@ -28,18 +29,21 @@ use crate::gateway::{Gateway, InflightGuard};
 use crate::ledger::Spent;
 use crate::pricing::Tariff;
 use crate::telemetry::Notes;
-use crate::translate::caller::messages_stream::MessagesStream;
+use crate::translate::{Bridge, Stream};
 use crate::upstream::{Failure, Pieces};
 
 /// How a stream reaches the caller.
 pub(crate) struct Framing {
     /// The caller's protocol.
     pub(crate) caller: Protocol,
-    /// Whether the provider speaks chat completions and the caller messages.
-    pub(crate) is_translated: bool,
+    /// The provider's.
+    pub(crate) theirs: Protocol,
+    /// Set where the two differ.
+    pub(crate) bridge: Option<Bridge>,
+    /// Whether the caller wants one JSON array instead of events.
+    pub(crate) as_array: bool,
     /// Whether the caller did not ask for the chunk that carries only usage.
     pub(crate) hides_usage_chunk: bool,
-    pub(crate) model: String,
     pub(crate) provider: Arc<Provider>,
 }
 
@@ -48,6 +52,8 @@ enum State {
     Open,
     /// The error event is out; the connection breaks off next.
     Failed,
+    /// The provider's body has ended where it may.
+    Closed,
     Ended,
 }
 
@@ -60,7 +66,8 @@ struct Relay {
     watch: Watch,
     parser: Parser,
     events: VecDeque<Event>,
-    translation: Option<MessagesStream>,
+    translation: Option<Stream>,
+    frame: Frame,
     rest: Pieces,
     state: State,
     notes: Arc<Notes>,
@@ -79,28 +86,30 @@ pub(crate) async fn start(
     rest: Pieces,
     notes: &Arc<Notes>,
 ) -> Result<Response, Failure> {
-    let protocol = if framing.is_translated { Protocol::Completions } else { framing.caller };
-    let translation = framing.is_translated.then(|| MessagesStream::new(&framing.model));
+    let translation = framing.bridge.as_ref().map(|bridge| bridge.stream(framing.hides_usage_chunk));
+    let frame = Frame::new(framing.as_array);
+    let content_type = frame.content_type();
     let mut relay = Relay {
         gateway: Arc::clone(gateway),
         held: Some(held),
         tariff,
-        framing,
-        watch: Watch::new(protocol),
+        watch: Watch::new(framing.theirs),
         parser: Parser::default(),
         events: VecDeque::new(),
         translation,
+        frame,
+        framing,
         rest,
         state: State::Open,
         notes: Arc::clone(notes),
         _inflight: gateway.inflight.enter(),
     };
     let mut outcome = relay.take(&first);
-    while outcome.is_ok() && relay.events.is_empty() {
+    while outcome.is_ok() && relay.events.is_empty() && relay.state == State::Open {
         outcome = relay.read().await;
     }
     if let (Ok(()), Some(event)) = (&outcome, relay.events.front())
-        && let Sign::Failure(message) = relay.watch.clone().see(event)
+        && let (Sign::Failure(message), _) = relay.watch.clone().see(event)
     {
         outcome = Err(message);
     }
@@ -115,7 +124,7 @@ pub(crate) async fn start(
     });
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -132,43 +141,81 @@ impl Relay {
                     self.state = State::Ended;
                     return Some(Err(io::Error::other("the provider's stream broke off")));
                 }
-                State::Open => {}
+                State::Open | State::Closed => {}
             }
             let Some(event) = self.events.pop_front() else {
-                if let Err(message) = self.read().await {
-                    return Some(Ok(self.fail(&message)));
+                match self.state {
+                    State::Closed => {
+                        let out = self.finish().await;
+                        return Some(Ok(self.noted(out)));
+                    }
+                    _ => {
+                        if let Err(message) = self.read().await {
+                            return Some(Ok(self.fail(&message)));
+                        }
+                    }
                 }
                 continue;
             };
-            let sign = self.watch.see(&event);
-            let out = match (&sign, &mut self.translation) {
-                (Sign::Failure(message), _) => {
-                    let message = message.clone();
-                    return Some(Ok(self.fail(&message)));
-                }
-                (Sign::UsageOnly, None) if self.framing.hides_usage_chunk => continue,
-                (_, None) => event.raw,
-                (_, Some(translation)) => {
-                    translation.translate(&event.data, self.watch.usage().map(|(usage, _)| usage))
-                }
+            let (sign, json) = self.watch.see(&event);
+            let out = match sign {
+                Sign::Failure(message) => return Some(Ok(self.fail(&message))),
+                Sign::UsageOnly if self.translation.is_none() && self.framing.hides_usage_chunk => continue,
+                Sign::End => self.end(event, json).await,
+                Sign::Content | Sign::UsageOnly => self.forward(event, json),
             };
-            self.notes.answered(&out);
-            if sign == Sign::End {
-                self.charge_whole().await;
-                self.state = State::Ended;
-                self.notes.served();
-                self.notes.finish();
-            }
-            if !out.is_empty() {
-                return Some(Ok(out));
+            match out {
+                Err(message) => return Some(Ok(self.fail(&message))),
+                Ok(out) if !out.is_empty() => return Some(Ok(self.noted(out))),
+                Ok(_) => {}
             }
         }
+    }
+
+    /// What an event is to the caller.
+    fn forward(&mut self, event: Event, json: Option<Value>) -> Result<Bytes, String> {
+        let Some(translation) = &mut self.translation else {
+            return Ok(self.frame.as_is(event.raw, &event.data));
+        };
+        let Some(json) = json else { return Ok(Bytes::new()) };
+        let said = translation.event(&json).map_err(|error| error.to_string())?;
+        Ok(self.frame.all(&said))
+    }
+
+    /// The end marker, once the stream is charged.
+    async fn end(&mut self, event: Event, json: Option<Value>) -> Result<Bytes, String> {
+        let last = self.forward(event, json)?;
+        let rest = self.finish().await;
+        Ok([last, rest].concat().into())
+    }
+
+    /// Charges a whole stream, and gives what ends it for the caller beyond what was said.
+    async fn finish(&mut self) -> Bytes {
+        self.charge_whole().await;
+        self.state = State::Ended;
+        self.notes.served();
+        let said = self.translation.as_mut().map(Stream::end).unwrap_or_default();
+        let said = self.frame.all(&said);
+        [said, Bytes::from_static(self.frame.end().as_bytes())].concat().into()
+    }
+
+    /// What goes to the caller, as the log may have it.
+    fn noted(&self, out: Bytes) -> Bytes {
+        self.notes.answered(&out);
+        if self.state == State::Ended {
+            self.notes.finish();
+        }
+        out
     }
 
     /// Waits for the next piece of the provider's stream.
     async fn read(&mut self) -> Result<(), String> {
         match tokio::time::timeout(self.framing.provider.stream_idle_timeout, self.rest.next()).await {
             Err(_) => Err("the provider's stream was idle for too long".to_owned()),
+            Ok(None) if self.watch.ends_here() => {
+                self.state = State::Closed;
+                Ok(())
+            }
             Ok(None) => Err("the provider's stream ended without its end marker".to_owned()),
             Ok(Some(Err(error))) => {
                 Err(format!("the provider's stream broke off: {}", crate::upstream::describe(&error)))
@@ -191,7 +238,8 @@ impl Relay {
         self.notes.failed(StatusCode::BAD_GATEWAY, "upstream_broken");
         self.notes.finish();
         self.state = State::Failed;
-        error_event(self.framing.caller, &self.framing.provider.hide_keys(message))
+        let said = frame::failure(self.framing.caller, &self.framing.provider.hide_keys(message));
+        self.frame.all(&[said])
     }
 
     async fn charge_whole(&mut self) {
@@ -236,26 +284,4 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.charge_unfinished();
     }
-}
-
-/// The event that tells a caller of a failure inside the stream.
-fn error_event(protocol: Protocol, message: &str) -> Bytes {
-    let text = match protocol {
-        Protocol::Completions => {
-            let error = json!({
-                "error": { "message": message, "type": "upstream_broken", "code": "upstream_broken" },
-                "is_bifrost_error": true,
-            });
-            format!("data: {error}\n\n")
-        }
-        Protocol::Responses => {
-            let error = json!({ "type": "error", "code": "upstream_broken", "message": message, "param": null });
-            format!("event: error\ndata: {error}\n\n")
-        }
-        Protocol::Messages => {
-            let error = json!({ "type": "error", "error": { "type": "api_error", "message": message } });
-            format!("event: error\ndata: {error}\n\n")
-        }
-    };
-    text.into()
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::sse::Event;
 use crate::finish;
+use crate::translate::Form;
 use crate::usage::{Usage, has_output};
 
 /// Whose stream it is.
@@ -15,6 +16,20 @@ pub(crate) enum Protocol {
     Responses,
     /// Anthropic messages: ends with the event `message_stop`.
     Messages,
+    /// Gemini's generateContent: ends where the body does, behind a reason to finish.
+    Content,
+}
+
+impl From<Form> for Protocol {
+    fn from(form: Form) -> Protocol {
+        match form {
+            Form::Responses => Protocol::Responses,
+            Form::Messages => Protocol::Messages,
+            Form::Content => Protocol::Content,
+            // Embeddings are never streamed.
+            Form::Chat | Form::Completions | Form::Embeddings | Form::Embed | Form::BatchEmbed => Protocol::Completions,
+        }
+    }
 }
 
 /// What one event means.
@@ -40,11 +55,20 @@ pub(crate) struct Watch {
     /// Whether the provider's latest count says how much was answered.
     is_complete: bool,
     finish_reasons: Vec<String>,
+    /// Whether a stream without an end marker may end here.
+    has_finished: bool,
 }
 
 impl Watch {
     pub(crate) fn new(protocol: Protocol) -> Watch {
-        Watch { protocol, usage: None, is_final: false, is_complete: false, finish_reasons: Vec::new() }
+        Watch {
+            protocol,
+            usage: None,
+            is_final: false,
+            is_complete: false,
+            finish_reasons: Vec::new(),
+            has_finished: false,
+        }
     }
 
     /// The latest usage that the stream carried, and whether it is final.
@@ -57,29 +81,39 @@ impl Watch {
         &self.finish_reasons
     }
 
-    /// Reads one event.
-    pub(crate) fn see(&mut self, event: &Event) -> Sign {
+    /// Whether the body may end here, as the provider's own end. Then the latest count was
+    /// its last word.
+    pub(crate) fn ends_here(&mut self) -> bool {
+        let ends = self.protocol == Protocol::Content && self.has_finished;
+        self.is_final |= ends && self.is_complete;
+        ends
+    }
+
+    /// Reads one event, and gives its data where that is JSON.
+    pub(crate) fn see(&mut self, event: &Event) -> (Sign, Option<Value>) {
         let data = event.data.trim();
         if data == "[DONE]" {
             if self.protocol != Protocol::Completions {
-                return Sign::Content;
+                return (Sign::Content, None);
             }
             // Nothing comes after the end: a count that stood earlier was the last word.
             self.is_final = self.is_complete;
-            return Sign::End;
+            return (Sign::End, None);
         }
         if data.is_empty() {
-            return Sign::Content;
+            return (Sign::Content, None);
         }
         let Ok(json) = serde_json::from_str::<Value>(data) else {
-            return Sign::Failure("the provider sent an event that is no JSON".to_owned());
+            return (Sign::Failure("the provider sent an event that is no JSON".to_owned()), None);
         };
         self.finish_reasons.extend(finish::reasons(&json));
-        match self.protocol {
+        let sign = match self.protocol {
             Protocol::Completions => self.completions(&json),
             Protocol::Responses => self.responses(event, &json),
             Protocol::Messages => self.messages(event, &json),
-        }
+            Protocol::Content => self.content(&json),
+        };
+        (sign, Some(json))
     }
 
     fn completions(&mut self, json: &Value) -> Sign {
@@ -137,6 +171,22 @@ impl Watch {
             _ => Sign::Content,
         }
     }
+
+    fn content(&mut self, json: &Value) -> Sign {
+        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
+            return Sign::Failure(message(error));
+        }
+        let candidates = json.get("candidates").and_then(Value::as_array);
+        self.has_finished |= candidates.into_iter().flatten().any(|one| one.get("finishReason").is_some())
+            || json.pointer("/promptFeedback/blockReason").is_some();
+        if let Some(usage) = json.get("usageMetadata").and_then(Usage::of_gemini) {
+            self.usage = Some(usage);
+            self.is_complete = has_output(json.get("usageMetadata"));
+            // Every piece has a count; it is the last word once the answer has finished.
+            self.is_final = self.is_complete && self.has_finished;
+        }
+        Sign::Content
+    }
 }
 
 fn message(error: &Value) -> String {
@@ -159,7 +209,7 @@ mod tests {
         let mut watch = Watch::new(protocol);
         let mut signs = Vec::new();
         while let Some(event) = parser.next_event() {
-            signs.push(watch.see(&event));
+            signs.push(watch.see(&event).0);
         }
         (watch, signs)
     }

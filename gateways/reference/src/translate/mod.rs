@@ -23,7 +23,7 @@
 //! | message, delta | `reasoning`, `reasoning_content` | the thinking as text, twice the same |
 //! | message, delta | `reasoning_details` | the thinking with what its provider needs to have back, see below |
 //! | usage | `prompt_tokens_details.{cached_tokens, cache_write_tokens}` | parts of `prompt_tokens` |
-//! | usage | `prompt_tokens_details.cache_write_1h_tokens` | the part of `cache_write_tokens` that is kept for an hour |
+//! | usage | `prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens` | the part of `cache_write_tokens` that is kept for an hour |
 //! | usage | `completion_tokens_details.reasoning_tokens` | a part of `completion_tokens` |
 //!
 //! A reasoning detail is `{"type", "index", "format", …}`, with `index` its place among
@@ -42,8 +42,8 @@
 //! - `to_chat(request: &Value) -> Result<Value, TranslateError>`: the model's name and
 //!   `stream` stand in the pivot as the caller wrote them; a stream asks for its usage.
 //! - `from_chat(answer: &Value, model: &str) -> Value`
-//! - `Writer::new(model: &str)`; `chunk(&mut self, chunk: &Value) -> String` gives the events
-//!   of one chunk (the first call begins the stream), `end(&mut self) -> String` those of a
+//! - `Writer::new(model: &str)`; `chunk(&mut self, chunk: &Value) -> Vec<Said>` gives the events
+//!   of one chunk (the first call begins the stream), `end(&mut self) -> Vec<Said>` those of a
 //!   whole stream's end, after the last chunk.
 //!
 //! The contract of a module of [`provider`]:
@@ -54,15 +54,25 @@
 //!   gives the chunks of one event; usage stands in a chunk of its own with empty `choices`,
 //!   or beside the finish reason. An event that reports a failure never gets here.
 //!
+//! [`bridge`] knows which of them are asked for which pair of forms.
+//!
 //! What the other side cannot say is a [`TranslateError`] that names it: nothing is dropped
 //! in silence, except what says nothing about the answer.
 
-pub(crate) mod caller;
+mod bridge;
+mod caller;
 mod error;
-pub(crate) mod provider;
-#[allow(dead_code, reason = "both sides read by it, each what it needs")]
+mod form;
+#[cfg(test)]
+mod fuzz;
+mod provider;
 mod read;
-#[allow(dead_code, reason = "both sides read by it, each what it needs")]
 mod reasoning;
+mod said;
 
+pub(crate) use bridge::{Bridge, Stream};
+pub(crate) use caller::gemini::camel;
 pub(crate) use error::TranslateError;
+pub(crate) use form::Form;
+pub(crate) use provider::openai::OpenAi;
+pub(crate) use said::Said;

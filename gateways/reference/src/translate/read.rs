@@ -39,11 +39,6 @@ pub(crate) fn only(object: &Object, place: &str, names: &[&str]) -> Result<(), T
     }
 }
 
-/// A count in an object, or in one that stands in it: `a.b`.
-pub(crate) fn count(value: &Value, path: &[&str]) -> u64 {
-    path.iter().try_fold(value, |value, name| value.get(name)).and_then(Value::as_u64).unwrap_or(0)
-}
-
 /// The arguments of a tool call, which a chat completion carries as a text of JSON. One that
 /// is cut off or no object stands under `arguments` as it is, since it must be an object.
 pub(crate) fn arguments(text: &str) -> Value {

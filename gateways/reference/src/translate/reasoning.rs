@@ -13,7 +13,7 @@ pub(crate) fn details(message: &Value) -> Vec<Value> {
     if let Some(details) = message.get("reasoning_details").and_then(Value::as_array)
         && !details.is_empty()
     {
-        return details.clone();
+        return details.iter().filter(|detail| detail.is_object()).cloned().collect();
     }
     let texts = ["reasoning", "reasoning_content"];
     let text = texts.iter().find_map(|name| message.get(*name)?.as_str()).filter(|text| !text.is_empty());

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod budgets;
+mod callers;
 mod canary;
 mod connections;
+mod dialects;
 mod entities;
 mod figures_agree;
 mod fixtures;
@@ -32,5 +34,6 @@ mod spellings;
 mod startup;
 mod streams;
 mod support;
+mod tools;
 mod traces;
 mod windows;

@@ -91,10 +91,10 @@ async fn an_openai_providers_error_is_told_in_anthropics_words() {
 #[tokio::test]
 async fn what_cannot_be_translated_is_refused_and_not_dropped() {
     let world = world("openai").await;
-    let mut with_tools = message();
-    with_tools["tools"] = json!([{"name": "f", "input_schema": {}}]);
-    let answer = world.send(world.request(Method::POST, PATH).bearer_auth(KEY).json(&with_tools)).await;
+    let mut with_search = message();
+    with_search["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    let answer = world.send(world.request(Method::POST, PATH).bearer_auth(KEY).json(&with_search)).await;
     assert_eq!(answer.status, 400);
-    assert!(answer.text.contains("tools"), "{}", answer.text);
+    assert!(answer.text.contains("web_search_20250305"), "{}", answer.text);
     assert_eq!(world.upstream_calls(), 0);
 }

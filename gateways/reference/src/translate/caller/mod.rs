@@ -1,7 +1,13 @@
 //! The caller's side: its request as a chat completion, and the answer back.
 //!
+//! - [`chat`]: chat completions themselves
+//! - [`completions`]: OpenAI's older completions
+//! - [`responses`]: OpenAI's responses
 //! - [`messages`]: Anthropic messages
-//! - [`messages_stream`]: a stream of them
+//! - [`gemini`]: Gemini's generateContent and embedContent
 
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod gemini;
 pub(crate) mod messages;
-pub(crate) mod messages_stream;
+pub(crate) mod responses;

@@ -3,13 +3,13 @@
 //! - [`conversation`], [`chat`]: a chat completion's messages and its other fields, read strictly
 //! - [`said`]: what a model said, as a chat completion has it
 //! - [`anthropic`], [`gemini`]: the two protocols
-
-#![allow(dead_code, unused_imports, reason = "until the routes that translate are there")]
+//! - [`openai`]: OpenAI and whoever is compatible
 
 pub(crate) mod anthropic;
 mod chat;
 mod conversation;
 pub(crate) mod gemini;
+pub(crate) mod openai;
 mod said;
 
 #[cfg(test)]
