@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod interpolate;
 pub mod judge;
 pub mod money;
+pub mod owner;
 pub mod period;
 pub mod policy;
 pub mod report;

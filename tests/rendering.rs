@@ -39,6 +39,7 @@ fn world(gateway: &Gateway) -> World {
         probity: "/bin/probity".into(),
         installed: "/venv".into(),
         seed: 7,
+        now: "2026-01-31T23:00:00Z".into(),
         settings: gateway.settings.clone(),
     }
 }
@@ -102,6 +103,97 @@ virtual_keys:
       - { provider: primary, weight: 70, budgets: [{ limit: $0.00125, reset: 1h }] }
       - { provider: second, weight: 30, budgets: [{ limit: $0.0025, reset: 1w }] }
 ";
+
+/// Caps and limits at every level, and all else that both gateways of one family can express.
+const LEVELS: &str = "
+required_headers: [x-team]
+providers:
+  - name: primary
+    budgets: [{ limit: $9, reset: 1h }]
+    limits: { requests: { max: 9, per: 1m } }
+  - name: second
+customers:
+  - name: acme
+    budgets: [{ limit: $5, reset: 1M, calendar: true }, { limit: $1, reset: 1d, calendar: true }]
+    limits: { tokens: { max: 5000, per: 1m } }
+teams:
+  - name: research
+    customer: acme
+    budgets: [{ limit: $4, reset: 1w }]
+    limits: { requests: { max: 4, per: 1m }, tokens: { max: 4000, per: 1h } }
+  - name: sales
+models:
+  - { name: all, model: mock-1, budgets: [{ limit: $3, reset: 1h }] }
+  - { name: one, model: mock-1, provider: second, limits: { requests: { max: 3, per: 1h } } }
+virtual_keys:
+  - name: agent
+    value: sk-bf-1
+    team: research
+    budgets: [{ limit: $2, reset: 1M, calendar: true }]
+    providers:
+      - { provider: primary, weight: 100, models: [mock-1], limits: { tokens: { max: 2000, per: 1h } } }
+      - { provider: second, weight: 0, blocked_models: [mock-free] }
+  - name: direct
+    value: sk-bf-2
+    customer: acme
+    providers: [{ provider: primary, weight: 100 }]
+price_overrides: [{ model: mock-*, input: $2.50, output: $10.00, cached: $0.25, cache_write: $3.125 }]
+";
+
+#[test]
+fn caps_and_limits_at_every_level_render() {
+    for name in ["reference", "bifrost"] {
+        let rendered = rendered(name, LEVELS);
+        let config = rendered.split("--- ").find_map(|file| file.strip_prefix("config.json\n")).unwrap();
+        let config: Value = serde_json::from_str(config).unwrap_or_else(|error| panic!("{name}: {error}\n{config}"));
+        insta::assert_json_snapshot!(format!("{name}_levels"), config);
+    }
+}
+
+#[test]
+fn what_an_owners_windows_cannot_be_in_bifrost_is_an_error() {
+    let bifrost = gateway("bifrost");
+    let mixed = LEVELS.replace("reset: 1d, calendar: true", "reset: 1d");
+    let error = files(&bifrost, &mixed).unwrap_err().to_string();
+    assert!(
+        error.contains("policy.customers[0].budgets: an owner's windows follow the calendar all or not"),
+        "{error}"
+    );
+    let expiring = ONE_CAP.replace("value: sk-bf-1", "value: sk-bf-1\n    expires: 1h");
+    let error = files(&bifrost, &expiring).unwrap_err().to_string();
+    assert!(error.contains("cannot express policy.virtual_keys[0].expires"), "{error}");
+    assert!(rendered("reference", &expiring).contains(r#""expires_at": "2026-02-01T00:00:00Z""#));
+}
+
+#[test]
+fn a_team_is_created_below_its_customer() {
+    let team = json!({ "name": "field", "customer": "acme", "budgets": [{ "limit": "$1", "reset": "1h" }] });
+    let asked = json!({ "id": "", "kind": "team", "name": "field", "team": team, "customer_id": "c-1" });
+    for name in ["reference", "bifrost"] {
+        let gateway = gateway(name);
+        let request = request(&gateway, gateway.manifest.admin.create_team.as_ref(), &asked);
+        assert_eq!(
+            request.body,
+            Some(json!({
+                "name": "field", "customer_id": "c-1",
+                "budgets": [{ "max_limit": 1, "reset_duration": "1h" }],
+            }))
+        );
+    }
+}
+
+#[test]
+fn an_owners_figure_is_asked_for_where_the_gateway_has_it() {
+    let of = |name: &str, kind: &str, id: &str| {
+        let gateway = gateway(name);
+        let asked = json!({ "id": id, "kind": kind, "name": id });
+        request(&gateway, gateway.manifest.admin.usage.as_ref(), &asked).path
+    };
+    assert_eq!(of("reference", "team", "team-research"), "/api/governance/teams/team-research");
+    assert_eq!(of("reference", "provider", "primary"), "/api/governance/providers/primary");
+    assert!(gateway("bifrost").has("admin.usage.model"));
+    assert!(!gateway("bifrost").has("admin.usage.provider"));
+}
 
 #[test]
 fn the_reference_gateway_renders() {
@@ -270,7 +362,8 @@ fn a_body_that_is_not_json_is_an_error_with_its_template_and_line() {
 fn caps_are_replaced_exactly() {
     for name in ["reference", "bifrost"] {
         let gateway = gateway(name);
-        let values = json!({ "id": "vk-agent", "budgets": [{ "limit": "$0.005", "reset": "1h" }] });
+        let values =
+            json!({ "id": "vk-agent", "kind": "virtual_key", "budgets": [{ "limit": "$0.005", "reset": "1h" }] });
         let request = request(&gateway, gateway.manifest.admin.edit_budgets.as_ref(), &values);
         assert_eq!(request.path, "/api/governance/virtual-keys/vk-agent");
         assert_eq!(request.body, Some(json!({ "budgets": [{ "max_limit": 0.005, "reset_duration": "1h" }] })));
@@ -361,7 +454,11 @@ fn a_refusal_says_whose_cap_it_was_and_which() {
     let bifrost = |message: &str| ("bifrost", json!({ "error": { "message": message } }));
     let cases = [
         (bifrost("Budget exceeded: VK budget exceeded: 0.0050 >= 0.0050 dollars"), "virtual_key", "$0.005"),
-        (bifrost("Budget exceeded: primary budget exceeded: 0.0025 >= 0.0013 dollars"), "provider", "$0.00125"),
+        (
+            bifrost("Budget exceeded: primary budget exceeded: 0.0025 >= 0.0013 dollars"),
+            "virtual_key_provider",
+            "$0.00125",
+        ),
         (
             bifrost(
                 "Model-level budget exceeded (virtual key scope): Model:AllModels:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars",
@@ -373,12 +470,12 @@ fn a_refusal_says_whose_cap_it_was_and_which() {
             bifrost(
                 "Model-level budget exceeded (virtual key scope): Model:AllModels:Provider:primary:virtual_key:1f-2 budget exceeded: 0.0050 >= 0.0050 dollars",
             ),
-            "provider",
+            "virtual_key_provider",
             "$0.005",
         ),
         (
             ("reference", json!({ "error": { "scope": "virtual_key_provider", "limit": "0.005" } })),
-            "provider",
+            "virtual_key_provider",
             "$0.005",
         ),
         (("reference", json!({ "error": { "scope": "virtual_key", "limit": "0.005" } })), "virtual_key", "$0.005"),

@@ -13,6 +13,7 @@ use probity::{
     document::{Document, DocumentError},
     money::Usd,
     period::Period,
+    policy::without_provider,
     scenario::{
         Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand, expect::Reason, step::RouteName,
     },
@@ -125,8 +126,8 @@ fn each_call_asks_for_a_model_that_its_upstream_has() {
     let usual = mock_upstream::Script::usual();
     for case in cases() {
         for call in case.scenario.steps.iter().filter_map(|step| step.action.call()) {
-            let known =
-                case.scenario.upstream.models.contains_key(&call.model) || usual.models.contains_key(&call.model);
+            let model = without_provider(&call.model, &case.scenario.policy);
+            let known = case.scenario.upstream.models.contains_key(model) || usual.models.contains_key(model);
             assert!(known, "{} calls `{}`", case.scenario.id, call.model);
         }
     }
@@ -174,7 +175,7 @@ fn what_a_file_says_is_what_is_written() {
 #[test]
 fn a_typo_in_a_field_is_named_with_file_line_and_the_word_that_was_meant() {
     insta::assert_snapshot!(complaint("budgets/virtual-key-trips.yaml", "budgets:", "bugdets:"), @"
-    scenarios/budgets/virtual-key-trips.yaml:11: policy.virtual_keys[0].bugdets: unknown field `bugdets`, expected one of `name`, `value`, `active`, `budgets`, `limits`, `providers`
+    scenarios/budgets/virtual-key-trips.yaml:11: policy.virtual_keys[0].bugdets: unknown field `bugdets`, expected one of `name`, `value`, `active`, `expires`, `team`, `customer`, `budgets`, `limits`, `providers`
     help: did you mean `budgets`?
     ");
 }
@@ -182,7 +183,7 @@ fn a_typo_in_a_field_is_named_with_file_line_and_the_word_that_was_meant() {
 #[test]
 fn a_typo_in_a_reason_is_named_with_file_line_and_the_word_that_was_meant() {
     insta::assert_snapshot!(complaint("keys/disabled.yaml", "key_blocked", "key_bloked"), @"
-    scenarios/keys/disabled.yaml:15: steps[0].expect.refused: unknown variant `key_bloked`, expected one of `budget_exceeded`, `request_limited`, `token_limited`, `key_missing`, `key_unknown`, `key_blocked`, `key_conflict`, `model_unpriced`, `model_blocked`, `upstream_failed`
+    scenarios/keys/disabled.yaml:15: steps[0].expect.refused: unknown variant `key_bloked`, expected one of `budget_exceeded`, `request_limited`, `token_limited`, `key_missing`, `key_unknown`, `key_blocked`, `key_conflict`, `model_unpriced`, `model_blocked`, `headers_missing`, `upstream_failed`
     help: did you mean `key_blocked`?
     ");
 }
@@ -231,7 +232,7 @@ upstream:
   models: { mock-2: {} }
 steps:
   - admin: { create_key: { name: made, providers: [{ provider: primary }] } }
-  - admin: { edit_budgets: { key: made, budgets: [] } }
+  - admin: { edit_budgets: { of: made, budgets: [] } }
   - admin: { disable_key: made }
   - admin: { delete_key: agent }
   - upstream: { providers: { primary: {} } }
@@ -260,7 +261,9 @@ fn a_name_that_nobody_has_is_named_with_its_line_and_the_one_that_was_meant() {
         ("agent, providers: [{ provider: primary }", "agent, providers: [{ provider: primray }"),
         ("providers: { second: {} }", "providers: { sceond: {} }"),
         ("made, providers: [{ provider: primary }", "made, providers: [{ provider: primray }"),
-        ("key: made, budgets", "key: mdae, budgets"),
+        ("of: made, budgets", "of: mdae, budgets"),
+        ("of: made, budgets", "of: team:made, budgets"),
+        ("of: made, budgets", "of: tema:made, budgets"),
         ("disable_key: made", "disable_key: mdae"),
         ("delete_key: agent", "delete_key: agnet"),
         ("providers: { primary: {} }", "providers: { primray: {} }"),

@@ -94,12 +94,9 @@ fn policy() -> Policy {
     let hour = || "1h".parse().unwrap();
     let limit = || Some(Limit { max: 1_000_000_000, per: hour() });
     let key = VirtualKey {
-        name: "agent".to_owned(),
-        value: None,
-        active: true,
-        budgets: vec![Budget { limit: "$1000000".parse().unwrap(), reset: hour() }],
+        budgets: vec![Budget { limit: "$1000000".parse().unwrap(), reset: hour(), calendar: false }],
         limits: Limits { requests: limit(), tokens: limit() },
-        providers: Vec::new(),
+        ..VirtualKey::named("agent", &Policy::default())
     };
     Policy { virtual_keys: vec![key], ..Policy::default() }
 }

@@ -30,7 +30,7 @@ pub use fault::{Fault, FaultRule};
 pub use ledger::{Entry, Kind, Ledger, Outcome};
 pub use millis::{Millis, ParseMillisError};
 pub use route::Route;
-pub use script::{Latency, Model, Price, Provider, Said, Script, Stop, ToolCall, Usage, UsageAt};
+pub use script::{Latency, LongPrice, Model, Price, Provider, Said, Script, Stop, ToolCall, Usage, UsageAt};
 pub use sheets::{model_parameters_bifrost, price_sheet_bifrost, price_sheet_litellm};
 pub use upstream::{StartError, Upstream};
 pub use usd::{ParseUsdError, Usd};

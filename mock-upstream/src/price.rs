@@ -10,6 +10,7 @@ pub(crate) fn charge(price: Option<&Price>, tokens: &Usage) -> Usd {
     let Some(price) = price else {
         return Usd::ZERO;
     };
+    let price = price.of_prompt(tokens.input);
     let plain_input = tokens.input.saturating_sub(tokens.cached).saturating_sub(tokens.cache_write);
     let plain_output = tokens.output.saturating_sub(tokens.reasoning);
     [
@@ -41,13 +42,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::script::LongPrice;
 
     fn usd(text: &str) -> Usd {
         text.parse().unwrap()
     }
 
     fn price(input: &str, output: &str) -> Price {
-        Price { input: usd(input), output: usd(output), cached: None, cache_write: None, reasoning: None }
+        Price { input: usd(input), output: usd(output), cached: None, cache_write: None, reasoning: None, long: None }
     }
 
     #[test]
@@ -74,6 +76,18 @@ mod tests {
         };
         // 2000 × 2.5 + 4000 × 0.25 + 1000 × 3.125 + 2500 × 10 + 500 × 12 = 40,125 millionths
         assert_eq!(charge(Some(&price), &tokens), usd("$0.040125"));
+    }
+
+    #[test]
+    fn a_long_prompt_makes_the_whole_call_dearer_from_the_next_token_on() {
+        let long = LongPrice { above: 128_000, input: usd("$5"), output: usd("$15"), cached: Some(usd("$0.50")) };
+        let price = Price { long: Some(long), ..price("$2.50", "$10.00") };
+        let tokens = Usage { input: 128_000, output: 1000, ..Usage::default() };
+        // 128,000 × 2.5 + 1000 × 10 = 330,000 millionths
+        assert_eq!(charge(Some(&price), &tokens), usd("$0.33"));
+        let tokens = Usage { input: 128_001, cached: 28_001, ..tokens };
+        // 100,000 × 5 + 28,001 × 0.5 + 1000 × 15 = 529,000.5 millionths
+        assert_eq!(charge(Some(&price), &tokens), usd("$0.5290005"));
     }
 
     #[test]

@@ -170,6 +170,42 @@ pub struct Price {
     /// Reasoning; absent: as `output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Usd>,
+    /// What a whole call costs whose prompt is long; absent: as any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongPrice>,
+}
+
+/// Prices of calls with long prompts, in USD per million tokens, for all tokens of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrice {
+    /// A prompt is long that has more tokens of input, cached ones among them. Price sheets know
+    /// 128000, 200000 and 272000.
+    pub above: u64,
+    /// Input.
+    pub input: Usd,
+    /// Output.
+    pub output: Usd,
+    /// Input read from a cache; absent: as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<Usd>,
+}
+
+impl Price {
+    /// The price of a call with so many tokens of input.
+    pub(crate) fn of_prompt(&self, input: u64) -> Price {
+        match self.long {
+            Some(long) if input > long.above => Price {
+                input: long.input,
+                output: long.output,
+                cached: long.cached,
+                cache_write: None,
+                reasoning: None,
+                long: None,
+            },
+            _ => *self,
+        }
+    }
 }
 
 /// How long an answer takes.
@@ -214,6 +250,7 @@ impl Script {
                 cached: None,
                 cache_write: None,
                 reasoning: None,
+                long: None,
             }),
             ..Model::default()
         };

@@ -84,6 +84,15 @@ fn insert_prices(row: &mut Map<String, Value>, price: &Price) {
         // Absent, it would cost a gateway nothing, or the whole's price, as each sees fit.
         row.insert(name.into(), number(part.unwrap_or(price.input)));
     }
+    let Some(long) = price.long else { return };
+    let of_long = [
+        ("input_cost_per_token", long.input),
+        ("output_cost_per_token", long.output),
+        ("cache_read_input_token_cost", long.cached.unwrap_or(long.input)),
+    ];
+    for (name, part) in of_long {
+        row.insert(format!("{name}_above_{}k_tokens", long.above / 1000), number(part));
+    }
 }
 
 fn insert_limits(row: &mut Map<String, Value>, model: &Model) {

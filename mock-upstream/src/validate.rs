@@ -96,8 +96,13 @@ impl Model {
             return Some(format!("`chunks` is {}, and can be 1 to {MOST_CHUNKS}", self.chunks));
         }
         let price = self.price.as_ref()?;
+        if let Some(long) = price.long.filter(|long| long.above == 0 || long.above % 1000 != 0) {
+            return Some(format!("`above` {} is no whole number of thousands", long.above));
+        }
+        let long = price.long.map(|long| [Some(long.input), Some(long.output), long.cached]);
         [Some(price.input), Some(price.output), price.cached, price.cache_write, price.reasoning]
             .into_iter()
+            .chain(long.into_iter().flatten())
             .flatten()
             .find(|price| {
                 price.decimal() > MOST_PER_MILLION || price.decimal().scale() > MOST_DECIMALS
@@ -194,6 +199,10 @@ mod tests {
             (
                 r#"{"price": {"input": "$0.0000000001", "output": "$1"}}"#,
                 "$0.0000000001 per million tokens: a price is at most $1000000, with at most 9 decimals",
+            ),
+            (
+                r#"{"price": {"input": "$1", "output": "$1", "long": {"above": 128001, "input": "$1", "output": "$1"}}}"#,
+                "`above` 128001 is no whole number of thousands",
             ),
         ] {
             assert_eq!(model(json), format!("model `mock-1`: {says}"));

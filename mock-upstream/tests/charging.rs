@@ -37,6 +37,7 @@ async fn each_part_of_the_usage_is_charged_at_its_price_whatever_the_route() {
             cached: Some(usd("$0.25")),
             cache_write: Some(usd("$3.125")),
             reasoning: Some(usd("$12")),
+            long: None,
         }),
         ..Model::default()
     };

@@ -141,6 +141,7 @@ fn any_model() -> impl Strategy<Value = Model> {
         cached,
         cache_write: None,
         reasoning: None,
+        long: None,
     }));
     (price, 0u64..10_000, 1u32..9, option::of(".*"), 0u64..9_999).prop_map(|(price, input, chunks, reply, ms)| Model {
         usage: Usage { input, cached: input / 2, ..Usage::default() },

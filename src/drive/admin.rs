@@ -1,10 +1,11 @@
 //! Admin operations, sent to the gateway's management API.
 
+use regex::Regex;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    answer::shortened,
+    answer::{Answer, Outgoing, shortened},
     observation::{Problem, Reading},
     world::{CaseWorld, complete_routes},
 };
@@ -12,13 +13,19 @@ use crate::{
     gateway::{
         Gateway,
         admin::AdminRequest,
+        load::lay_over,
         manifest::{Method, Operation},
         render::Renderer,
     },
     money::Usd,
+    owner::{Owner, OwnerKind},
     period::Period,
     policy::VirtualKey,
-    scenario::step::{Admin, EditBudgets},
+    scenario::{
+        admin::{Admin, RETIRED, asked_about},
+        expect::Book,
+        step::RouteName,
+    },
     verdict::Blame,
 };
 
@@ -34,48 +41,94 @@ pub(super) struct AdminClient<'a> {
 impl AdminClient<'_> {
     /// Does an operation of a scenario.
     pub(super) async fn operate(&self, world: &mut CaseWorld, operation: &Admin) -> Result<(), Problem> {
-        let api = &self.gateway.manifest.admin;
-        match operation {
-            Admin::CreateKey(key) => return self.create(world, key).await,
-            Admin::EditBudgets(EditBudgets { key, budgets }) => {
-                let asked = json!({ "id": id(world, key), "key": world.name_of(key), "budgets": budgets });
-                self.send(world, api.edit_budgets.as_ref(), &asked).await?;
-            }
-            Admin::DisableKey(key) => {
-                self.send(world, api.disable_key.as_ref(), &about(world, key)).await?;
-            }
-            Admin::DeleteKey(key) => {
-                self.send(world, api.delete_key.as_ref(), &about(world, key)).await?;
+        if let Admin::CreateKey(key) = operation {
+            return self.create(world, key).await;
+        }
+        if let Admin::FaultyChange = operation {
+            return self.faulty_change(world).await;
+        }
+        let request = self.gateway.manifest.admin.operation(operation.word());
+        let answer = self.send(world, request, &asked(world, operation)).await?;
+        let Some(request) = request else { return Ok(()) };
+        let about = operation.about();
+        if operation.creates() {
+            let id = taken(request, "id", &answer)?.unwrap_or_else(|| about.configured_id());
+            world.ids.insert(about, id);
+        } else if let Admin::RotateKey(key) = operation
+            && let Some(value) = taken(request, "value", &answer)?
+        {
+            world.secrets.plant(&value, &format!("rotated virtual key {key}"));
+            if let Some(old) = world.keys.insert(key.clone(), value) {
+                world.keys.insert(format!("{key}{RETIRED}"), old);
             }
         }
         Ok(())
     }
 
+    /// A change that must be rejected: anything but an answer of 4xx is a problem.
+    async fn faulty_change(&self, world: &CaseWorld) -> Result<(), Problem> {
+        let request = self.request(world, self.gateway.manifest.admin.faulty_change.as_ref(), &json!({}))?;
+        let wrong = |what| Problem { what, blame: Blame::Gateway, fatal: false };
+        let (status, text) = exchange(self.client, &world.instance.base_url(), &request).await.map_err(wrong)?;
+        if status.is_client_error() {
+            return Ok(());
+        }
+        Err(wrong(format!("{} was not rejected: {status} {}", request.words(), shortened(&text))))
+    }
+
+    /// Tries to make a key and to read one with a virtual key at most: what the caller saw.
+    pub(super) async fn trespass(
+        &self,
+        world: &CaseWorld,
+        with: Option<&str>,
+        marker: &str,
+    ) -> Result<Vec<Answer>, Problem> {
+        let api = &self.gateway.manifest.admin;
+        let made = VirtualKey::named("trespasser", &world.policy);
+        let mut create = asked(world, &Admin::CreateKey(made));
+        create["value"] = self.made_value(world, "trespasser").into();
+        let about = world.policy.virtual_keys.first().map_or(Owner::key("nobody"), |key| Owner::key(&key.name));
+        let requests = [
+            self.request(world, api.create_key.as_ref(), &create)?,
+            self.request(world, api.usage.as_ref(), &self::about(world, &about))?,
+        ];
+        let via = self.gateway.manifest.keys.via.first();
+        let key = with.and_then(|name| world.keys.get(name)).zip(via).map(|(key, via)| via.header(key));
+        let mut answers = Vec::new();
+        for request in requests {
+            let outgoing = Outgoing {
+                marker: marker.to_owned(),
+                url: format!("{}{}", world.instance.base_url(), request.path),
+                headers: key.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+                body: request.body,
+                route: RouteName::Models,
+                hang_up_after: None,
+                deadline: DEADLINE,
+            };
+            answers.push(super::send::send(self.client, &outgoing).await);
+        }
+        Ok(answers)
+    }
+
     /// Creates a key, and learns its value and the gateway's own name of it.
     pub(super) async fn create(&self, world: &mut CaseWorld, key: &VirtualKey) -> Result<(), Problem> {
         let providers: Vec<_> = world.policy.providers.iter().map(|provider| provider.name.clone()).collect();
-        let mut asked = key.clone();
-        asked.name = world.name_of(&key.name);
-        complete_routes(&mut asked, &providers);
+        let mut complete = key.clone();
+        complete.name = world.name_of(&key.name);
+        complete_routes(&mut complete, &providers);
         let what = format!("virtual key {}", key.name);
         let value = key.value.clone().unwrap_or_else(|| self.made_value(world, &key.name));
         // Before it is sent: an answer that refuses it may repeat it.
         world.secrets.plant(&value, &what);
         let create = self.gateway.manifest.admin.create_key.as_ref();
-        let answer = self.send(world, create, &json!({ "key": asked, "value": value })).await?;
+        let mut asked = asked(world, &Admin::CreateKey(complete.clone()));
+        asked["value"] = value.as_str().into();
+        let answer = self.send(world, create, &asked).await?;
         let create = create.ok_or_else(no_such_operation)?;
-        let taken = |name: &str| {
-            let found = create.taken(name, &answer).map_err(|pointers| Problem {
-                what: format!("the answer to {} {} has no {name} at {pointers}", create.method.word(), create.path),
-                blame: Blame::Gateway,
-                fatal: false,
-            })?;
-            Ok(found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-        };
-        let id = taken("id")?.unwrap_or_else(|| asked.name.clone());
-        world.ids.insert(key.name.clone(), id);
+        let id = taken(create, "id", &answer)?.unwrap_or(complete.name);
+        world.ids.insert(Owner::key(&key.name), id);
         self.note_for_removal(world, &key.name)?;
-        let value = taken("value")?.unwrap_or(value);
+        let value = taken(create, "value", &answer)?.unwrap_or(value);
         world.secrets.plant(&value, &what);
         world.keys.insert(key.name.clone(), value);
         Ok(())
@@ -93,7 +146,8 @@ impl AdminClient<'_> {
         if world.made.is_none() {
             return Ok(());
         }
-        let request = self.request(world, self.gateway.manifest.admin.delete_key.as_ref(), &about(world, name))?;
+        let request =
+            self.request(world, self.gateway.manifest.admin.delete_key.as_ref(), &about(world, &Owner::key(name)))?;
         let shown = world.name_of(name);
         if let Some(made) = &mut world.made {
             made.note(shown, request);
@@ -101,17 +155,37 @@ impl AdminClient<'_> {
         Ok(())
     }
 
-    /// What the gateway says that a key has spent.
-    pub(super) async fn usage(&self, world: &CaseWorld, key: &str) -> Result<Reading, Problem> {
-        let operation = self.gateway.manifest.admin.usage.as_ref();
-        let answer = match self.send(world, operation, &about(world, key)).await {
-            Ok(answer) => answer,
+    /// What the gateway says that somebody has spent.
+    pub(super) async fn usage(&self, world: &CaseWorld, owner: &Owner) -> Result<Reading, Problem> {
+        self.figure(world, self.gateway.manifest.admin.usage.as_ref(), &about(world, owner)).await
+    }
+
+    /// What one of the gateway's other books says that all calls have cost.
+    pub(super) async fn book(&self, world: &CaseWorld, book: Book) -> Result<Reading, Problem> {
+        self.figure(world, self.gateway.manifest.admin.operation(book.operation()), &json!({})).await
+    }
+
+    /// The figure that an operation reads: taken from JSON, or added up from text.
+    async fn figure(
+        &self,
+        world: &CaseWorld,
+        operation: Option<&Operation>,
+        asked: &Value,
+    ) -> Result<Reading, Problem> {
+        let text = match self.send_for_text(world, operation, asked).await {
+            Ok(text) => text,
             Err(problem) if problem.blame == Blame::Gateway => return Ok(Reading::None(problem.what)),
             Err(problem) => return Err(problem),
         };
-        let spent = operation.map_or(Ok(None), |usage| usage.taken("spent", &answer));
-        let figure = spent.ok().flatten().and_then(Usd::from_json);
-        let none = || Reading::None(format!("no figure in {}", shortened(&answer.to_string())));
+        let Some(operation) = operation else { return Err(no_such_operation()) };
+        let figure = match operation.sum.as_deref().and_then(|sum| Regex::new(sum).ok()) {
+            Some(sum) => added_up(&sum, &text),
+            None => {
+                let answer = serde_json::from_str(&text).unwrap_or_default();
+                operation.taken("spent", &answer).ok().flatten().and_then(Usd::from_json)
+            }
+        };
+        let none = || Reading::None(format!("no figure in {}", shortened(&text)));
         Ok(figure.map_or_else(none, Reading::Figure))
     }
 
@@ -123,13 +197,24 @@ impl AdminClient<'_> {
 
     /// The gateway's answer to an operation, as JSON.
     async fn send(&self, world: &CaseWorld, operation: Option<&Operation>, asked: &Value) -> Result<Value, Problem> {
+        let text = self.send_for_text(world, operation, asked).await?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// The gateway's answer to an operation.
+    async fn send_for_text(
+        &self,
+        world: &CaseWorld,
+        operation: Option<&Operation>,
+        asked: &Value,
+    ) -> Result<String, Problem> {
         let request = self.request(world, operation, asked)?;
         let refused = |what| Problem { what, blame: Blame::Gateway, fatal: false };
         let (status, text) = exchange(self.client, &world.instance.base_url(), &request).await.map_err(refused)?;
         if !status.is_success() {
             return Err(refused(format!("{}: {status} {}", request.words(), shortened(&text))));
         }
-        Ok(serde_json::from_str(&text).unwrap_or_default())
+        Ok(text)
     }
 
     /// The request for an operation. That it cannot be made is no fault of the gateway's.
@@ -178,11 +263,41 @@ fn no_such_operation() -> Problem {
     Problem { what, blame: Blame::Scenario, fatal: false }
 }
 
-/// What the templates of an operation on a key see.
-fn about(world: &CaseWorld, key: &str) -> Value {
-    json!({ "id": id(world, key), "key": world.name_of(key) })
+/// The sum of the figures that a regular expression finds; none where one is no figure.
+fn added_up(sum: &Regex, text: &str) -> Option<Usd> {
+    let figures = sum.captures_iter(text).map(|found| Usd::from_plain(found.get(1).map_or("", |found| found.as_str())));
+    figures.collect::<Result<Vec<_>, _>>().ok().map(|figures| figures.into_iter().sum())
 }
 
-fn id(world: &CaseWorld, key: &str) -> String {
-    world.ids.get(key).cloned().unwrap_or_default()
+/// A text that an operation takes from its answer, if it takes any of this name.
+fn taken(operation: &Operation, name: &str, answer: &Value) -> Result<Option<String>, Problem> {
+    let found = operation.taken(name, answer).map_err(|pointers| Problem {
+        what: format!("the answer to {} {} has no {name} at {pointers}", operation.method.word(), operation.path),
+        blame: Blame::Gateway,
+        fatal: false,
+    })?;
+    Ok(found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+}
+
+/// What the templates of an operation see.
+fn asked(world: &CaseWorld, operation: &Admin) -> Value {
+    let mut asked = about(world, &operation.about());
+    lay_over(&mut asked, operation.asked());
+    for owner in operation.belongs_to() {
+        asked[format!("{}_id", owner.kind.word())] = id(world, &owner).into();
+    }
+    asked
+}
+
+/// What the templates of an operation see of the one that it is about.
+fn about(world: &CaseWorld, owner: &Owner) -> Value {
+    let name = match owner.kind {
+        OwnerKind::VirtualKey => world.name_of(&owner.name),
+        _ => owner.name.clone(),
+    };
+    asked_about(owner, &id(world, owner), &name)
+}
+
+fn id(world: &CaseWorld, owner: &Owner) -> String {
+    world.ids.get(owner).cloned().unwrap_or_else(|| owner.configured_id())
 }

@@ -17,7 +17,7 @@ use super::{
     world::CaseWorld,
 };
 use crate::{
-    gateway::Gateway,
+    gateway::{Gateway, render::Renderer},
     period::Period,
     scenario::step::{Burst, Call},
 };
@@ -55,7 +55,7 @@ impl Maker {
         headers.extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         Self {
             base_url: world.instance.base_url(),
-            path: manifest.routes.get(&call.route).cloned().unwrap_or_default(),
+            path: Renderer::new(gateway, &world.world).route(call),
             headers,
             call: call.clone(),
             size: world.size(&call.model),
@@ -98,14 +98,28 @@ pub(super) async fn in_sequence(client: &Client, maker: &Maker) -> Vec<Answer> {
     answers
 }
 
-/// Many callers, all at once.
-pub(super) async fn at_once(client: &Client, maker: &Maker, burst: &Burst) -> Vec<Answer> {
+/// The makers of a burst's calls, one for each key that they take in turn.
+pub(super) fn makers(gateway: &Gateway, world: &CaseWorld, burst: &Burst, prefix: &str) -> Vec<Maker> {
+    let with = |key: Option<&String>| {
+        let call = Call { as_key: key.cloned().or_else(|| burst.call.as_key.clone()), ..burst.call.clone() };
+        Maker::new(gateway, world, &call, prefix.to_owned())
+    };
+    match burst.keys.as_slice() {
+        [] => vec![with(None)],
+        keys => keys.iter().map(|key| with(Some(key))).collect(),
+    }
+}
+
+/// Many callers, all at once; the makers take turns.
+pub(super) async fn at_once(client: &Client, makers: Vec<Maker>, burst: &Burst) -> Vec<Answer> {
+    let makers: Arc<[Maker]> = makers.into();
     let requests = burst.requests.unwrap_or(burst.clients);
     let next = Arc::new(AtomicU32::new(1));
     let start = Arc::new(Barrier::new(burst.clients.max(1) as usize));
     let mut callers = JoinSet::new();
     for _ in 0..burst.clients {
-        let (client, maker, next, start) = (client.clone(), maker.clone(), Arc::clone(&next), Arc::clone(&start));
+        let (client, makers) = (client.clone(), Arc::clone(&makers));
+        let (next, start) = (Arc::clone(&next), Arc::clone(&start));
         callers.spawn(async move {
             let mut answers = Vec::new();
             start.wait().await;
@@ -114,6 +128,7 @@ pub(super) async fn at_once(client: &Client, maker: &Maker, burst: &Burst) -> Ve
                 if number > requests {
                     return answers;
                 }
+                let Some(maker) = makers.iter().cycle().nth(number as usize - 1) else { return answers };
                 let answer = send(&client, &maker.outgoing(number)).await;
                 let gone = answer.status.is_none();
                 answers.push(answer);

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use mock_upstream::Entry;
 
 use super::answer::Answer;
-use crate::{money::Usd, verdict::Blame};
+use crate::{money::Usd, owner::Owner, scenario::expect::Book, verdict::Blame};
 
 /// What the three witnesses saw of a step.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +19,14 @@ pub struct Observation {
     pub ledger: Vec<Entry>,
     /// Calls that the upstream was still answering when it was looked at: their cost is not known.
     pub open: usize,
-    /// What the gateway itself says that each key has spent, where that is asked for.
-    pub usage: IndexMap<String, Reading>,
+    /// What the gateway itself says that each owner of a cap has spent, where that is asked for.
+    pub usage: IndexMap<Owner, Reading>,
+    /// What the gateway's other books say, where that is asked for.
+    pub books: IndexMap<Book, Reading>,
     /// Whether a credential of the policy stands in a header or body of a call that reached the upstream.
     pub keys_leaked: Option<String>,
+    /// Whether a key of a provider, or the administrator's password, stands in an answer.
+    pub keys_told: Option<String>,
     /// How long the step took.
     pub took: Duration,
     /// What kept the step from being done.

@@ -6,7 +6,7 @@ use mock_upstream::Outcome;
 
 use super::{
     answer::Answer,
-    calls::{Maker, at_once},
+    calls::{at_once, makers},
     observation::Problem,
     steps::Driver,
 };
@@ -41,11 +41,11 @@ impl Driver<'_> {
                 Vec::new()
             }
             Some(burst) => {
-                let maker = Maker::new(self.start.gateway, &self.world, &burst.call, self.marker(step));
+                let makers = makers(self.start.gateway, &self.world, burst, &self.marker(step));
                 let after = u64::from(restart.after_calls.unwrap_or(1));
                 let already = self.answered();
                 let client = self.client.clone();
-                let traffic = at_once(&client, &maker, burst);
+                let traffic = at_once(&client, makers, burst);
                 let stop = async {
                     let upstream = self.world.upstream.clone();
                     let enough = upstream.wait_until(|ledger| answered(&ledger.entries) >= already + after, TRAFFIC);

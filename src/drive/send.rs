@@ -42,6 +42,13 @@ pub fn body(call: &Call, marker: &str, size: Size) -> Option<Value> {
     let mut body = match call.route {
         RouteName::Models => return None,
         RouteName::Embeddings => json!({ "model": call.model, "input": prompt }),
+        RouteName::Responses => {
+            json!({ "model": call.model, "input": prompt, "max_output_tokens": most, "stream": call.stream })
+        }
+        RouteName::Genai => json!({
+            "contents": [{ "role": "user", "parts": [{ "text": prompt }] }],
+            "generationConfig": { "maxOutputTokens": most },
+        }),
         RouteName::Chat | RouteName::Messages => json!({
             "model": call.model,
             "messages": [{ "role": "user", "content": prompt }],
@@ -152,12 +159,17 @@ struct Progress {
 impl Progress {
     fn note(&mut self, route: RouteName, event: &SseEvent) {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let is_error = event.name == "error" || data.get("error").is_some_and(|error| !error.is_null());
+        let is_error = event.name == "error"
+            || data["type"] == "response.failed"
+            || data.get("error").is_some_and(|error| !error.is_null());
         if is_error && self.error.is_none() {
             self.error = Some(event.data.clone());
         }
         self.ended |= match route {
             RouteName::Messages => event.name == "message_stop" || data["type"] == "message_stop",
+            RouteName::Responses => data["type"] == "response.completed" || data["type"] == "response.incomplete",
+            // It has no end marker: the last event says why it ended.
+            RouteName::Genai => data.pointer("/candidates/0/finishReason").is_some(),
             _ => event.data.trim() == "[DONE]",
         };
     }

@@ -3,23 +3,26 @@
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use mock_upstream::{Entry, Kind, Script};
 use reqwest::Client;
 
 use super::{
     admin::AdminClient,
     answer::{Answer, End},
-    calls::{Maker, at_once, in_sequence},
+    calls::{Maker, at_once, in_sequence, makers},
     observation::{Observation, Problem, Reading},
-    world::{CaseWorld, Start, completed_script},
+    world::{CaseWorld, Start, completed_script, with_keys},
 };
 use crate::{
+    owner::Owner,
     period::Period,
     policy::Policy,
     scenario::{
-        Action, Step,
-        expect::Amount,
-        step::{Advance, Get},
+        Action, CheckKind, Step,
+        advance::Advance,
+        expect::{Amount, Book},
+        step::Get,
     },
     verdict::Blame,
 };
@@ -63,7 +66,7 @@ impl Driver<'_> {
         let started = Instant::now();
         let before = self.world.upstream.ledger().entries.last().map_or(0, |entry| entry.seq);
         let mut seen = Observation::default();
-        match self.act(number, &step.action).await {
+        match self.act(number, step).await {
             Ok(answers) => seen.answers = answers,
             Err(problem) => seen.problem = Some(problem),
         }
@@ -78,19 +81,23 @@ impl Driver<'_> {
                 Ok(readings) => seen.usage = readings,
                 Err(problem) => seen.problem = Some(problem),
             }
+            match self.books(&step.expect.books, patience).await {
+                Ok(readings) => seen.books = readings,
+                Err(problem) => seen.problem = Some(problem),
+            }
         }
         seen
     }
 
-    async fn act(&mut self, number: usize, action: &Action) -> Result<Vec<Answer>, Problem> {
-        match action {
+    async fn act(&mut self, number: usize, step: &Step) -> Result<Vec<Answer>, Problem> {
+        match &step.action {
             Action::Call(call) => {
                 let maker = Maker::new(self.start.gateway, &self.world, call, self.marker(number));
                 Ok(in_sequence(&self.client, &maker).await)
             }
             Action::Burst(burst) => {
-                let maker = Maker::new(self.start.gateway, &self.world, &burst.call, self.marker(number));
-                Ok(at_once(&self.client, &maker, burst).await)
+                let makers = makers(self.start.gateway, &self.world, burst, &self.marker(number));
+                Ok(at_once(&self.client, makers, burst).await)
             }
             Action::Admin(operation) => {
                 let client = self.client.clone();
@@ -102,24 +109,35 @@ impl Driver<'_> {
             Action::Advance(advance) => self.advance(advance).await.map(|()| Vec::new()),
             Action::Settle => {
                 self.wait_for_quiet().await;
-                if let Some(promised) = self.start.gateway.manifest.promises.usage_within {
+                // A figure is asked for until it is there: only what nobody asks for now is waited for.
+                if let Some(promised) = self.start.gateway.manifest.promises.usage_within
+                    && step.expect.usage.is_empty()
+                {
                     tokio::time::sleep(promised.duration()).await;
                 }
                 Ok(Vec::new())
             }
             Action::Get(get) => Ok(vec![self.get(number, get).await]),
+            Action::Trespass(trespass) => {
+                let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
+                admin.trespass(&self.world, trespass.with.as_deref(), &self.marker(number)).await
+            }
         }
     }
 
     /// The upstream's script for a case that shares the gateway with others: only its faults may differ.
     pub fn use_script(&self, script: &Script) {
         // The script was checked when the first case started with it.
-        let _ = self.world.upstream.set_script(completed_script(script, &self.world.policy));
+        let _ = self.world.upstream.set_script(self.script(script));
+    }
+
+    fn script(&self, script: &Script) -> Script {
+        with_keys(completed_script(script, &self.world.policy), &self.world.world.upstream_keys)
     }
 
     fn change_upstream(&self, script: &Script) -> Result<(), Problem> {
         // Models that the script does not name stay as they are; faults begin anew.
-        let mut script = completed_script(script, &self.world.policy);
+        let mut script = self.script(script);
         for (name, model) in self.world.upstream.script().models {
             script.models.insert(name, model);
         }
@@ -132,12 +150,16 @@ impl Driver<'_> {
     }
 
     async fn advance(&mut self, advance: &Advance) -> Result<(), Problem> {
+        let now = Timestamp::now().saturating_add(self.world.advanced).unwrap_or(Timestamp::MAX);
+        let by = advance.period_from(now).map_err(|what| Problem { what, blame: Blame::Scenario, fatal: false })?;
         if self.start.gateway.manifest.admin.advance.is_some() {
             let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-            return admin.advance(&self.world, advance.by).await;
+            admin.advance(&self.world, by).await?;
+            self.world.advanced += by.duration();
+            return Ok(());
         }
         // This gateway's clock cannot be set, so real time passes; a little more, for its own rounding.
-        tokio::time::sleep(advance.by.duration() + Duration::from_millis(200)).await;
+        tokio::time::sleep(by.duration() + Duration::from_millis(200)).await;
         self.renew_client()
     }
 
@@ -233,40 +255,77 @@ impl Driver<'_> {
             header.or_else(|| holds(&entry.body).map(|(key, _)| ("body".to_owned(), key)))
         };
         let leak = seen.reached.iter().find_map(in_entry);
+        seen.keys_told = seen.answers.iter().find_map(|answer| self.told(answer));
         seen.keys_leaked = leak.map(|(place, key)| format!("the virtual key {key} stands in {place}"));
     }
 
-    /// The gateway's own figures, asked for until they are as expected or its promise is over.
+    /// A key of a provider, or the administrator's password, that an answer holds.
+    fn told(&self, answer: &Answer) -> Option<String> {
+        let world = &self.world.world;
+        let keys = world.upstream_keys.iter().map(|(name, key)| (format!("the key of {name}"), key));
+        let password = [("the administrator's password".to_owned(), &world.admin.password)];
+        let (what, _) = keys.chain(password).find(|(_, secret)| {
+            answer.body().contains(*secret) || answer.headers.values().any(|value| value.contains(*secret))
+        })?;
+        Some(format!("an answer of {} holds {what}", answer.status.unwrap_or_default()))
+    }
+
+    /// The gateway's own figures, where it has them.
     async fn usage(
         &self,
-        expected: &IndexMap<String, Amount>,
+        expected: &IndexMap<Owner, Amount>,
         patience: Patience<'_>,
-    ) -> Result<IndexMap<String, Reading>, Problem> {
-        let manifest = &self.start.gateway.manifest;
-        let mut readings = IndexMap::new();
-        if manifest.admin.usage.is_none() {
-            return Ok(readings);
-        }
-        let promised = manifest.promises.usage_within.map_or(GRACE, Period::duration);
-        let ledger = self.ledger();
+    ) -> Result<IndexMap<Owner, Reading>, Problem> {
         let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-        for (key, amount) in expected {
-            let deadline = Instant::now() + promised;
-            let mut fits = 0;
-            // The figure appears at some time within the promise; it can only be asked for. One that
-            // fits must still fit at the next look: what is booked twice comes late.
-            let mut ask = tokio::time::interval(Duration::from_millis(50));
-            loop {
-                ask.tick().await;
-                let reading = admin.usage(&self.world, key).await?;
-                fits = if patience(*amount, &reading, &ledger) { fits + 1 } else { 0 };
-                readings.insert(key.clone(), reading);
-                if fits == 2 || Instant::now() >= deadline {
-                    break;
-                }
+        let mut readings = IndexMap::new();
+        for (owner, amount) in expected {
+            if self.start.gateway.lacks_for_check(&CheckKind::Usage(owner.clone())).is_none() {
+                let reading = self.patiently(*amount, patience, || admin.usage(&self.world, owner)).await?;
+                readings.insert(owner.clone(), reading);
             }
         }
         Ok(readings)
+    }
+
+    /// What its other books say, where it has them.
+    async fn books(
+        &self,
+        expected: &IndexMap<Book, Amount>,
+        patience: Patience<'_>,
+    ) -> Result<IndexMap<Book, Reading>, Problem> {
+        let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
+        let mut readings = IndexMap::new();
+        for (book, amount) in expected {
+            if self.start.gateway.lacks_for_check(&CheckKind::Book(*book)).is_none() {
+                let reading = self.patiently(*amount, patience, || admin.book(&self.world, *book)).await?;
+                readings.insert(*book, reading);
+            }
+        }
+        Ok(readings)
+    }
+
+    /// A figure, asked for until it is as expected or the gateway's promise is over.
+    async fn patiently<F: Future<Output = Result<Reading, Problem>>>(
+        &self,
+        amount: Amount,
+        patience: Patience<'_>,
+        read: impl Fn() -> F,
+    ) -> Result<Reading, Problem> {
+        let ledger = self.ledger();
+        let promised = self.start.gateway.manifest.promises.usage_within.map_or(GRACE, Period::duration);
+        let deadline = Instant::now() + promised;
+        let mut fits = 0;
+        // The figure appears at some time within the promise; it can only be asked for. One that
+        // fits must still fit at the next look: what is booked twice comes late.
+        let mut ask = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            ask.tick().await;
+            let reading = read().await?;
+            fits = if patience(amount, &reading, &ledger) { fits + 1 } else { 0 };
+            if fits == 2 || Instant::now() >= deadline {
+                return Ok(reading);
+            }
+        }
     }
 }
 

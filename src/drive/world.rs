@@ -1,9 +1,10 @@
 //! The world of one case: an upstream, a gateway in front of it, and the credentials between them.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path};
+use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
 
 use indexmap::IndexMap;
-use mock_upstream::{Model, Script, Upstream};
+use jiff::Timestamp;
+use mock_upstream::{Fault, Model, Script, Upstream};
 use uuid::Uuid;
 
 use super::{admin::AdminClient, made_keys::MadeKeys, observation::Problem, secrets::Secrets};
@@ -12,7 +13,8 @@ use crate::{
         Gateway, RenderError, World,
         render::{AdminCredentials, Price as SheetPrice, Renderer},
     },
-    policy::{Policy, Route, VirtualKey},
+    owner::Owner,
+    policy::{Policy, Provider, Route, VirtualKey, without_provider},
     runtime::{self, Instance, Kind, Login, Runtime, RuntimeError},
     verdict::Blame,
 };
@@ -119,8 +121,11 @@ pub struct CaseWorld {
     pub policy: Policy,
     /// The value of each virtual key, by name.
     pub keys: HashMap<String, String>,
-    /// The gateway's own name of each virtual key, by name.
-    pub ids: HashMap<String, String>,
+    /// The gateway's own name of each owner of caps that it named itself; the others have that of their
+    /// configuration.
+    pub ids: HashMap<Owner, String>,
+    /// How far its clock was moved.
+    pub advanced: Duration,
     /// The credentials, which appear in no log or report.
     pub secrets: Secrets,
     /// The files that the gateway was started with last.
@@ -166,11 +171,12 @@ impl CaseWorld {
         let Start { gateway, runtime, .. } = start;
         let launch = &gateway.manifest.launch;
         let script = completed_script(script, policy);
+        let upstream_keys = upstream_keys(start, policy);
         let address = SocketAddr::new(runtime.upstream_bind(), runtime.upstream_port());
-        let upstream = Upstream::start(address, script.clone()).await?;
+        let upstream = Upstream::start(address, with_keys(script.clone(), &upstream_keys)).await?;
         let site = runtime.site(launch.container.as_ref()).await?;
         let mut secrets = Secrets::default();
-        let world = world_of(start, &site, upstream.addr().port(), policy, &script, &mut secrets);
+        let world = world_of(start, &site, upstream.addr().port(), upstream_keys, &script, &mut secrets);
         let is_ours = runtime.kind() != Kind::External;
         let policy = if is_ours { with_values(start, policy, &mut secrets) } else { with_routes(policy) };
         let renderer = Renderer::new(gateway, &world);
@@ -179,10 +185,9 @@ impl CaseWorld {
         let launched = runtime.launch(site, command(start, &renderer, &policy, files.clone())?).await;
         let instance = launched.map_err(|error| redacted(error, &secrets))?;
         let keys = policy.virtual_keys.iter().filter_map(|key| Some((key.name.clone(), key.value.clone()?))).collect();
-        let id = |key: &VirtualKey| (key.name.clone(), format!("vk-{}", key.name));
-        let ids = policy.virtual_keys.iter().filter(|_| is_ours).map(id).collect();
         let made = (!is_ours).then(|| MadeKeys::at(instance.base_url()));
-        let mut case = Self { upstream, instance, world, policy, keys, ids, secrets, files, made };
+        let (ids, advanced) = (HashMap::new(), Duration::ZERO);
+        let mut case = Self { upstream, instance, world, policy, keys, ids, advanced, secrets, files, made };
         if !is_ours && let Err(error) = case.make_keys(gateway).await {
             case.discard().await;
             return Err(error);
@@ -210,6 +215,7 @@ impl CaseWorld {
     /// The size of the calls that a model answers.
     #[must_use]
     pub fn size(&self, model: &str) -> super::send::Size {
+        let model = without_provider(model, &self.policy);
         let usage = self.upstream.script().models.get(model).map(|model| model.usage).unwrap_or_default();
         super::send::Size { input: usage.input, output: usage.output }
     }
@@ -252,18 +258,15 @@ fn world_of(
     start: Start<'_>,
     site: &runtime::Site,
     upstream_port: u16,
-    policy: &Policy,
+    upstream_keys: IndexMap<String, String>,
     script: &Script,
     secrets: &mut Secrets,
 ) -> World {
     let admin = start.runtime.login().map_or_else(|| credentials(start), given);
     secrets.plant(&admin.password, "admin password");
     secrets.plant(&admin.basic, "admin credentials");
-    let mut upstream_keys = IndexMap::new();
-    for provider in &policy.providers {
-        let key = format!("up-{}", made(start, &format!("upstream key {}", provider.name)));
-        secrets.plant(&key, &format!("upstream key of {}", provider.name));
-        upstream_keys.insert(provider.name.clone(), key);
+    for (name, key) in &upstream_keys {
+        secrets.plant(key, &format!("upstream key of {name}"));
     }
     for (name, value) in start.gateway.given_settings() {
         secrets.plant(value, &format!("setting {name}"));
@@ -281,8 +284,37 @@ fn world_of(
         probity: start.probity.display().to_string(),
         installed: start.installed.to_owned(),
         seed: start.seed,
+        now: Timestamp::now().to_string(),
         settings: start.gateway.settings.clone(),
     }
+}
+
+/// The keys of each provider, made for this run.
+fn upstream_keys(start: Start<'_>, policy: &Policy) -> IndexMap<String, String> {
+    let key = |name: String| {
+        let key = format!("up-{}", made(start, &format!("upstream key {name}")));
+        (name, key)
+    };
+    policy.providers.iter().flat_map(Provider::key_names).map(key).collect()
+}
+
+/// What stands in an error's message of a script for the key of the provider.
+const ITS_KEY: &str = "<key>";
+
+/// The script with the values of the keys that its faults name, and of the one that its errors tell.
+#[must_use]
+pub(super) fn with_keys(mut script: Script, upstream_keys: &IndexMap<String, String>) -> Script {
+    for (provider, behaviour) in &mut script.providers {
+        for rule in &mut behaviour.faults {
+            let named = rule.key.as_ref().and_then(|key| upstream_keys.get(&format!("{provider}/{key}")));
+            rule.key = named.or(rule.key.as_ref()).cloned();
+            if let Some(Fault::Status { message: Some(message), .. }) = &mut rule.fault {
+                let own = upstream_keys.get(provider).map_or("", String::as_str);
+                *message = message.replace(ITS_KEY, own);
+            }
+        }
+    }
+    script
 }
 
 /// The price of every model that has one, as a price sheet gives it.
@@ -345,8 +377,7 @@ pub fn complete_key(key: &mut VirtualKey, everywhere: &[String], value: impl FnO
 /// Fills in the providers of a key in order: every one of the policy if the scenario leaves them open.
 pub fn complete_routes(key: &mut VirtualKey, everywhere: &[String]) {
     if key.providers.is_empty() {
-        let route = |name: &String| Route { provider: name.clone(), weight: None, budgets: Vec::new() };
-        key.providers = everywhere.iter().map(route).collect();
+        key.providers = everywhere.iter().map(|name| Route::to(name)).collect();
     }
     for (index, route) in key.providers.iter_mut().enumerate() {
         route.weight.get_or_insert(if index == 0 { 100 } else { 0 });

@@ -40,8 +40,13 @@ impl AdminApi {
         renderer: &Renderer<'_>,
         asked: &Value,
     ) -> Result<AdminRequest, RenderError> {
+        let kind = asked["kind"].as_str();
+        let collection = self.collections.iter().find(|(known, _)| kind == Some(known.word())).map(|(_, word)| word);
         let asked = Asked::new(asked);
-        let values = &asked.values;
+        let values = &match collection {
+            Some(collection) => minijinja::context! { collection, ..asked.values.clone() },
+            None => asked.values.clone(),
+        };
         let header = |(name, value): (&String, &String)| {
             Ok((name.clone(), renderer.text("gateway.yaml admin.headers", value, values)?))
         };

@@ -1,7 +1,10 @@
 //! Which cases and checks apply to a gateway.
 
 use super::load::Gateway;
-use crate::scenario::{Case, CheckKind};
+use crate::{
+    owner::OwnerKind,
+    scenario::{Case, CheckKind},
+};
 
 impl Gateway {
     /// Whether the gateway says it has a capability: listed, or following from what else its manifest says.
@@ -15,7 +18,10 @@ impl Gateway {
             return manifest.keys.via.iter().any(|name| name.word() == via);
         }
         if let Some(operation) = capability.strip_prefix("admin.") {
-            return manifest.admin.operations().any(|(name, _)| name == operation);
+            let (operation, kind) = operation.split_once('.').unwrap_or((operation, OwnerKind::VirtualKey.word()));
+            let collections = &manifest.admin.collections;
+            let of_kind = collections.is_empty() || collections.keys().any(|known| known.word() == kind);
+            return of_kind && manifest.admin.operation(operation).is_some();
         }
         manifest.capabilities.iter().any(|listed| listed.word() == capability)
     }
@@ -29,6 +35,6 @@ impl Gateway {
     /// Why a check of an applicable case does not apply, if so.
     #[must_use]
     pub fn lacks_for_check(&self, check: &CheckKind) -> Option<String> {
-        check.needs().filter(|need| !self.has(need)).map(str::to_owned)
+        check.needs().filter(|need| !self.has(need))
     }
 }

@@ -12,6 +12,7 @@ use crate::{document::Key, money::Usd, scenario::expect::Reason};
 pub struct Dialect {
     refusals: Vec<Refusal>,
     scope: Vec<Name>,
+    entity: Vec<Name>,
     limit: Vec<Name>,
 }
 
@@ -71,6 +72,7 @@ impl Dialect {
         Ok(Self {
             refusals: refusals.collect::<Result<_, _>>()?,
             scope: names("scope", &dialect.names.scope)?,
+            entity: names("entity", &dialect.names.entity)?,
             limit: names("limit", &dialect.names.limit)?,
         })
     }
@@ -88,10 +90,16 @@ impl Dialect {
         self.refusals.iter().find(fits).map(|rule| rule.reason)
     }
 
-    /// Whose limit a refusal names, in the neutral word for it.
+    /// Whose kind of limit a refusal names, in the neutral word for it.
     #[must_use]
     pub fn scope(&self, body: &Value) -> Option<String> {
         self.scope.iter().find_map(|rule| rule.find(body))
+    }
+
+    /// Whose limit a refusal names.
+    #[must_use]
+    pub fn entity(&self, body: &Value) -> Option<String> {
+        self.entity.iter().find_map(|rule| rule.find(body))
     }
 
     /// The cap that a refusal names.

@@ -66,6 +66,12 @@ impl Gateway {
         {
             return Err(document.error(&["version_probe".into(), "regex".into()], &error.to_string(), None));
         }
+        for (route, path) in &manifest.routes {
+            let tried =
+                minijinja::Environment::new().render_str(path, minijinja::context! { model => "m", stream => true });
+            let at = ["routes".into(), route.word().into()];
+            tried.map_err(|error| document.error(&at, &error.to_string(), None))?;
+        }
         let templates = templates(&document, &manifest, &folders)?;
         if let Some(unknown) = set.keys().find(|name| !manifest.settings.contains_key(*name)) {
             let help = closest(unknown, manifest.settings.keys().map(String::as_str));
@@ -98,6 +104,15 @@ impl Gateway {
 }
 
 type Folders = Vec<PathBuf>;
+
+/// What operations must take from their answers.
+const TAKEN: [(&str, &str); 5] = [
+    ("create_key", "id"),
+    ("create_team", "id"),
+    ("create_customer", "id"),
+    ("rotate_key", "value"),
+    ("usage", "spent"),
+];
 
 /// Lays a manifest over the one that it `extends`; mappings are merged, everything else is replaced.
 fn extended(document: Document, gateways: &Path, folder: &Path) -> Result<(Document, Folders), Box<DocumentError>> {
@@ -146,10 +161,13 @@ fn templates(
         manifest.files.iter().map(|(file, template)| (vec![Key::from("files"), file.as_str().into()], template));
     let mut named: Vec<_> = files.collect();
     for (name, operation) in manifest.admin.operations() {
-        let needed = [("create_key", "id"), ("usage", "spent")].iter().find(|(needs, _)| *needs == name);
+        let needed = TAKEN.iter().find(|(needs, _)| *needs == name);
         if let Some((_, taken)) = needed.filter(|(_, taken)| !operation.take.contains_key(*taken)) {
             let path = ["admin".into(), name.into()];
             return Err(document.error(&path, &format!("`take` must say where the answer has `{taken}`"), None));
+        }
+        if let Some(Err(error)) = operation.sum.as_deref().map(regex::Regex::new) {
+            return Err(document.error(&["admin".into(), name.into(), "sum".into()], &error.to_string(), None));
         }
         let Some(template) = &operation.body_file else { continue };
         let path = vec!["admin".into(), name.into(), "body_file".into()];

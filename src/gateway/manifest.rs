@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     capability::Capability,
+    owner::OwnerKind,
     period::Period,
     scenario::{
         expect::Reason,
@@ -38,7 +39,7 @@ pub struct Manifest {
     /// Files that it starts with: name in its data folder, and the template beside the manifest.
     #[serde(default)]
     pub files: IndexMap<String, String>,
-    /// Which path each route has.
+    /// Which path each route has: a template that sees the call's `model` and `stream`.
     pub routes: IndexMap<RouteName, String>,
     /// How virtual keys are sent and made.
     pub keys: Keys,
@@ -219,8 +220,10 @@ pub struct RefusalRule {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NameRules {
-    /// Whose: the first rule that matches.
+    /// Whose kind of limit: the first rule that matches.
     pub scope: Vec<NameRule>,
+    /// Whose: the first rule that matches.
+    pub entity: Vec<NameRule>,
     /// The cap: the first rule that matches.
     pub limit: Vec<NameRule>,
 }
@@ -242,38 +245,72 @@ pub struct NameRule {
     pub means: Option<String>,
 }
 
-/// A gateway's management API, as HTTP requests.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AdminApi {
-    /// Headers of every request, each value a template.
-    pub headers: IndexMap<String, String>,
+/// Declares the operations of a management API.
+macro_rules! operations {
+    ($($(#[doc = $about:literal])+ $name:ident,)+) => {
+        /// A gateway's management API, as HTTP requests.
+        #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct AdminApi {
+            /// Headers of every request, each value a template.
+            pub headers: IndexMap<String, String>,
+            /// For each kind of owner (`virtual_key`, `team`, `customer`, `provider`, `model`) the word that
+            /// templates see as `collection`. Those that are missing cannot be edited or asked about.
+            pub collections: IndexMap<OwnerKind, String>,
+            $($(#[doc = $about])+ pub $name: Option<Operation>,)+
+        }
+
+        impl AdminApi {
+            /// The operations that there are, with their names in the manifest.
+            pub fn operations(&self) -> impl Iterator<Item = (&'static str, &Operation)> {
+                [$((stringify!($name), self.$name.as_ref()),)+]
+                    .into_iter()
+                    .filter_map(|(name, operation)| Some((name, operation?)))
+            }
+        }
+    };
+}
+
+operations! {
+    /// Creates a customer.
+    create_customer,
+    /// Creates a team.
+    create_team,
     /// Creates a virtual key.
-    pub create_key: Option<Operation>,
-    /// Replaces a key's caps.
-    pub edit_budgets: Option<Operation>,
+    create_key,
+    /// Replaces somebody's caps.
+    edit_budgets,
+    /// Replaces somebody's limits.
+    edit_limits,
+    /// Puts a key into a team.
+    move_key,
+    /// Gives a key a new value.
+    rotate_key,
     /// Switches a key off.
-    pub disable_key: Option<Operation>,
+    disable_key,
     /// Removes a key.
-    pub delete_key: Option<Operation>,
-    /// Reads what a key has spent.
-    pub usage: Option<Operation>,
+    delete_key,
+    /// Removes a team.
+    delete_team,
+    /// Removes a customer.
+    delete_customer,
+    /// Changes settings in a way that the gateway rejects.
+    faulty_change,
+    /// Reads what somebody has spent.
+    usage,
+    /// Reads what all calls have cost by the log of requests.
+    logged,
+    /// Reads what all calls have cost by the metrics.
+    metered,
     /// Moves the gateway's own clock.
-    pub advance: Option<Operation>,
+    advance,
 }
 
 impl AdminApi {
-    /// The operations that there are, with their names in the manifest.
-    pub fn operations(&self) -> impl Iterator<Item = (&'static str, &Operation)> {
-        let all = [
-            ("create_key", &self.create_key),
-            ("edit_budgets", &self.edit_budgets),
-            ("disable_key", &self.disable_key),
-            ("delete_key", &self.delete_key),
-            ("usage", &self.usage),
-            ("advance", &self.advance),
-        ];
-        all.into_iter().filter_map(|(name, operation)| Some((name, operation.as_ref()?)))
+    /// The operation of this name in the manifest.
+    #[must_use]
+    pub fn operation(&self, name: &str) -> Option<&Operation> {
+        self.operations().find(|(known, _)| *known == name).map(|(_, operation)| operation)
     }
 }
 
@@ -294,6 +331,10 @@ pub struct Operation {
     /// What to take from the answer: name, and JSON pointers of which the first that exists counts.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub take: IndexMap<String, Vec<String>>,
+    /// Where the answer is text: a regular expression whose first groups, in all its matches, are added up to
+    /// what was `spent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 /// An HTTP method.

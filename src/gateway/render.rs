@@ -10,6 +10,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value,
     value::{Enumerator, Object, ObjectRepr, Serde},
@@ -17,7 +18,7 @@ use minijinja::{
 use serde::Serialize;
 
 use super::load::Gateway;
-use crate::{money::Usd, period::Period, policy::Policy};
+use crate::{money::Usd, period::Period, policy::Policy, scenario::step::Call};
 
 /// What a template sees beside the policy.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +47,8 @@ pub struct World {
     pub installed: String,
     /// The seed of the case.
     pub seed: u64,
+    /// When it is started, as RFC 3339 has it.
+    pub now: String,
     /// What `--set` or the environment says.
     pub settings: IndexMap<String, String>,
 }
@@ -117,6 +120,7 @@ impl<'a> Renderer<'a> {
         environment.add_filter("dollars", dollars);
         environment.add_filter("per_token", per_token);
         environment.add_filter("seconds", seconds);
+        environment.add_filter("after", after);
         Self { gateway, environment, world: Value::from(Serde(world.clone())) }
     }
 
@@ -157,6 +161,15 @@ impl<'a> Renderer<'a> {
     pub fn text(&self, place: &str, source: &str, beside: &Value) -> Result<String, RenderError> {
         let values = minijinja::context! { ..beside.clone(), ..self.world.clone() };
         self.environment.render_named_str(place, source, values).map_err(|error| self.template_error(place, &error))
+    }
+
+    /// The path of a call's route.
+    #[must_use]
+    pub fn route(&self, call: &Call) -> String {
+        let path = self.gateway.manifest.routes.get(&call.route).map_or("", String::as_str);
+        let beside = minijinja::context! { model => call.model.as_str(), stream => call.stream };
+        // The manifest's loading has tried each route.
+        self.text("gateway.yaml routes", path, &beside).unwrap_or_default()
     }
 
     /// A JSON value of the manifest; each string in it is a template, and one that is nothing but
@@ -240,6 +253,14 @@ fn seconds(period: &str) -> Result<u64, minijinja::Error> {
         return Err(invalid(&format!("{period} is not a whole number of seconds, and nothing finer can be expressed")));
     }
     Ok(duration.as_secs())
+}
+
+/// `1h` after a time, in whole seconds, as RFC 3339 has it.
+fn after(period: &str, time: &str) -> Result<String, minijinja::Error> {
+    let time: Timestamp = time.parse().map_err(|error: jiff::Error| invalid(&error))?;
+    let period = period.parse::<Period>().map_err(|error| invalid(&error))?.duration();
+    let later = time.checked_add(period).map_err(|error| invalid(&error))?;
+    Timestamp::from_second(later.as_second()).map(|later| later.to_string()).map_err(|error| invalid(&error))
 }
 
 /// What a template calls with a part of the policy that it could read but not express, and why.

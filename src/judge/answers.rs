@@ -147,21 +147,25 @@ pub(super) fn refused(judging: Judging<'_>, wanted: &[Reason], seen: &Observatio
 
 /// The refusal says whose limit it was, and which.
 pub(super) fn names(judging: Judging<'_>, wanted: &Names, seen: &Observation) -> Finding {
+    let entity = wanted.entity.as_ref().map_or(String::new(), |entity| format!(" {entity}"));
     let limit = wanted.limit.map_or(String::new(), |limit| format!(", {limit}"));
-    each(seen, &format!("the refusal names {}{limit}", wanted.scope), |answer| {
+    each(seen, &format!("the refusal names {}{entity}{limit}", wanted.scope), |answer| {
         if !refuses(judging, answer, &[]) {
             return Err((Verdict::Fail, format!("not refused: {}", answer.describe())));
         }
         let body = answer.json();
         let scope = judging.dialect.scope(&body);
+        let entity = judging.dialect.entity(&body);
         let found = judging.dialect.limit(&body);
         let fits = wanted.limit.is_none_or(|limit| found.is_some_and(|found| found.names(limit)));
-        if scope.as_ref() == Some(&wanted.scope) && fits {
+        let is_its = wanted.entity.is_none() || wanted.entity == entity;
+        if scope.as_ref() == Some(&wanted.scope) && is_its && fits {
             return Ok(());
         }
         let scope = scope.unwrap_or_else(|| "nobody".to_owned());
+        let entity = entity.filter(|_| wanted.entity.is_some()).map_or(String::new(), |entity| format!(" {entity}"));
         let found = found.map_or_else(|| "no limit".to_owned(), |limit| limit.figure.to_string());
-        Err((Verdict::Deviates, format!("it names {scope} and {found}")))
+        Err((Verdict::Deviates, format!("it names {scope}{entity} and {found}")))
     })
 }
 

@@ -34,6 +34,7 @@ pub fn judge(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observ
             | CheckKind::LedgerCalls
             | CheckKind::LedgerCharged
             | CheckKind::Usage(_)
+            | CheckKind::Book(_)
             | CheckKind::Overspend
     );
     if of_ledger && seen.open > 0 && finding.verdict == Verdict::Pass {
@@ -71,6 +72,7 @@ fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observati
             let wanted = expect.answers.as_ref().and_then(|answers| answers.refused);
             wanted.map(|wanted| answers::refusals(judging, wanted, seen))
         }
+        CheckKind::AnswersKeysHidden => Some(answers_hide_keys(seen)),
         CheckKind::UpstreamCalls => {
             expect.upstream.as_ref().and_then(|upstream| upstream.calls).map(|wanted| reached(wanted, seen))
         }
@@ -85,7 +87,14 @@ fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observati
         CheckKind::LedgerCharged => {
             expect.ledger.as_ref().and_then(|ledger| ledger.charged).map(|wanted| charged(wanted, seen))
         }
-        CheckKind::Usage(key) => expect.usage.get(key).map(|wanted| usage(key, *wanted, seen)),
+        CheckKind::Usage(owner) => expect.usage.get(owner).map(|wanted| {
+            let expected = format!("the gateway says that {owner} has spent {wanted}");
+            said(expected, *wanted, seen.usage.get(owner), seen)
+        }),
+        CheckKind::Book(book) => expect.books.get(book).map(|wanted| {
+            let expected = format!("the gateway's {} say that all calls have cost {wanted}", book.word());
+            said(expected, *wanted, seen.books.get(book), seen)
+        }),
         CheckKind::Overspend => expect.overspend.as_ref().map(|_| overspend(judging, step, seen)),
         CheckKind::Within => expect.within.map(|within| {
             let verdict = if seen.took <= within.duration() { Verdict::Pass } else { Verdict::Fail };
@@ -150,6 +159,14 @@ fn keys_hidden(seen: &Observation) -> Finding {
     pass_if(leak.is_none(), expected, leak.unwrap_or_default())
 }
 
+fn answers_hide_keys(seen: &Observation) -> Finding {
+    let expected = "no answer holds a provider's key".to_owned();
+    if seen.answers.iter().all(|answer| answer.status.is_none()) {
+        return finding(Verdict::Unknown, expected, "there was no answer".to_owned());
+    }
+    pass_if(seen.keys_told.is_none(), expected, seen.keys_told.clone().unwrap_or_default())
+}
+
 fn ledger_calls(wanted: Count, seen: &Observation) -> Finding {
     let calls = seen.ledger.len() as u64;
     let found = pass_if(wanted.admits(calls), format!("in the ledger: {}", answers::calls(wanted)), format!("{calls}"));
@@ -163,20 +180,18 @@ fn charged(wanted: Amount, seen: &Observation) -> Finding {
     Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
 }
 
-fn usage(key: &str, wanted: Amount, seen: &Observation) -> Finding {
+/// A figure of the gateway's own, held against what is expected and what was charged.
+fn said(expected: String, wanted: Amount, reading: Option<&Reading>, seen: &Observation) -> Finding {
     let charged = ledger_charged(&seen.ledger);
-    let expected = format!("the gateway says that {key} has spent {wanted}");
-    let found = match seen.usage.get(key) {
+    let (found, says) = match reading {
         Some(Reading::Figure(figure)) => {
-            finding(compare(wanted, *figure, charged), expected, format!("it says {figure}, {charged} was charged"))
+            let found = format!("it says {figure}, {charged} was charged");
+            (finding(compare(wanted, *figure, charged), expected, found), Some(figure.to_string()))
         }
-        Some(Reading::None(why)) => finding(Verdict::Fail, expected, format!("it does not say: {why}")),
-        None => finding(Verdict::Unknown, expected, "it was not asked".to_owned()),
-    };
-    let says = match seen.usage.get(key) {
-        Some(Reading::Figure(figure)) => Some(format!("{key} has spent {figure}")),
-        Some(Reading::None(why)) => Some(why.clone()),
-        None => None,
+        Some(Reading::None(why)) => {
+            (finding(Verdict::Fail, expected, format!("it does not say: {why}")), Some(why.clone()))
+        }
+        None => (finding(Verdict::Unknown, expected, "it was not asked".to_owned()), None),
     };
     Finding { gateway: says, upstream: Some(answers::entries(&seen.ledger)), ..found }
 }

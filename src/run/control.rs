@@ -12,7 +12,7 @@ use crate::{
         answer::{Answer, End},
         body, completed_script, send,
     },
-    policy::Policy,
+    policy::{Policy, without_provider},
     scenario::{
         Action, Case, Step,
         expect::{Status, StreamEnd},
@@ -90,19 +90,17 @@ async fn try_providers(
     call: &Call,
     wanted: Wanted,
 ) -> Result<(), String> {
+    let mut call = call.clone();
+    call.model = without_provider(&call.model, policy).to_owned();
+    let call = &call;
     let usage = upstream.script().models.get(&call.model).map(|model| model.usage).unwrap_or_default();
     let mut found = "no provider is there".to_owned();
     for (index, provider) in policy.providers.iter().enumerate() {
         let last = index + 1 == policy.providers.len();
-        let path = match call.route {
-            RouteName::Chat => "chat/completions",
-            RouteName::Embeddings => "embeddings",
-            RouteName::Messages => "messages",
-            RouteName::Models => "models",
-        };
+        let path = call.route.usual_path(&call.model, call.stream);
         let outgoing = Outgoing {
             marker: "control".to_owned(),
-            url: format!("http://{}/{}/v1/{path}", upstream.addr(), provider.name),
+            url: format!("http://{}/{}{path}", upstream.addr(), provider.name),
             headers: vec![("authorization".to_owned(), "Bearer control".to_owned())],
             body: body(call, "control", Size { input: usage.input, output: usage.output }),
             route: call.route,
@@ -110,11 +108,14 @@ async fn try_providers(
             // A stream that is meant to break may as well stay open: that shows at once.
             deadline: if last && wanted != Wanted::FailedStream { DEADLINE } else { NEXT_AFTER },
         };
-        let answer = send(client, &outgoing).await;
-        if fits(&answer, wanted) {
-            return Ok(());
+        // As often as a gateway would try.
+        for _ in 0..=provider.retries.unwrap_or(0) {
+            let answer = send(client, &outgoing).await;
+            if fits(&answer, wanted) {
+                return Ok(());
+            }
+            found = format!("{}: {}", provider.name, answer.describe());
         }
-        found = format!("{}: {}", provider.name, answer.describe());
     }
     Err(found)
 }

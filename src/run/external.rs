@@ -5,8 +5,9 @@ use mock_upstream::Script;
 use crate::{
     capability::Capability,
     gateway::Gateway,
-    policy::{Policy, Provider},
-    scenario::{Action, Case, step::Admin},
+    owner::OwnerKind,
+    policy::{Policy, VirtualKey},
+    scenario::{Action, Case, admin::Admin},
 };
 
 /// Why a case does not apply if its policy asks for what only the gateway's own configuration can say.
@@ -41,15 +42,25 @@ fn is_configuration(gateway: &Gateway, case: &Case) -> bool {
         Action::Admin(Admin::CreateKey(key)) => Some(key),
         _ => None,
     });
+    let administers_others = scenario.steps.iter().any(|step| match &step.action {
+        Action::Admin(operation) => operation.about().kind != OwnerKind::VirtualKey,
+        _ => false,
+    });
     has_other_policy(&scenario.policy)
-        || created.chain(&scenario.policy.virtual_keys).any(|key| key.value.is_some() || !key.active)
+        || administers_others
+        || created.chain(&scenario.policy.virtual_keys).any(is_configured)
         || changed.chain([&scenario.upstream]).any(has_other_models)
         || (advances && gateway.manifest.admin.advance.is_some())
 }
 
+/// Whether a key is more than a management API can be trusted to make.
+fn is_configured(key: &VirtualKey) -> bool {
+    key.value.is_some() || !key.active || key.expires.is_some() || key.team.is_some() || key.customer.is_some()
+}
+
 fn has_other_policy(policy: &Policy) -> bool {
-    let is_usual = |provider: &Provider| provider.name == "primary" && provider.timeout.is_none();
-    !policy.mandatory_keys || !policy.providers.iter().all(is_usual) || !policy.price_overrides.is_empty()
+    let usual = Policy { virtual_keys: policy.virtual_keys.clone(), ..Policy::default() };
+    *policy != usual
 }
 
 /// Whether a script has models whose size and price are others than those that were configured.

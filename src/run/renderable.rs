@@ -1,5 +1,6 @@
 //! Whether a gateway's templates can express all that a case will ask of it: found before anything is started.
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::plan::Target;
@@ -7,12 +8,17 @@ use crate::{
     drive::{complete_key, complete_routes, completed_script, edited, sheet},
     gateway::{
         RenderError, World,
-        manifest::Operation,
+        load::lay_over,
         render::{AdminCredentials, Renderer},
     },
-    policy::VirtualKey,
+    owner::Owner,
+    period::Period,
+    policy::Provider,
     runtime::Kind,
-    scenario::{Action, Case, step::Admin},
+    scenario::{
+        Action, Case, CheckKind,
+        admin::{Admin, asked_about},
+    },
 };
 
 /// Why a case cannot be expressed.
@@ -35,37 +41,42 @@ pub enum Unrenderable {
 pub(super) fn check(target: &Target, case: &Case) -> Result<(), Unrenderable> {
     let mut policy = case.scenario.policy.clone();
     let providers: Vec<_> = policy.providers.iter().map(|provider| provider.name.clone()).collect();
-    let world = world(target, case, &providers);
+    let upstream_keys = policy.providers.iter().flat_map(Provider::key_names).map(|name| (name, String::new()));
+    let world = world(target, case, upstream_keys.collect());
     let renderer = Renderer::new(&target.gateway, &world);
     let api = &target.gateway.manifest.admin;
-    let request = |operation: &Option<Operation>, asked: &Value| match operation {
+    let request = |operation: &str, asked: &Value| match api.operation(operation) {
         Some(operation) => api.request(operation, &renderer, asked).map(|_| ()),
         None => Ok(()),
     };
-    let create = |key: &VirtualKey| {
-        let mut key = key.clone();
-        complete_routes(&mut key, &providers);
-        request(&api.create_key, &json!({ "key": key, "value": "value" }))
+    let operate = |operation: &Admin| {
+        let mut asked = asked_about(&operation.about(), "id", "name");
+        let mut operation = operation.clone();
+        if let Admin::CreateKey(key) = &mut operation {
+            complete_routes(key, &providers);
+            asked["value"] = "value".into();
+        }
+        lay_over(&mut asked, operation.asked());
+        for owner in operation.belongs_to() {
+            asked[format!("{}_id", owner.kind.word())] = "id".into();
+        }
+        request(operation.word(), &asked)
     };
-    let about = json!({ "id": "id", "key": "key" });
     if target.runtime.kind() == Kind::External {
-        policy.virtual_keys.iter().try_for_each(create)?;
-        request(&api.delete_key, &about)?;
+        for key in &policy.virtual_keys {
+            operate(&Admin::CreateKey(key.clone()))?;
+            operate(&Admin::DeleteKey(key.name.clone()))?;
+        }
     } else {
         policy.virtual_keys.iter_mut().for_each(|key| complete_key(key, &providers, |_| "value".to_owned()));
         renderer.files(&policy)?;
     }
     for (index, step) in case.scenario.steps.iter().enumerate() {
         match &step.action {
-            Action::Admin(Admin::CreateKey(key)) => create(key)?,
-            Action::Admin(Admin::EditBudgets(edit)) => {
-                request(&api.edit_budgets, &json!({ "id": "id", "key": "key", "budgets": edit.budgets }))?;
-            }
-            Action::Admin(Admin::DisableKey(_)) => request(&api.disable_key, &about)?,
-            Action::Admin(Admin::DeleteKey(_)) => request(&api.delete_key, &about)?,
+            Action::Admin(operation) => operate(operation)?,
             Action::Advance(advance) => {
-                let seconds = advance.by.duration().as_secs();
-                request(&api.advance, &json!({ "by": advance.by.to_string(), "seconds": seconds }))?;
+                let by = advance.by.unwrap_or(Period::seconds(1));
+                request("advance", &json!({ "by": by.to_string(), "seconds": by.duration().as_secs() }))?;
             }
             Action::Restart(restart) => {
                 if let Some(over) = &restart.policy {
@@ -75,15 +86,19 @@ pub(super) fn check(target: &Target, case: &Case) -> Result<(), Unrenderable> {
             }
             _ => {}
         }
-        if !step.expect.usage.is_empty() {
-            request(&api.usage, &about)?;
+        for book in step.expect.books.keys() {
+            request(book.operation(), &json!({}))?;
+        }
+        let asked = |owner: &&Owner| target.gateway.lacks_for_check(&CheckKind::Usage((*owner).clone())).is_none();
+        for owner in step.expect.usage.keys().filter(asked) {
+            request("usage", &asked_about(owner, "id", "name"))?;
         }
     }
     Ok(())
 }
 
 /// A world whose values are all there, and mean nothing.
-fn world(target: &Target, case: &Case, providers: &[String]) -> World {
+fn world(target: &Target, case: &Case, upstream_keys: IndexMap<String, String>) -> World {
     let script = completed_script(&case.scenario.upstream, &case.scenario.policy);
     World {
         version: target.version.clone(),
@@ -92,12 +107,13 @@ fn world(target: &Target, case: &Case, providers: &[String]) -> World {
         data: "/".to_owned(),
         upstream: "http://127.0.0.1:1".to_owned(),
         admin: AdminCredentials { username: String::new(), password: String::new(), basic: String::new() },
-        upstream_keys: providers.iter().map(|name| (name.clone(), String::new())).collect(),
+        upstream_keys,
         prices: sheet(&script),
         models: script.models.keys().cloned().collect(),
         probity: String::new(),
         installed: String::new(),
         seed: 0,
+        now: "2026-01-01T00:00:00Z".to_owned(),
         settings: target.gateway.settings.clone(),
     }
 }

@@ -3,10 +3,15 @@
 use std::fmt;
 
 use super::{
+    advance::Advance,
     case::Case,
+    expect::Book,
     step::{Action, Step},
 };
-use crate::capability::Capability;
+use crate::{
+    capability::Capability,
+    owner::{Owner, OwnerKind},
+};
 
 /// One expectation of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +34,8 @@ pub enum CheckKind {
     AnswersPassed,
     /// How many were refused.
     AnswersRefused,
+    /// No answer tells a key of a provider.
+    AnswersKeysHidden,
     /// How many calls reached the upstream in this step.
     UpstreamCalls,
     /// Which providers were called, in order.
@@ -39,8 +46,10 @@ pub enum CheckKind {
     LedgerCalls,
     /// What the ledger charged.
     LedgerCharged,
-    /// What the gateway says that a key has spent.
-    Usage(String),
+    /// What the gateway says that somebody has spent.
+    Usage(Owner),
+    /// What one of its other books says that all calls have cost.
+    Book(Book),
     /// The cap holds.
     Overspend,
     /// The step was quick enough.
@@ -59,12 +68,14 @@ impl fmt::Display for CheckKind {
             Self::Stream => f.write_str("stream"),
             Self::AnswersPassed => f.write_str("answers.passed"),
             Self::AnswersRefused => f.write_str("answers.refused"),
+            Self::AnswersKeysHidden => f.write_str("answers.keys_hidden"),
             Self::UpstreamCalls => f.write_str("upstream.calls"),
             Self::UpstreamOrder => f.write_str("upstream.order"),
             Self::UpstreamKeysHidden => f.write_str("upstream.keys_hidden"),
             Self::LedgerCalls => f.write_str("ledger.calls"),
             Self::LedgerCharged => f.write_str("ledger.charged"),
             Self::Usage(key) => write!(f, "usage.{key}"),
+            Self::Book(book) => write!(f, "books.{}", book.word()),
             Self::Overspend => f.write_str("overspend"),
             Self::Within => f.write_str("within"),
         }
@@ -118,12 +129,14 @@ impl Step {
         declare(CheckKind::Stream, expect.stream.is_some());
         declare(CheckKind::AnswersPassed, answers.is_some_and(|answers| answers.passed.is_some()));
         declare(CheckKind::AnswersRefused, answers.is_some_and(|answers| answers.refused.is_some()));
+        declare(CheckKind::AnswersKeysHidden, answers.is_some_and(|answers| answers.keys_hidden == Some(true)));
         declare(CheckKind::UpstreamCalls, upstream.is_some_and(|upstream| upstream.calls.is_some()));
         declare(CheckKind::UpstreamOrder, upstream.is_some_and(|upstream| upstream.order.is_some()));
         declare(CheckKind::UpstreamKeysHidden, upstream.is_some_and(|upstream| upstream.keys_hidden == Some(true)));
         declare(CheckKind::LedgerCalls, ledger.is_some_and(|ledger| ledger.calls.is_some()));
         declare(CheckKind::LedgerCharged, ledger.is_some_and(|ledger| ledger.charged.is_some()));
         expect.usage.keys().for_each(|key| declare(CheckKind::Usage(key.clone()), true));
+        expect.books.keys().for_each(|book| declare(CheckKind::Book(*book), true));
         declare(CheckKind::Overspend, expect.overspend.is_some());
         declare(CheckKind::Within, expect.within.is_some());
         checks
@@ -149,7 +162,12 @@ impl Case {
     /// The capabilities without which the case cannot be run at all, in the words of manifests.
     #[must_use]
     pub fn needs(&self) -> Vec<String> {
+        let created = self.scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Admin(operation) => Some(operation.policy().needs()),
+            _ => None,
+        });
         let stated = self.scenario.needs.iter().copied().chain(self.scenario.policy.needs());
+        let stated = stated.chain(created.flatten());
         let mut needs: Vec<String> = stated.map(|capability| capability.to_string()).collect();
         for step in &self.scenario.steps {
             if let Some(call) = step.action.call() {
@@ -159,8 +177,10 @@ impl Case {
                 needs.extend(call.stream.then(|| Capability::Streaming.to_string()));
             }
             match &step.action {
-                Action::Admin(operation) => needs.push(format!("admin.{}", operation.word())),
+                Action::Admin(operation) => needs.push(admin_need(operation.word(), &operation.about())),
+                Action::Trespass(_) => needs.extend(["admin.create_key".to_owned(), "admin.usage".to_owned()]),
                 Action::Restart(_) => needs.push(Capability::Restart.to_string()),
+                Action::Advance(Advance { to_end_of: Some(_), .. }) => needs.push("admin.advance".to_owned()),
                 _ => {}
             }
         }
@@ -180,7 +200,7 @@ impl CheckKind {
             Self::Done => return format!("the {} is done", step.action.word()),
             Self::Body(pointer) => expect["body"].get(pointer),
             Self::Header(header) => expect["headers"].get(header),
-            Self::Usage(key) => expect["usage"].get(key),
+            Self::Usage(owner) => expect["usage"].get(owner.to_string()),
             _ => name.split('.').try_fold(&expect, |value, part| value.get(part)),
         };
         match value {
@@ -192,7 +212,21 @@ impl CheckKind {
 
     /// The capability that this check needs beyond its case's.
     #[must_use]
-    pub fn needs(&self) -> Option<&'static str> {
-        matches!(self, Self::Usage(_)).then_some("admin.usage")
+    pub fn needs(&self) -> Option<String> {
+        match self {
+            Self::Usage(owner) => Some(admin_need("usage", owner)),
+            Self::Book(book) => Some(format!("admin.{}", book.operation())),
+            _ => None,
+        }
+    }
+}
+
+/// The word for an operation on this owner: `admin.usage`, and `admin.usage.team`.
+fn admin_need(operation: &str, owner: &Owner) -> String {
+    match (operation, owner.kind) {
+        ("edit_budgets" | "edit_limits" | "usage", kind) if kind != OwnerKind::VirtualKey => {
+            format!("admin.{operation}.{}", kind.word())
+        }
+        _ => format!("admin.{operation}"),
     }
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{money::Usd, period::Period};
+use crate::{money::Usd, owner::Owner, period::Period};
 
 /// What is expected of a step. Each field that is set is at least one check.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
@@ -40,9 +40,12 @@ pub struct Expect {
     /// What the ledger holds since the scenario began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
-    /// What the gateway itself says that a key has spent.
+    /// What the gateway itself says that somebody has spent: a key by its name, `team:research` and so on.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
-    pub usage: IndexMap<String, Amount>,
+    pub usage: IndexMap<Owner, Amount>,
+    /// What the gateway's other books say that all calls have cost since it was started.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub books: IndexMap<Book, Amount>,
     /// All that was charged since the scenario began stays under a cap, as the gateway's promise of
     /// how it admits says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +56,36 @@ pub struct Expect {
     /// Numbers to record: their names in the report, and which number it is.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub fact: IndexMap<String, Measure>,
+}
+
+/// A book that a gateway keeps beside its budgets.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum Book {
+    /// Its log of requests.
+    Logs,
+    /// Its metrics.
+    Metrics,
+}
+
+impl Book {
+    /// The word for it in scenario files and reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// The operation that reads it.
+    #[must_use]
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Logs => "logged",
+            Self::Metrics => "metered",
+        }
+    }
 }
 
 /// Why a gateway refuses a call, in neutral words that each gateway's dialect is mapped to.
@@ -77,6 +110,8 @@ pub enum Reason {
     ModelUnpriced,
     /// A model or provider that this key may not use.
     ModelBlocked,
+    /// A header is missing without which no call is served.
+    HeadersMissing,
     /// No provider could serve the call.
     UpstreamFailed,
 }
@@ -95,6 +130,7 @@ impl Reason {
             Self::KeyConflict => "key_conflict",
             Self::ModelUnpriced => "model_unpriced",
             Self::ModelBlocked => "model_blocked",
+            Self::HeadersMissing => "headers_missing",
             Self::UpstreamFailed => "upstream_failed",
         }
     }
@@ -191,8 +227,12 @@ impl fmt::Display for Amount {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Names {
-    /// Whose limit it is: `virtual_key`, `provider`.
+    /// Whose kind of limit it is: `customer`, `team`, `virtual_key`, `virtual_key_provider` (a key's at one
+    /// provider), `provider`, `model`.
     pub scope: String,
+    /// Whose it is: the name of the team, and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
     /// The cap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Usd>,
@@ -232,6 +272,9 @@ pub struct Answers {
     /// Answers that the dialect knows as a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Count>,
+    /// No answer holds a key of a provider, or the administrator's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_hidden: Option<bool>,
 }
 
 /// What reached the upstream in a step.

@@ -7,18 +7,20 @@ use mock_upstream::Script;
 use serde_json::Value;
 
 use super::{
+    admin::{Admin, RETIRED},
     case::Case,
     expect::Measure,
     requirement::Requirement,
-    step::{Action, Admin, Call, Step},
+    step::{Action, Burst, Call, Restart, Step, Trespass},
 };
 use crate::{
     document::{Document, DocumentError, Key, closest},
+    owner::Owner,
     policy::VirtualKey,
 };
 
 /// Whose limit a refusal can name, in the neutral words.
-const SCOPES: [&str; 2] = ["virtual_key", "provider"];
+const SCOPES: [&str; 6] = ["customer", "team", "virtual_key", "virtual_key_provider", "provider", "model"];
 
 /// Checks a scenario file, and finds its requirement.
 pub(super) fn entry<'a>(
@@ -79,33 +81,49 @@ fn path(fields: &str) -> Vec<Key> {
 
 /// The names that a case's steps may use.
 struct Names<'a> {
-    keys: BTreeSet<&'a str>,
+    owners: BTreeSet<Owner>,
     providers: BTreeSet<&'a str>,
     models: BTreeSet<String>,
+    /// The keys that providers have, each with its provider.
+    upstream_keys: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Names<'a> {
     fn of(case: &'a Case) -> Self {
         let scenario = &case.scenario;
-        let created = scenario.steps.iter().filter_map(|step| match &step.action {
-            Action::Admin(Admin::CreateKey(key)) => Some(key.name.as_str()),
-            _ => None,
-        });
+        let mut owners: BTreeSet<_> = Owner::all_of(&scenario.policy).into_iter().collect();
+        for step in &scenario.steps {
+            if let Action::Admin(operation) = &step.action {
+                owners.extend(operation.creates().then(|| operation.about()));
+                // The value that it had before.
+                if let Admin::RotateKey(key) = operation {
+                    owners.insert(Owner::key(&format!("{key}{RETIRED}")));
+                }
+            }
+        }
         let changed = scenario.steps.iter().filter_map(|step| match &step.action {
             Action::Upstream(script) => Some(script),
             _ => None,
         });
         let scripts = changed.chain([&scenario.upstream]).flat_map(|script| script.models.keys().cloned());
         Self {
-            keys: scenario.policy.virtual_keys.iter().map(|key| key.name.as_str()).chain(created).collect(),
+            owners,
             providers: scenario.policy.providers.iter().map(|provider| provider.name.as_str()).collect(),
+            upstream_keys: (scenario.policy.providers.iter())
+                .flat_map(|provider| provider.keys.iter().map(|key| (provider.name.as_str(), key.as_str())))
+                .collect(),
             // What the runner adds to every script.
             models: scripts.chain(Script::usual().models.into_keys()).collect(),
         }
     }
 
     fn key(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
-        known("virtual key", name, self.keys.iter().copied(), path)
+        self.owner(&Owner::key(name), path)
+    }
+
+    fn owner(&self, owner: &Owner, path: Vec<Key>) -> Result<(), Wrong> {
+        let names = self.owners.iter().filter(|known| known.kind == owner.kind).map(|known| known.name.as_str());
+        known(owner.kind.words(), &owner.name, names, path)
     }
 
     fn provider(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
@@ -113,6 +131,8 @@ impl<'a> Names<'a> {
     }
 
     fn model(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
+        let after = |provider: &&str| name.strip_prefix(provider)?.strip_prefix('/');
+        let name = self.providers.iter().find_map(after).unwrap_or(name);
         known("model", name, self.models.iter().map(String::as_str), path)
     }
 }
@@ -148,26 +168,47 @@ fn check_except(scenario: &Value) -> Result<(), Wrong> {
 }
 
 fn check_policy(case: &Case, names: &Names<'_>) -> Result<(), Wrong> {
-    for (index, key) in case.scenario.policy.virtual_keys.iter().enumerate() {
-        check_routes(key, names)
-            .map_err(|found| found.below(["policy".into(), "virtual_keys".into(), Key::Item(index)]))?;
+    let policy = &case.scenario.policy;
+    let at = |list: &str, index: usize| ["policy".into(), list.into(), Key::Item(index)];
+    for (index, team) in policy.teams.iter().enumerate() {
+        check_belonging(names, None, team.customer.as_ref()).map_err(|found| found.below(at("teams", index)))?;
+    }
+    for (index, model) in policy.models.iter().enumerate() {
+        let provider = model.provider.as_ref().map_or(Ok(()), |name| names.provider(name, path("provider")));
+        provider.map_err(|found| found.below(at("models", index)))?;
+    }
+    for (index, key) in policy.virtual_keys.iter().enumerate() {
+        check_key(key, names).map_err(|found| found.below(at("virtual_keys", index)))?;
     }
     check_script(&case.scenario.upstream, names)
 }
 
-/// The providers that a key may use.
-fn check_routes(key: &VirtualKey, names: &Names<'_>) -> Result<(), Wrong> {
+/// The team and the customer that somebody belongs to.
+fn check_belonging(names: &Names<'_>, team: Option<&String>, customer: Option<&String>) -> Result<(), Wrong> {
+    team.map_or(Ok(()), |name| names.owner(&Owner::team(name), path("team")))?;
+    customer.map_or(Ok(()), |name| names.owner(&Owner::customer(name), path("customer")))
+}
+
+/// The providers that a key may use, and whose it is.
+fn check_key(key: &VirtualKey, names: &Names<'_>) -> Result<(), Wrong> {
+    check_belonging(names, key.team.as_ref(), key.customer.as_ref())?;
     for (index, route) in key.providers.iter().enumerate() {
         names.provider(&route.provider, vec!["providers".into(), index.into(), "provider".into()])?;
     }
     Ok(())
 }
 
-/// A provider of the script that the gateway does not know would never be called.
+/// A provider of the script that the gateway does not know would never be called, nor with another's key.
 fn check_script(script: &Script, names: &Names<'_>) -> Result<(), Wrong> {
-    let mut providers = script.providers.keys();
-    providers
-        .try_for_each(|name| names.provider(name, vec!["upstream".into(), "providers".into(), name.as_str().into()]))
+    for (name, provider) in &script.providers {
+        let at = || vec!["upstream".into(), "providers".into(), name.as_str().into()];
+        names.provider(name, at())?;
+        for key in provider.faults.iter().filter_map(|rule| rule.key.as_deref()) {
+            let keys = names.upstream_keys.iter().filter(|(owner, _)| owner == name).map(|(_, key)| *key);
+            known("key of this provider", key, keys, at())?;
+        }
+    }
+    Ok(())
 }
 
 fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
@@ -180,9 +221,18 @@ fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
         };
         check_call(call, names).map_err(|found| found.below(path(above)))?;
     }
+    if let Action::Burst(Burst { keys, .. }) | Action::Restart(Restart { during: Some(Burst { keys, .. }), .. }) =
+        &step.action
+    {
+        keys.iter().try_for_each(|key| names.key(key, path("burst.keys")))?;
+    }
     match &step.action {
         Action::Admin(operation) => check_admin(operation, names)?,
         Action::Upstream(script) => check_script(script, names)?,
+        Action::Trespass(Trespass { with: Some(key) }) => names.key(key, path("trespass.with"))?,
+        Action::Advance(advance) if advance.by.is_some() == advance.to_end_of.is_some() => {
+            return Err(Wrong::at(path(word), "an advance says either `by` or `to_end_of`"));
+        }
         Action::Restart(restart) if restart.during.is_some() != restart.after_calls.is_some() => {
             let message = "`during` and `after_calls` belong together: traffic, and when to stop in the middle of it";
             return Err(Wrong::at(path(word), message));
@@ -193,20 +243,25 @@ fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
 }
 
 fn check_admin(operation: &Admin, names: &Names<'_>) -> Result<(), Wrong> {
-    let at = |field: &str| vec!["admin".into(), operation.word().into(), field.into()];
-    match operation {
-        Admin::CreateKey(key) => {
-            check_routes(key, names).map_err(|found| found.below(["admin".into(), "create_key".into()]))
+    let word = operation.word();
+    let found = match operation {
+        Admin::CreateCustomer(_) | Admin::FaultyChange => Ok(()),
+        Admin::CreateTeam(team) => check_belonging(names, None, team.customer.as_ref()),
+        Admin::CreateKey(key) => check_key(key, names),
+        Admin::EditBudgets(_) | Admin::EditLimits(_) => names.owner(&operation.about(), path("of")),
+        Admin::MoveKey(to) => {
+            names.key(&to.key, path("key"))?;
+            check_belonging(names, Some(&to.team), None)
         }
-        Admin::EditBudgets(edit) => names.key(&edit.key, at("key")),
-        Admin::DisableKey(key) | Admin::DeleteKey(key) => names.key(key, vec!["admin".into(), operation.word().into()]),
-    }
+        _ => names.owner(&operation.about(), Vec::new()),
+    };
+    found.map_err(|found| found.below(["admin".into(), word.into()]))
 }
 
 fn check_expectations(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
     let expect = &step.expect;
-    for key in expect.usage.keys() {
-        names.key(key, vec!["expect".into(), "usage".into(), key.as_str().into()])?;
+    for owner in expect.usage.keys() {
+        names.owner(owner, vec!["expect".into(), "usage".into(), owner.to_string().as_str().into()])?;
     }
     if let Some(named) = &expect.names
         && !SCOPES.contains(&named.scope.as_str())

@@ -1,5 +1,7 @@
 //! Scenarios: policy + upstream script + steps + expectations, each proving one requirement.
 
+pub mod admin;
+pub mod advance;
 pub mod case;
 pub mod check;
 pub mod expect;

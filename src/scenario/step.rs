@@ -5,12 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::expect::Expect;
-use crate::{
-    capability::Capability,
-    period::Period,
-    policy::{Budget, Policy, VirtualKey},
-};
+use super::{admin::Admin, advance::Advance, expect::Expect};
+use crate::{capability::Capability, period::Period, policy::Policy};
 
 /// A scenario file, with its templates already filled in for one case.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -89,6 +85,8 @@ pub enum Action {
     Settle,
     /// A plain GET of one of the gateway's own addresses.
     Get(Get),
+    /// Somebody who is no administrator tries the management API: to make a key, and to read one.
+    Trespass(Trespass),
 }
 
 /// A step as it stands in the file: exactly one of the actions is set.
@@ -119,6 +117,9 @@ pub struct StepFields {
     /// A plain GET of one of the gateway's own addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     get: Option<Get>,
+    /// Somebody who is no administrator tries the management API: to make a key, and to read one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trespass: Option<Trespass>,
     /// What is expected.
     #[serde(default)]
     expect: Expect,
@@ -142,11 +143,14 @@ impl TryFrom<StepFields> for Step {
             fields.advance.map(Action::Advance),
             fields.settle.map(|Settle {}| Action::Settle),
             fields.get.map(Action::Get),
+            fields.trespass.map(Action::Trespass),
         ];
         let mut actions = actions.into_iter().flatten();
         match (actions.next(), actions.next()) {
             (Some(action), None) => Ok(Self { action, expect: fields.expect }),
-            _ => Err("a step does exactly one of: call, burst, admin, upstream, restart, advance, settle, get".into()),
+            _ => Err("a step does exactly one of: call, burst, admin, upstream, restart, advance, settle, get,\
+                     trespass"
+                .into()),
         }
     }
 }
@@ -163,6 +167,7 @@ impl From<Step> for StepFields {
             Action::Advance(advance) => fields.advance = Some(advance),
             Action::Settle => fields.settle = Some(Settle {}),
             Action::Get(get) => fields.get = Some(get),
+            Action::Trespass(trespass) => fields.trespass = Some(trespass),
         }
         fields
     }
@@ -181,6 +186,7 @@ impl Action {
             Self::Advance(_) => "advance",
             Self::Settle => "settle",
             Self::Get(_) => "get",
+            Self::Trespass(_) => "trespass",
         }
     }
 
@@ -270,6 +276,10 @@ pub enum RouteName {
     Models,
     /// Anthropic messages.
     Messages,
+    /// OpenAI responses.
+    Responses,
+    /// Gemini generateContent and streamGenerateContent.
+    Genai,
 }
 
 impl RouteName {
@@ -281,6 +291,22 @@ impl RouteName {
             Self::Embeddings => "embeddings",
             Self::Models => "models",
             Self::Messages => "messages",
+            Self::Responses => "responses",
+            Self::Genai => "genai",
+        }
+    }
+
+    /// Its path at the provider whose route it is.
+    #[must_use]
+    pub fn usual_path(self, model: &str, stream: bool) -> String {
+        match self {
+            Self::Chat => "/v1/chat/completions".to_owned(),
+            Self::Embeddings => "/v1/embeddings".to_owned(),
+            Self::Models => "/v1/models".to_owned(),
+            Self::Messages => "/v1/messages".to_owned(),
+            Self::Responses => "/v1/responses".to_owned(),
+            Self::Genai if stream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+            Self::Genai => format!("/v1beta/models/{model}:generateContent"),
         }
     }
 }
@@ -349,46 +375,12 @@ pub struct Burst {
     /// Calls in all; one a client if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u32>,
+    /// Virtual keys that the calls take in turn, instead of the call's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// The call that each makes.
     #[serde(default)]
     pub call: Call,
-}
-
-/// An operation of the gateway's management API.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Admin {
-    /// Creates a virtual key, with all that the policy's vocabulary can say of it.
-    CreateKey(VirtualKey),
-    /// Replaces the caps of a key; what was spent stays.
-    EditBudgets(EditBudgets),
-    /// Calls with this key are refused from now on.
-    DisableKey(String),
-    /// The key is gone.
-    DeleteKey(String),
-}
-
-impl Admin {
-    /// The word for it in scenario files and manifests.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::CreateKey(_) => "create_key",
-            Self::EditBudgets(_) => "edit_budgets",
-            Self::DisableKey(_) => "disable_key",
-            Self::DeleteKey(_) => "delete_key",
-        }
-    }
-}
-
-/// New caps for a key.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EditBudgets {
-    /// The key's name.
-    pub key: String,
-    /// All its caps from now on.
-    pub budgets: Vec<Budget>,
 }
 
 /// The gateway is stopped and started again on the same data.
@@ -432,18 +424,19 @@ pub enum When {
     Settled,
 }
 
-/// The clock moves on: the gateway's own where it can be set, and real time where it cannot.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Advance {
-    /// How far.
-    pub by: Period,
-}
-
 /// A plain GET of one of the gateway's own addresses.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Get {
     /// The path, from the gateway's root.
     pub path: String,
+}
+
+/// Somebody who is no administrator tries the management API.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trespass {
+    /// The virtual key that they have; nothing at all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
 }

@@ -43,6 +43,7 @@ pub(crate) fn telling() -> Script {
             cached: None,
             cache_write: None,
             reasoning: None,
+            long: None,
         }),
         chunks: 6,
         ..Model::default()
