@@ -13,6 +13,7 @@ use super::request::Request;
 use super::route::{Route, Service};
 use super::{answer, caller};
 use crate::books::{Admitted, Bill, Held};
+use crate::clock::Moment;
 use crate::config::{Paths, Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
@@ -79,7 +80,8 @@ pub(super) async fn attempt(
     notes: &Arc<Notes>,
 ) -> Result<Response, AttemptError> {
     let provider = Arc::clone(&candidate.provider);
-    let Worded { service, bridge, body } = worded(request, &candidate).map_err(AttemptError::Refused)?;
+    let Worded { service, bridge, body } =
+        worded(request, &candidate, gateway.books.now()).map_err(AttemptError::Refused)?;
     let Turn { key, admitted, mut tariff, meters } =
         admit(gateway, request, key, &candidate, notes).map_err(AttemptError::Refused)?;
     let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
@@ -151,7 +153,7 @@ struct Worded {
     body: Bytes,
 }
 
-fn worded(request: &Request, candidate: &Candidate) -> Result<Worded, Problem> {
+fn worded(request: &Request, candidate: &Candidate, now: Moment) -> Result<Worded, Problem> {
     let provider = &candidate.provider;
     let service = service(request, provider)?;
     let caller = request.route.form();
@@ -164,6 +166,7 @@ fn worded(request: &Request, candidate: &Candidate) -> Result<Worded, Problem> {
         provider: service.form,
         model: candidate.model.clone(),
         is_stream: request.is_stream,
+        created: now.millis().div_euclid(1_000),
         as_base64: false,
         openai: if is_openai { OpenAi::Itself } else { OpenAi::Compatible },
     };

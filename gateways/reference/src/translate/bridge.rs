@@ -15,6 +15,8 @@ pub(crate) struct Bridge {
     /// The provider's name of the model.
     pub(crate) model: String,
     pub(crate) is_stream: bool,
+    /// When the request was made, in Unix seconds: other protocols than OpenAI's do not tell.
+    pub(crate) created: i64,
     /// Whether the caller wants embeddings as base64, once its request has been read.
     pub(crate) as_base64: bool,
     /// Which of OpenAI's fields the provider knows, where it speaks OpenAI's protocol.
@@ -56,7 +58,7 @@ impl Bridge {
 
     /// The caller's answer for the provider's, which was one of success.
     pub(crate) fn answer(&self, answer: &Value) -> Result<Value, TranslateError> {
-        let pivot = match self.provider {
+        let mut pivot = match self.provider {
             Form::Messages => anthropic::to_chat(answer)?,
             Form::Content => gemini::to_chat(answer)?,
             Form::Embed | Form::BatchEmbed => gemini::to_embeddings(answer, &self.model, self.as_base64)?,
@@ -64,6 +66,9 @@ impl Bridge {
         };
         if pivot.get("choices").or_else(|| pivot.get("data")).and_then(Value::as_array).is_none() {
             return Err(TranslateError::Shape("the provider's answer"));
+        }
+        if matches!(self.provider, Form::Messages | Form::Content) {
+            pivot["created"] = json!(self.created);
         }
         Ok(match self.caller {
             Form::Chat | Form::Embeddings => pivot,
@@ -81,6 +86,7 @@ impl Bridge {
     pub(crate) fn stream(&self, hides_usage: bool) -> Stream {
         let model = &self.model;
         Stream {
+            created: self.created,
             reader: match self.provider {
                 Form::Messages => Reader::Messages(anthropic::Reader::default()),
                 Form::Content => Reader::Content(gemini::Reader::default()),
@@ -103,6 +109,7 @@ impl Bridge {
 /// A stream on its way from one form to another.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    created: i64,
     reader: Reader,
     writer: Writer,
 }
@@ -126,11 +133,14 @@ enum Writer {
 impl Stream {
     /// What one event of the provider says to the caller, possibly nothing.
     pub(crate) fn event(&mut self, event: &Value) -> Result<Vec<Said>, TranslateError> {
-        let chunks = match &mut self.reader {
+        let mut chunks = match &mut self.reader {
             Reader::Chat => return Ok(self.writer.chunk(event)),
             Reader::Messages(reader) => reader.read(event)?,
             Reader::Content(reader) => reader.read(event)?,
         };
+        for chunk in &mut chunks {
+            chunk["created"] = json!(self.created);
+        }
         Ok(chunks.iter().flat_map(|chunk| self.writer.chunk(chunk)).collect())
     }
 

@@ -149,7 +149,7 @@ fn hostile() -> impl Strategy<Value = Value> {
 
 fn bridge(caller: Form, provider: Form, is_stream: bool) -> Bridge {
     let model = "m".to_owned();
-    Bridge { caller, provider, model, is_stream, as_base64: false, openai: OpenAi::Itself }
+    Bridge { caller, provider, model, is_stream, created: 0, as_base64: false, openai: OpenAi::Itself }
 }
 
 /// A body with what its form cannot do without, so that more than its head is read.
