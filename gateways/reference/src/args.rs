@@ -45,6 +45,8 @@ pub struct Args {
 pub enum Command {
     /// Print the JSON Schema of config.json
     Schema,
+    /// Print the description of the API (OpenAPI)
+    Openapi,
 }
 
 /// How much is logged.

@@ -67,8 +67,10 @@ enum ServeError {
 /// Runs the gateway until SIGTERM or SIGINT. What prevents a start is one line on
 /// stderr and an exit code that is not 0.
 pub async fn serve(args: Args) -> ExitCode {
-    if let Some(Command::Schema) = args.command {
-        return print(&config::schema());
+    match args.command {
+        Some(Command::Schema) => return print(&config::schema()),
+        Some(Command::Openapi) => return print(&server::api()),
+        None => {}
     }
     begin_logging(&args);
     match run(args).await {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request as HttpRequest, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::admin;
@@ -19,10 +18,13 @@ use crate::config::ServerLimits;
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::inference::{self, Asked, Route};
-use crate::{listen, slow_body};
+use crate::routes::{Methods, Routes, Served, get, post};
+use crate::{listen, openapi, slow_body};
 
 /// How long the database may take to answer a ping.
 const PING: Duration = Duration::from_secs(2);
+/// Where the API's description is.
+const OPENAPI: &str = "/api/openapi.json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves until `stop`, then ends as [`listen::serve`] says.
@@ -36,15 +38,39 @@ pub(crate) async fn run(
     listen::serve(listener, router, limits, stop, gateway.inflight.none()).await;
 }
 
-fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
+/// Everything that is served but the description of it.
+fn routes(has_test_clock: bool) -> Routes {
     let inference = inference_routes();
-    Router::new()
+    Routes::new()
         .merge(inference.clone())
         .nest("/litellm", inference.clone())
         .nest("/langchain", inference)
-        .merge(admin::routes(gateway.has_test_clock))
+        .merge(admin::routes(has_test_clock))
         .route("/health", get(health))
         .route("/api/version", get(version))
+}
+
+/// The description of what is served, itself included.
+fn description(routes: &Routes) -> Value {
+    let own = Served { path: OPENAPI.to_owned(), method: "get" };
+    let table: Vec<Served> = routes.table().iter().cloned().chain([own]).collect();
+    openapi::document(&table)
+}
+
+/// The description of what a gateway serves that is no test's.
+pub(crate) fn api() -> Value {
+    description(&routes(false))
+}
+
+fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
+    let routes = routes(gateway.has_test_clock);
+    let description = Bytes::from(description(&routes).to_string());
+    let described = move || {
+        let description = description.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], description) }
+    };
+    let router = routes.route(OPENAPI, get(described)).into_router();
+    router
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::disable())
@@ -56,24 +82,24 @@ fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
 }
 
 /// Every protocol's routes, each under its own prefix; OpenAI's also without one.
-fn inference_routes() -> Router<Arc<Gateway>> {
-    let openai = Router::new()
+fn inference_routes() -> Routes {
+    let openai = Routes::new()
         .route("/v1/chat/completions", infer(Route::ChatCompletions))
         .route("/v1/completions", infer(Route::Completions))
         .route("/v1/responses", infer(Route::Responses))
         .route("/v1/embeddings", infer(Route::Embeddings))
         .route("/v1/models", models(Wording::Native));
-    let anthropic = Router::new()
+    let anthropic = Routes::new()
         .route("/v1/messages", infer(Route::Messages))
         .route("/v1/messages/count_tokens", infer(Asked::message_tokens()))
         .route("/v1/models", models(Wording::Anthropic));
     let gemini =
-        Router::new().route("/v1beta/models", models(Wording::Gemini)).route("/v1beta/models/{*rest}", post(of_gemini));
+        Routes::new().route("/v1beta/models", models(Wording::Gemini)).route("/v1beta/models/{*rest}", post(of_gemini));
     openai.clone().nest("/openai", openai).nest("/anthropic", anthropic).nest("/genai", gemini)
 }
 
 /// The handler of an inference route.
-fn infer(asked: impl Into<Asked>) -> MethodRouter<Arc<Gateway>> {
+fn infer(asked: impl Into<Asked>) -> Methods {
     let asked = asked.into();
     post(move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
         inference::handle(gateway, asked.clone(), headers, body)
@@ -95,7 +121,7 @@ async fn of_gemini(
 }
 
 /// The handler of a list of models.
-fn models(wording: Wording) -> MethodRouter<Arc<Gateway>> {
+fn models(wording: Wording) -> Methods {
     get(async move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap| {
         inference::list_models(&gateway, &headers, wording)
     })

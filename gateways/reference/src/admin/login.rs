@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,10 +14,11 @@ use super::reply::{parse, refuse, respond};
 use super::sessions::LENGTH_SECONDS;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::routes::{Routes, get, post};
 
 /// The routes of sessions: the only ones of the management API that are open to everyone.
-pub(super) fn routes() -> Router<Arc<Gateway>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/session/login", post(login))
         .route("/api/session/logout", post(logout))
         .route("/api/session/is-auth-enabled", get(is_auth_enabled))

@@ -49,19 +49,14 @@ mod test_clock;
 mod views;
 mod virtual_keys;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{get, post, put};
-
 use self::kinds::Kind;
-use crate::gateway::Gateway;
+use crate::routes::{Routes, get, post, put};
 use crate::store::{Customer, ModelConfig, Team};
 
 pub(crate) use sessions::{Guesses, Sessions};
 
 /// The routes of the management API.
-pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
+pub(crate) fn routes(has_test_clock: bool) -> Routes {
     let mut router = login::routes()
         .merge(providers::routes())
         .route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create))
@@ -98,9 +93,9 @@ pub(crate) fn routes(has_test_clock: bool) -> Router<Arc<Gateway>> {
 }
 
 /// The routes of one kind of entity.
-fn of_kind<T: Kind>(path: &str) -> Router<Arc<Gateway>> {
+fn of_kind<T: Kind>(path: &str) -> Routes {
     let one = get(entities::read::<T>).put(entities::update::<T>).delete(entities::delete::<T>);
-    Router::new()
+    Routes::new()
         .route(path, get(entities::list::<T>).post(entities::create::<T>))
         .route(&format!("{path}/{{id}}"), one)
 }

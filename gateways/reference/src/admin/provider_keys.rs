@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,9 +17,10 @@ use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity;
 use crate::policy::VirtualKey;
+use crate::routes::{Routes, get};
 
-pub(super) fn routes() -> Router<Arc<Gateway>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/providers/{provider}/keys", get(list).post(create))
         .route("/api/providers/{provider}/keys/{key}", get(read).put(update).delete(delete))
         .route("/api/keys", get(all))

@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::auth::Authorized;
@@ -18,6 +16,7 @@ use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::live::Documents;
 use crate::policy::VirtualKey;
+use crate::routes::{Routes, get};
 use crate::store::Change;
 
 /// What stands where a value is not shown. Written back, it keeps the value.
@@ -25,8 +24,8 @@ pub(super) const REDACTED: &str = "<redacted>";
 /// How many virtual keys a refusal names.
 const MOST_NAMED: usize = 10;
 
-pub(super) fn routes() -> Router<Arc<Gateway>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/providers", get(list).post(create))
         .route("/api/providers/{provider}", get(read).put(update).delete(delete))
         .merge(provider_keys::routes())

@@ -42,7 +42,7 @@ pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
-pub(crate) use schema::schema;
+pub(crate) use schema::{client_schema, schema};
 pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,

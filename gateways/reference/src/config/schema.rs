@@ -7,7 +7,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::file::ConfigFile;
+use super::file::{ClientFile, ConfigFile};
 use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Only, Weight};
 use crate::money::Usd;
@@ -23,6 +23,15 @@ pub(crate) fn schema() -> Value {
     AllowVariables.transform(&mut schema);
     schema.insert("title".to_owned(), json!("config.json of the reference gateway"));
     schema.to_value()
+}
+
+/// The schema of the section `client`, as the management API takes it.
+pub(crate) fn client_schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.contract = Contract::Deserialize;
+        settings.inline_subschemas = true;
+    });
+    settings.into_generator().into_root_schema_for::<ClientFile>().to_value()
 }
 
 struct AllowVariables;

@@ -20,6 +20,7 @@ mod logs;
 mod management;
 mod messages;
 mod metrics;
+mod openapi;
 mod persistence;
 mod pins;
 mod pricing;

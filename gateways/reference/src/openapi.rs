@@ -1,0 +1,161 @@
+//! The description of the gateway's API (OpenAPI 3.1), made from the table of its routes.
+
+use serde_json::{Map, Value, json};
+
+use crate::config;
+use crate::routes::Served;
+
+/// What the routes below a path are about, and who may call them; the longest path counts.
+const ABOUT: [(&str, &str, Caller); 18] = [
+    ("/api/config", "Client settings and the administrator", Caller::Administrator),
+    ("/api/governance", "Budgets, limits and who has them", Caller::Administrator),
+    ("/api/governance/pricing-overrides", "Prices of the administrator's own", Caller::Administrator),
+    ("/api/governance/virtual-keys", "Virtual keys", Caller::Administrator),
+    ("/api/governance/virtual-keys/quota", "What a virtual key has left", Caller::VirtualKey),
+    ("/api/keys", "Keys of all providers", Caller::Administrator),
+    ("/api/logs", "The log of requests", Caller::Administrator),
+    ("/api/openapi.json", "This description", Caller::Anyone),
+    ("/api/pricing", "The price sheet", Caller::Administrator),
+    ("/api/providers", "Providers and their keys", Caller::Administrator),
+    ("/api/session", "Sessions of the administrator", Caller::Anyone),
+    ("/api/test", "Time for tests", Caller::Administrator),
+    ("/api/version", "The gateway's version", Caller::Anyone),
+    ("/health", "Whether the gateway can work", Caller::Anyone),
+    ("/metrics", "Metrics for Prometheus", Caller::Administrator),
+    ("/anthropic", "Inference in Anthropic's protocol", Caller::VirtualKey),
+    ("/genai", "Inference in Gemini's protocol", Caller::VirtualKey),
+    ("/", "Inference in OpenAI's protocol", Caller::VirtualKey),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Anyone,
+    Administrator,
+    VirtualKey,
+}
+
+impl Caller {
+    fn security(self) -> Value {
+        match self {
+            Caller::Anyone => json!([]),
+            Caller::Administrator => json!([{ "basic": [] }, { "bearer": [] }, { "session": [] }]),
+            Caller::VirtualKey => json!([{ "virtualKey": [] }, { "bearer": [] }, {}]),
+        }
+    }
+}
+
+/// The description of what is served.
+pub(crate) fn document(table: &[Served]) -> Value {
+    let mut paths = Map::new();
+    for served in table {
+        // A parameter that takes the rest of the path is one like any other here.
+        let path = paths.entry(served.path.replace("{*", "{")).or_insert_with(|| json!({}));
+        path[served.method] = operation(served);
+    }
+    paths.sort_keys();
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "The reference gateway", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "basic": { "type": "http", "scheme": "basic" },
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "token" },
+                "virtualKey": { "type": "apiKey", "in": "header", "name": "x-bf-vk" },
+            },
+            "responses": {
+                "Error": {
+                    "description": "What went wrong",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
+                },
+            },
+            "schemas": { "Error": error(), "ClientConfig": config::client_schema() },
+        },
+    })
+}
+
+fn operation(served: &Served) -> Value {
+    let (about, caller) = about(&served.path);
+    let names = served.path.split('/').filter_map(|part| part.strip_prefix('{')?.split('}').next());
+    let parameters: Vec<Value> = names
+        .map(|name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    let mut operation = json!({
+        "operationId": format!("{} {}", served.method, served.path),
+        "summary": about,
+        "security": caller.security(),
+        "parameters": parameters,
+        "responses": {
+            "2XX": { "description": "As asked" },
+            "4XX": { "$ref": "#/components/responses/Error" },
+            "5XX": { "$ref": "#/components/responses/Error" },
+        },
+    });
+    if ["patch", "post", "put"].contains(&served.method) {
+        operation["requestBody"] = json!({ "content": { "application/json": { "schema": body(&served.path) } } });
+    }
+    operation
+}
+
+fn about(path: &str) -> (&'static str, Caller) {
+    let prefixes = ["/litellm", "/langchain"];
+    let path = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    let known = ABOUT.iter().filter(|(prefix, ..)| path.starts_with(prefix));
+    let longest = known.max_by_key(|(prefix, ..)| prefix.len());
+    longest.map_or(("", Caller::VirtualKey), |(_, about, caller)| (*about, *caller))
+}
+
+/// What a body looks like, as far as the gateway says.
+fn body(path: &str) -> Value {
+    match path {
+        "/api/config" => json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "client_config": { "$ref": "#/components/schemas/ClientConfig" },
+                "framework_config": { "type": "object" },
+                "auth_config": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "admin_username": { "type": "string" },
+                        "admin_password": { "type": "string" },
+                        "is_enabled": { "const": true },
+                        "disable_auth_on_inference": { "const": true },
+                    },
+                },
+            },
+        }),
+        "/api/session/login" => json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["username", "password"],
+            "properties": { "username": { "type": "string" }, "password": { "type": "string" } },
+        }),
+        _ => json!({ "type": "object" }),
+    }
+}
+
+/// The body of every error in the gateway's own wording.
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "is_bifrost_error", "status_code", "error", "extra_fields"],
+        "properties": {
+            "type": { "type": "string" },
+            "is_bifrost_error": { "type": "boolean" },
+            "status_code": { "type": "integer" },
+            "error": {
+                "type": "object",
+                "required": ["type", "code", "message"],
+                "properties": {
+                    "type": { "type": "string" },
+                    "code": { "type": "string" },
+                    "message": { "type": "string" },
+                },
+            },
+            "extra_fields": { "type": "object" },
+        },
+    })
+}
