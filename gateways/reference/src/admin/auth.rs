@@ -19,16 +19,13 @@ use crate::gateway::Gateway;
 /// The cookie with a session's token.
 pub(super) const COOKIE: &str = "token";
 
-/// Proof that the administrator asks, or that the route is open to all.
+/// Proof that the administrator asks.
 pub(crate) struct Authorized;
 
 impl FromRequestParts<Arc<Gateway>> for Authorized {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Authorized, Response> {
-        if gateway.client().is_open_to_all(parts.uri.path()) {
-            return Ok(Authorized);
-        }
         let proof = prove(gateway, &parts.headers, address(&parts.extensions)).await;
         proof.map_err(|problem| refuse(&problem))
     }

@@ -1,8 +1,9 @@
-//! `/metrics`, for the administrator or whoever `client.whitelisted_routes` lets in.
+//! `/metrics`, for the administrator, or for all if `client.whitelisted_routes` says so.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -10,7 +11,21 @@ use super::auth::Authorized;
 use crate::gateway::Gateway;
 use crate::telemetry::exposition::CONTENT_TYPE;
 
-pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
+/// Proof that whoever asks may read the metrics.
+pub(crate) struct Reader;
+
+impl FromRequestParts<Arc<Gateway>> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Reader, Response> {
+        if !gateway.client().metrics_are_open {
+            let Authorized = Authorized::from_request_parts(parts, gateway).await?;
+        }
+        Ok(Reader)
+    }
+}
+
+pub(super) async fn read(_reader: Reader, State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.telemetry.metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {

@@ -15,6 +15,8 @@ const MAX_BODY_MB: usize = 100;
 /// More than any provider takes; also what can be counted in bytes on every machine.
 const MOST_BODY_MB: usize = 2_048;
 const LOG_RETENTION_DAYS: u32 = 365;
+/// The only route that `whitelisted_routes` may name.
+const METRICS: &str = "/metrics";
 
 impl ClientFile {
     /// Of the three settings that make a virtual key mandatory, one remains: it is the one
@@ -91,7 +93,7 @@ pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
             retention_days: file.log_retention_days.map_or(LOG_RETENTION_DAYS, NonZeroU32::get),
         },
         required_headers: required_headers(file, at)?,
-        whitelisted_routes: whitelisted_routes(file, at)?,
+        metrics_are_open: metrics_are_open(file, at)?,
         pings_disabled: file.disable_db_pings_in_health == Some(true),
         written: file.clone(),
     })
@@ -108,14 +110,15 @@ fn required_headers(file: &ClientFile, at: &str) -> Result<Vec<HeaderName>, Inva
         .collect()
 }
 
-fn whitelisted_routes(file: &ClientFile, at: &str) -> Result<Vec<String>, Invalid> {
-    let routes = file.whitelisted_routes.clone().unwrap_or_default();
-    for (index, route) in routes.iter().enumerate() {
-        let beginning = route.strip_suffix('*').unwrap_or(route);
-        if !beginning.starts_with('/') || beginning.contains('*') {
-            let problem = format!("`{route}` is neither a path nor the beginning of one with a `*` at its end");
-            return Err(Invalid::new(format!("{at}.whitelisted_routes[{index}]"), problem));
+/// Whether `whitelisted_routes` names the metrics. It can open nothing else: whoever reads or
+/// edits what the administrator does is the administrator.
+fn metrics_are_open(file: &ClientFile, at: &str) -> Result<bool, Invalid> {
+    let mut routes = file.whitelisted_routes.iter().flatten().enumerate();
+    match routes.find(|(_, route)| *route != METRICS) {
+        Some((index, route)) => {
+            let problem = format!("`{route}` cannot be open to all; only `{METRICS}` can");
+            Err(Invalid::new(format!("{at}.whitelisted_routes[{index}]"), problem))
         }
+        None => Ok(file.whitelisted_routes.iter().flatten().next().is_some()),
     }
-    Ok(routes)
 }

@@ -53,18 +53,8 @@ pub(crate) struct Client {
     /// Whether `/health` answers without asking the database.
     pub(crate) pings_disabled: bool,
     pub(crate) logging: Logging,
-    /// Routes of the management API that are open to all: a path, or its beginning and `*`.
-    pub(crate) whitelisted_routes: Vec<String>,
-}
-
-impl Client {
-    /// Whether this route of the management API asks for no administrator.
-    pub(crate) fn is_open_to_all(&self, path: &str) -> bool {
-        self.whitelisted_routes.iter().any(|route| match route.strip_suffix('*') {
-            Some(beginning) => path.starts_with(beginning),
-            None => path == route,
-        })
-    }
+    /// Whether `/metrics` asks for no administrator.
+    pub(crate) metrics_are_open: bool,
 }
 
 /// What is kept of a request in the log of requests.

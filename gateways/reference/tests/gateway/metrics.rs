@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{KEY, World, body, streamed};
+use crate::support::{KEY, Process, World, body, streamed};
 
 /// The metrics, without times.
 async fn scrape(world: &World) -> String {
@@ -76,6 +76,20 @@ async fn only_the_administrator_reads_metrics_unless_the_route_is_whitelisted() 
     let world = World::start(|config| config["client"]["whitelisted_routes"] = json!(["/metrics"])).await;
     assert_eq!(world.send(world.request(Method::GET, "/metrics")).await.status, 200);
     assert_eq!(world.send(world.request(Method::GET, "/api/logs")).await.status, 401);
+}
+
+#[tokio::test]
+async fn nothing_but_the_metrics_can_be_opened_to_all() {
+    for route in ["*", "/*", "/api/*", "/api/logs", "/api/governance/virtual-keys*", "/metrics*", "/m*", ""] {
+        let world = World::prepare(|config| config["client"]["whitelisted_routes"] = json!(["/metrics", route])).await;
+        world.write_config();
+        let problem = Process::start(world.folder.path(), &[]).await.map(|_| ()).unwrap_err();
+        assert!(problem.contains("client.whitelisted_routes[1]"), "{route}: {problem}");
+    }
+    let world = World::start(|_| {}).await;
+    let edit = json!({"client_config": {"whitelisted_routes": ["/api/*"]}});
+    assert_eq!(world.admin(Method::PATCH, "/api/config", Some(&edit)).await.status, 400);
+    assert_eq!(world.send(world.request(Method::GET, "/api/config")).await.status, 401);
 }
 
 #[tokio::test]
