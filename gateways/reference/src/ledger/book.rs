@@ -12,7 +12,8 @@ use super::refusal::{Breach, Refusal};
 /// Every meter of the gateway.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    meters: HashMap<MeterId, Meter>,
+    /// Boxed, since a table has room for twice as many as there are.
+    meters: HashMap<MeterId, Box<Meter>>,
 }
 
 impl Ledger {
@@ -63,7 +64,7 @@ impl Ledger {
     /// Adds a meter, or edits the one that is there, as [`Ledger::edited`] says.
     pub(crate) fn put(&mut self, id: MeterId, meter: Meter) -> &Meter {
         let meter = self.edited(&id, meter);
-        self.meters.entry(id).insert_entry(meter).into_mut()
+        self.meters.entry(id).insert_entry(Box::new(meter)).into_mut()
     }
 
     /// The meter as it will be when it is put. An edit of limit, window or alignment, made
@@ -95,7 +96,7 @@ impl Ledger {
 
     /// The meter as it stands.
     pub(crate) fn get(&self, id: &MeterId) -> Option<&Meter> {
-        self.meters.get(id)
+        self.meters.get(id).map(AsRef::as_ref)
     }
 
     fn refusal(&self, claim: &Claim, now: Moment) -> Option<Refusal> {

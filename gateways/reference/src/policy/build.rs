@@ -1,6 +1,7 @@
 //! What requests are decided by, from what is stored.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Policy;
@@ -13,11 +14,7 @@ use crate::window::Window;
 /// Builds the policy and the ledger that begin with what is stored. A meter whose owner is
 /// gone limits nothing and stays in the store for the day it comes back.
 pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
-    let mut builder = Builder { owned: HashMap::new(), ledger: Ledger::default() };
-    for row in merged.meters {
-        // Most owners have one or two.
-        builder.owned.entry(row.owner.clone()).or_insert_with(|| Vec::with_capacity(1)).push(row);
-    }
+    let mut builder = Builder { owned: Owned::of(merged.meters), ledger: Ledger::default() };
     let mut policy = Policy::default();
     for row in merged.customers {
         policy.levels.put_customer(builder.limited(row, CustomerPolicy::owner));
@@ -37,8 +34,35 @@ pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
     (policy, builder.ledger)
 }
 
+/// The meters of each owner, the shortest windows first. One list has them all: there may be
+/// hundreds of thousands, and most owners have a few.
+struct Owned {
+    rows: Vec<Option<MeterRow>>,
+    ranges: HashMap<OwnerKey, Range<usize>>,
+}
+
+impl Owned {
+    fn of(mut rows: Vec<MeterRow>) -> Owned {
+        let order = |row: &MeterRow| row.reset_duration.millis();
+        rows.sort_unstable_by(|a, b| (&a.owner, order(a), &a.id).cmp(&(&b.owner, order(b), &b.id)));
+        let mut ranges = HashMap::new();
+        let mut end = 0;
+        for run in rows.chunk_by(|a, b| a.owner == b.owner) {
+            let start = end;
+            end += run.len();
+            ranges.extend(run.first().map(|row| (row.owner.clone(), start..end)));
+        }
+        Owned { rows: rows.into_iter().map(Some).collect(), ranges }
+    }
+
+    fn take(&mut self, owner: &OwnerKey) -> impl ExactSizeIterator<Item = Option<MeterRow>> {
+        let range = self.ranges.remove(owner).unwrap_or_default();
+        self.rows.get_mut(range).unwrap_or_default().iter_mut().map(Option::take)
+    }
+}
+
 struct Builder {
-    owned: HashMap<OwnerKey, Vec<MeterRow>>,
+    owned: Owned,
     ledger: Ledger,
 }
 
@@ -62,7 +86,7 @@ impl Builder {
     }
 
     fn providers(&mut self, policy: &mut Policy) {
-        let names: Vec<Arc<str>> = self.owned.keys().filter_map(provider).collect();
+        let names: Vec<Arc<str>> = self.owned.ranges.keys().filter_map(provider).collect();
         for name in names {
             let owner = Owner { level: Level::Provider, entity: Arc::clone(&name) };
             let meters = self.meters(&OwnerKey::Provider(Arc::clone(&name)), &owner);
@@ -70,19 +94,15 @@ impl Builder {
         }
     }
 
-    /// Puts the meters of an owner into the ledger, the shortest windows first.
+    /// Puts the meters of an owner into the ledger.
     fn meters(&mut self, key: &OwnerKey, owner: &Owner) -> Vec<OwnedMeter> {
-        let Some(mut rows) = self.owned.remove(key) else {
-            return Vec::new();
-        };
-        rows.sort_by(|a, b| (a.reset_duration.millis(), &a.id).cmp(&(b.reset_duration.millis(), &b.id)));
-        rows.into_iter()
-            .map(|row| {
-                let owned = OwnedMeter { id: row.id.clone(), file_hash: row.file_hash };
-                self.ledger.put(row.id.clone(), meter(row, owner.clone()));
-                owned
-            })
-            .collect()
+        let rows = self.owned.take(key);
+        let mut meters = Vec::with_capacity(rows.len());
+        for row in rows.flatten() {
+            meters.push(OwnedMeter { id: row.id.clone(), file_hash: row.file_hash });
+            self.ledger.put(row.id.clone(), meter(row, owner.clone()));
+        }
+        meters
     }
 }
 

@@ -211,8 +211,10 @@ fn stored_key(
 }
 
 fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, won: &Won, merged: &mut Merged) {
-    let (pairs, rest) = pairs::of(declared, saved);
+    let (pairs, mut rest) = pairs::of(declared, saved);
+    merged.meters.reserve_exact(pairs.len());
     for (meter, before) in pairs {
+        let before = before.and_then(|at| rest.take(at));
         let hash = meter_hash(&meter);
         let renamed = before.as_ref().map(|(row, _)| row.id.clone()).filter(|old| *old != meter.id);
         let is_renamed = renamed.is_some();
@@ -233,7 +235,7 @@ fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, won
             merged.meters.push(row);
         }
     }
-    for (mut row, mut changed) in rest {
+    for (mut row, mut changed) in rest.into_iter() {
         if row.file_hash.is_some() && row.standing == Standing::Live {
             row.standing = Standing::Left;
             changed = true;

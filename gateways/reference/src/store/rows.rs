@@ -115,7 +115,7 @@ pub(crate) struct MeterRow {
 }
 
 /// The entity that a meter belongs to, by the ids that never change.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum OwnerKey {
     /// The id of a customer.
     Customer(Arc<str>),

@@ -73,16 +73,18 @@ impl SqliteStore {
         transaction.commit()
     }
 
-    /// Reads row by row: there may be many.
-    fn read<T>(&self, query: &str, read: fn(&Row<'_>) -> Read<T>) -> Result<Vec<T>, StoreError> {
+    /// Reads a table row by row, into a list of its size: there may be many.
+    fn read<T>(&self, table: &str, read: fn(&Row<'_>) -> Read<T>) -> Result<Vec<T>, StoreError> {
         let failed = |error| from_rusqlite(&self.path, &error);
-        let mut statement = self.connection.prepare(query).map_err(failed)?;
+        let count: Result<u32, _> =
+            self.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+        let mut all = Vec::with_capacity(count.map_err(failed)? as usize);
+        let mut statement = self.connection.prepare(&format!("SELECT * FROM {table}")).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
-        let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let Some(one) = read(row).map_err(failed)? else {
                 let id: String = row.get("id").unwrap_or_default();
-                return Err(StoreError::Damaged(self.path.clone(), format!("{query}: row '{id}'")));
+                return Err(StoreError::Damaged(self.path.clone(), format!("{table}: row '{id}'")));
             };
             all.push(one);
         }
@@ -93,13 +95,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Saved, StoreError> {
         Ok(Saved {
-            customers: self.read("SELECT * FROM customers", statements::customer)?,
-            teams: self.read("SELECT * FROM teams", statements::team)?,
-            models: self.read("SELECT * FROM model_configs", statements::model)?,
-            keys: self.read("SELECT * FROM virtual_keys", statements::key)?,
-            meters: self.read("SELECT * FROM meters", statements::meter)?,
-            holds: self.read("SELECT * FROM holds", statements::hold)?,
-            documents: self.read("SELECT * FROM documents", DocumentRow::read)?,
+            customers: self.read("customers", statements::customer)?,
+            teams: self.read("teams", statements::team)?,
+            models: self.read("model_configs", statements::model)?,
+            keys: self.read("virtual_keys", statements::key)?,
+            meters: self.read("meters", statements::meter)?,
+            holds: self.read("holds", statements::hold)?,
+            documents: self.read("documents", DocumentRow::read)?,
         })
     }
 

@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 use super::calendar::Calendar;
 
@@ -37,7 +37,7 @@ const LONGEST_NANOS: i128 = 1_000 * 365 * DAY_NANOS;
 /// calendar says where it begins and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResetDuration {
-    text: Arc<str>,
+    text: SmolStr,
     millis: i64,
     calendar: Option<Calendar>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct DurationError(String);
 /// Why a window cannot follow the calendar.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` cannot follow the calendar: calendar windows are whole numbers of d, w, M, Q or Y")]
-pub(crate) struct NotOnCalendar(Arc<str>);
+pub(crate) struct NotOnCalendar(SmolStr);
 
 impl ResetDuration {
     /// The length in milliseconds; at least one. A month of the calendar counts 30 days here.
