@@ -20,17 +20,17 @@ pub struct Args {
     /// [default: the folder `bifrost` in the user's configuration folder]
     #[arg(long, env = "APP_DIR")]
     pub app_dir: Option<PathBuf>,
-    /// The address to listen on
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub host: String,
+    /// The address to listen on [env: BIFROST_HOST, if APP_HOST is not set] [default: 127.0.0.1]
+    #[arg(long, env = "APP_HOST")]
+    pub host: Option<String>,
     /// The port to listen on; 0 takes a free one and prints it
     #[arg(long, env = "APP_PORT", default_value_t = 8080)]
     pub port: u16,
     /// What is logged to stderr
-    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    #[arg(long, env = "LOG_LEVEL", value_enum, ignore_case = true, default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
     /// How it is logged
-    #[arg(long, value_enum, default_value_t = LogStyle::Json)]
+    #[arg(long, env = "LOG_STYLE", value_enum, ignore_case = true, default_value_t = LogStyle::Json)]
     pub log_style: LogStyle,
     /// The seed of every weighted choice [default: random]
     #[arg(long, env = "PROBITY_REFERENCE_SEED")]
@@ -47,6 +47,8 @@ pub enum Command {
     Schema,
     /// Print the description of the API (OpenAPI)
     Openapi,
+    /// Ask the running gateway whether it is well; exit code 0 if it is
+    Healthcheck,
 }
 
 /// How much is logged.
@@ -76,9 +78,15 @@ pub enum LogStyle {
 }
 
 impl Args {
+    /// What was said of the address to listen on.
+    pub(crate) fn host(&self) -> String {
+        let bifrosts = || set("BIFROST_HOST").and_then(|host| host.into_string().ok());
+        self.host.clone().or_else(bifrosts).unwrap_or_else(|| "127.0.0.1".to_owned())
+    }
+
     /// The address to listen on; `localhost` is the loopback address.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        match self.host.as_str() {
+        match self.host().as_str() {
             "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
             other => other.parse().ok(),
         }
@@ -86,14 +94,22 @@ impl Args {
 
     /// The application folder.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        let configuration = || {
-            let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-            set("XDG_CONFIG_HOME")
-                .map(PathBuf::from)
-                .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".config")))
-        };
-        self.app_dir.clone().or_else(|| Some(configuration()?.join("bifrost")))
+        self.app_dir.clone().or_else(|| Some(configuration_folder()?.join("bifrost")))
     }
+}
+
+/// The user's configuration folder, where Go and with it Bifrost have it.
+fn configuration_folder() -> Option<PathBuf> {
+    let home = || set("HOME").map(PathBuf::from);
+    if cfg!(target_os = "macos") {
+        return Some(home()?.join("Library/Application Support"));
+    }
+    set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".config")))
+}
+
+/// A variable with a value.
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// Reads a command line, its first word being the program's name. Bifrost's single
@@ -144,7 +160,7 @@ mod tests {
             "pretty",
         ]);
         assert_eq!(single.app_dir, Some(PathBuf::from("/data")));
-        assert_eq!((single.port, single.host.as_str()), (9000, "0.0.0.0"));
+        assert_eq!((single.port, single.host.as_deref()), (9000, Some("0.0.0.0")));
         assert_eq!((single.log_level, single.log_style), (LogLevel::Debug, LogStyle::Pretty));
         let double = args(&["--app-dir", "/data", "--port", "9000"]);
         assert_eq!(double.port, 9000);

@@ -173,5 +173,8 @@ async fn wait(written: Option<Written>) -> Result<(), NotWritten> {
 }
 
 #[cfg(test)]
+#[path = "books_model.rs"]
+mod model;
+#[cfg(test)]
 #[path = "books_tests.rs"]
 mod tests;

@@ -19,6 +19,7 @@ mod failure;
 mod finish;
 mod gateway;
 mod grant;
+mod healthcheck;
 mod identity;
 mod inference;
 mod keys_tried;

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, ConfigError, Settings};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
+use crate::healthcheck;
 use crate::last_spent::LastSpent;
 use crate::live::{self, LiveError};
 use crate::policy;
@@ -68,12 +69,22 @@ enum ServeError {
 /// stderr and an exit code that is not 0.
 pub async fn serve(args: Args) -> ExitCode {
     match args.command {
-        Some(Command::Schema) => return print(&config::schema()),
-        Some(Command::Openapi) => return print(&server::api()),
-        None => {}
+        Some(Command::Schema) => print(&config::schema()),
+        Some(Command::Openapi) => print(&server::api()),
+        Some(Command::Healthcheck) => {
+            // Another user of this process may have installed a provider; either does.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            exit_code(healthcheck::ask(&args).await)
+        }
+        None => {
+            begin_logging(&args);
+            exit_code(run(args).await)
+        }
     }
-    begin_logging(&args);
-    match run(args).await {
+}
+
+fn exit_code(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do where stderr is closed.
@@ -96,7 +107,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     // Another user of this process may have installed a provider; either does.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = args.folder().ok_or(ServeError::NoFolder)?;
-    let host = args.address().ok_or_else(|| ServeError::Address(args.host.clone()))?;
+    let host = args.address().ok_or_else(|| ServeError::Address(args.host()))?;
     let settings = config::load(&folder, |name| std::env::var(name).ok())?;
     let _lock = DatabaseLock::take(&settings.database)?;
     let address = SocketAddr::new(host, args.port);

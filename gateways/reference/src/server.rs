@@ -83,19 +83,27 @@ fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
 
 /// Every protocol's routes, each under its own prefix; OpenAI's also without one.
 fn inference_routes() -> Routes {
-    let openai = Routes::new()
-        .route("/v1/chat/completions", infer(Route::ChatCompletions))
-        .route("/v1/completions", infer(Route::Completions))
-        .route("/v1/responses", infer(Route::Responses))
-        .route("/v1/embeddings", infer(Route::Embeddings))
-        .route("/v1/models", models(Wording::Native));
+    let of_openai = Routes::new()
+        .route("/chat/completions", infer(Route::ChatCompletions))
+        .route("/completions", infer(Route::Completions))
+        .route("/responses", infer(Route::Responses))
+        .route("/embeddings", infer(Route::Embeddings))
+        .route("/models", models(Wording::Native));
+    // Clients differ in whether their base URL ends with the version.
+    let openai = Routes::new().nest("/v1", of_openai.clone());
+    let unversioned = of_openai;
     let anthropic = Routes::new()
         .route("/v1/messages", infer(Route::Messages))
         .route("/v1/messages/count_tokens", infer(Asked::message_tokens()))
         .route("/v1/models", models(Wording::Anthropic));
     let gemini =
         Routes::new().route("/v1beta/models", models(Wording::Gemini)).route("/v1beta/models/{*rest}", post(of_gemini));
-    openai.clone().nest("/openai", openai).nest("/anthropic", anthropic).nest("/genai", gemini)
+    openai
+        .clone()
+        .nest("/openai", openai)
+        .nest("/openai", unversioned)
+        .nest("/anthropic", anthropic)
+        .nest("/genai", gemini)
 }
 
 /// The handler of an inference route.

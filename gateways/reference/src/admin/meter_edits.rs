@@ -114,7 +114,7 @@ impl MeterEdits {
             ledger.remove(&meter.id);
         }
         for planned in &self.put {
-            ledger.put(planned.owned.id.clone(), planned.meter(now));
+            ledger.edit(planned.owned.id.clone(), planned.meter(now));
             if planned.is_reset {
                 ledger.reset(&planned.owned.id, now);
             }

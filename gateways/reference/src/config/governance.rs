@@ -66,6 +66,7 @@ impl Collector<'_> {
         let meters = file.take_meters();
         let id = self.named(at, "customer", "customer name", file.id, &file.name)?;
         self.customers.insert(Arc::clone(&id));
+        self.meters.align(OwnerKey::Customer(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Customer(Arc::clone(&id)), meters)?;
         self.declared.customers.push(DeclaredEntity { id, entity: Customer { name: file.name } });
         Ok(())
@@ -75,6 +76,7 @@ impl Collector<'_> {
         let meters = file.take_meters();
         let id = self.named(at, "team", "team name", file.id, &file.name)?;
         self.teams.insert(Arc::clone(&id));
+        self.meters.align(OwnerKey::Team(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Team(Arc::clone(&id)), meters)?;
         let customer_id = known(at, "customer_id", &self.customers, file.customer_id)?;
         self.declared.teams.push(DeclaredEntity { id, entity: Team { name: file.name, customer_id } });
@@ -92,9 +94,7 @@ impl Collector<'_> {
         }
         self.keys.insert(Arc::clone(&id));
         let owner = OwnerKey::VirtualKey(Arc::clone(&id));
-        if file.calendar_aligned {
-            self.meters.align(owner.clone());
-        }
+        self.meters.align(owner.clone(), file.calendar_aligned);
         self.meters.add(at, &owner, meters)?;
         let team = known(at, "team_id", &self.teams, file.team_id)?;
         let customer = known(at, "customer_id", &self.customers, file.customer_id)?;
@@ -168,9 +168,8 @@ impl Collector<'_> {
         let id: Arc<str> = file.id.map_or_else(|| format!("{key}/{}", file.provider), |id| id.0).into();
         self.once.note(at, "id", "provider configuration", &id)?;
         let owner = OwnerKey::Grant(Arc::clone(&id));
-        if self.meters.is_aligned(&OwnerKey::VirtualKey(Arc::clone(key))) {
-            self.meters.align(owner.clone());
-        }
+        let is_aligned = self.meters.is_aligned(&OwnerKey::VirtualKey(Arc::clone(key)));
+        self.meters.align(owner.clone(), is_aligned);
         self.meters.add(at, &owner, meters)?;
         Ok(Grant {
             id,
@@ -208,6 +207,7 @@ impl Collector<'_> {
         self.once.note(at, "model_name", "model configuration", &label.to_ascii_lowercase())?;
         let id: Arc<str> = file.id.map_or(label, |id| id.0).into();
         self.once.note(at, "id", "model configuration's id", &id)?;
+        self.meters.align(OwnerKey::Model(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Model(Arc::clone(&id)), meters)?;
         self.declared.models.push(DeclaredEntity { id, entity });
         Ok(())

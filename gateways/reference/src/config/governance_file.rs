@@ -91,6 +91,8 @@ macro_rules! owner_file {
 
 owner_file! {
     CustomerFile {
+        #[serde(default)]
+        calendar_aligned: bool,
         id: Option<ConfigId>,
         name: String,
     }
@@ -98,6 +100,8 @@ owner_file! {
 
 owner_file! {
     TeamFile {
+        #[serde(default)]
+        calendar_aligned: bool,
         id: Option<ConfigId>,
         name: String,
         customer_id: Option<ConfigId>,
@@ -137,6 +141,8 @@ owner_file! {
 
 owner_file! {
     ModelConfigFile {
+        #[serde(default)]
+        calendar_aligned: bool,
         id: Option<ConfigId>,
         model_name: String,
         provider: Option<String>,

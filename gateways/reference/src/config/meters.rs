@@ -71,9 +71,12 @@ impl Meters {
         Ok(meters)
     }
 
-    /// The windows of this owner follow the calendar, where they do not say so themselves.
-    pub(super) fn align(&mut self, owner: OwnerKey) {
-        self.aligned.insert(owner);
+    /// Whether the windows of this owner follow the calendar, where they do not say so
+    /// themselves.
+    pub(super) fn align(&mut self, owner: OwnerKey, is_aligned: bool) {
+        if is_aligned {
+            self.aligned.insert(owner);
+        }
     }
 
     pub(super) fn is_aligned(&self, owner: &OwnerKey) -> bool {

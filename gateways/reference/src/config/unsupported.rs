@@ -3,7 +3,7 @@
 
 /// The place of a section and the names of its fields. A place is a JSON path
 /// with every index replaced by `[]`.
-const UNSUPPORTED: [(&str, &[&str]); 16] = [
+const UNSUPPORTED: [(&str, &[&str]); 14] = [
     (
         "",
         &[
@@ -53,9 +53,7 @@ const UNSUPPORTED: [(&str, &[&str]); 16] = [
         "governance.rate_limits[]",
         &["metric", "request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    ("governance.customers[]", &["calendar_aligned"]),
-    ("governance.model_configs[]", &["calendar_aligned"]),
-    ("governance.teams[]", &["calendar_aligned", "claims", "config", "profile", "source_id"]),
+    ("governance.teams[]", &["claims", "config", "profile", "source_id"]),
     ("governance.virtual_keys[]", &["mcp_configs"]),
     ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "allowed_keys", "keys"]),
     (

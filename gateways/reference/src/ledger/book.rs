@@ -61,14 +61,19 @@ impl Ledger {
         }
     }
 
+    /// Adds a meter as it is stored.
+    pub(crate) fn put(&mut self, id: MeterId, meter: Meter) {
+        self.meters.insert(id, Box::new(meter));
+    }
+
     /// Adds a meter, or edits the one that is there, as [`Ledger::edited`] says.
-    pub(crate) fn put(&mut self, id: MeterId, meter: Meter) -> &Meter {
+    pub(crate) fn edit(&mut self, id: MeterId, meter: Meter) -> &Meter {
         let meter = self.edited(&id, meter);
         self.meters.entry(id).insert_entry(Box::new(meter)).into_mut()
     }
 
-    /// The meter as it will be when it is put. An edit of limit, window or alignment, made
-    /// when the window of `meter` begins, keeps what is held, and what was used in a window
+    /// The meter as it will be after an edit, made when the window of `meter` begins: of
+    /// limit, window or alignment. What is held stays, and so does what was used in a window
     /// that had not ended by then.
     pub(crate) fn edited(&self, id: &MeterId, mut meter: Meter) -> Meter {
         if let Some(present) = self.meters.get(id) {
@@ -295,7 +300,7 @@ mod tests {
         ledger.admit(&claim, START).unwrap();
         ledger.settle(&claim, spent(125), START);
         ledger.admit(&claim, START).unwrap();
-        let raised = ledger.put(MeterId::parse("budget:b").unwrap(), meter(Measure::Usd, Level::VirtualKey, 375));
+        let raised = ledger.edit(MeterId::parse("budget:b").unwrap(), meter(Measure::Usd, Level::VirtualKey, 375));
         assert_eq!((raised.used.raw(), raised.held.raw()), (125, 125));
     }
 }

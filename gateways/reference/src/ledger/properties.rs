@@ -192,7 +192,7 @@ impl Paper {
                 self.note_ends(&[id(name)]);
                 let mut meter = budget(limit, length, level);
                 meter.window.start = self.now;
-                self.ledger.put(id(name), meter);
+                self.ledger.edit(id(name), meter);
             }
         }
     }

@@ -129,6 +129,7 @@ pub(crate) fn command(folder: &Path, options: &[&str]) -> Command {
         .envs(VARIABLES)
         .env_remove("APP_HOST")
         .env_remove("BIFROST_ENCRYPTION_KEY")
+        .env_remove("BIFROST_HOST")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -210,3 +210,31 @@ async fn a_window_that_is_shortened_keeps_what_was_used_for_one_more_of_its_leng
     world.advance("1m").await;
     assert_eq!(status(&world).await, 200);
 }
+
+#[tokio::test]
+async fn customers_teams_and_models_can_follow_the_calendar_too() {
+    let monthly = json!([{"max_limit": "number:0.00125", "reset_duration": "1M"}]);
+    for (list, level, mut entity) in [
+        ("customers", "customer", json!({"id": "o", "name": "acme"})),
+        ("teams", "team", json!({"id": "o", "name": "acme"})),
+        ("model_configs", "model", json!({"id": "o", "model_name": "*"})),
+    ] {
+        entity["calendar_aligned"] = json!(true);
+        entity["budgets"] = monthly.clone();
+        let mut world = World::start(|config| {
+            config["governance"][list] = json!([entity]);
+            if level != "model" {
+                config["governance"]["virtual_keys"][0][format!("{level}_id")] = json!("o");
+            }
+        })
+        .await;
+        assert_eq!(status(&world).await, 200, "{level}");
+        world.kill_and_start().await;
+        let refused = world.call().await;
+        let end = midnight(next("1M", date_of(now(&world).await)));
+        assert_eq!(refused.json()["error"]["scope"], level);
+        assert_eq!(refused.json()["error"]["resets_at"], end.to_string(), "{level}");
+        advance_to(&world, end).await;
+        assert_eq!(status(&world).await, 200, "{level}");
+    }
+}
