@@ -15,6 +15,7 @@ mod folder;
 mod group;
 mod handle;
 mod image;
+pub mod install;
 mod lease;
 mod log;
 mod memory;
