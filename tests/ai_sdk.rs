@@ -29,11 +29,24 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    let of_each: [(&str, Test); 1] = [("a call is served, with text, finish reason and usage", call)];
+    let of_each: [(&str, Test); 9] = [
+        ("a call is served, with text, finish reason and usage", call),
+        ("a stream's text is whole however its bytes arrive, with finish reason and usage", stream),
+        ("reasoning tokens are told apart in the usage", reasoning_tokens),
+        ("a spent budget is an APICallError with status 402, and is not tried again", spent_budget),
+        ("a spent budget refuses a stream before it begins", spent_budget_of_a_stream),
+        ("a rate limit is tried again twice, after as long as Retry-After says", rate_limit_is_tried_again),
+        ("a rate limit that is waited out is served", rate_limit_is_waited_out),
+        ("a missing or unknown key is an APICallError with status 401, and is not tried again", no_key),
+        ("a stream that its provider cuts throws an error after the text that came", cut_stream),
+    ];
+    let of_chat: [(&str, Test); 2] =
+        [("a tool is called, and what it returned is sent back", tool_call), ("embeddings are numbers", embeddings)];
     let mut trials = Vec::new();
     for api in [Api::Chat, Api::Responses] {
         trials.extend(of_each.map(|(sentence, test)| trial(&format!("{}: {sentence}", api.name()), api, test)));
     }
+    trials.extend(of_chat.map(|(sentence, test)| trial(sentence, Api::Chat, test)));
     trials
 }
 
@@ -86,8 +99,6 @@ struct Seen {
     waits: Vec<u64>,
     /// The text of the answer, as far as it came.
     text: String,
-    /// What the SDK takes for the model's reasoning.
-    reasoning: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,10 +158,37 @@ impl Program<'_> {
 impl Seen {
     /// What was returned by one request to this path.
     #[track_caller]
-    fn served(&self, api: Api) -> &Value {
+    fn served(&self, path: &str) -> &Value {
         let requests: Vec<_> = self.requests.iter().map(|request| (request.path.as_str(), request.status)).collect();
-        assert_eq!(requests, [(api.path(), 200)], "{self:?}");
+        assert_eq!(requests, [(path, 200)], "{self:?}");
+        self.returned()
+    }
+
+    #[track_caller]
+    fn returned(&self) -> &Value {
         self.returned.as_ref().unwrap_or_else(|| panic!("nothing was returned: {self:?}"))
+    }
+
+    /// The one kind of error that the SDK has for a refusal, with this status.
+    #[track_caller]
+    fn refused(&self, status: u16) -> &Thrown {
+        let thrown = self.thrown.as_ref().unwrap_or_else(|| panic!("nothing was thrown: {self:?}"));
+        assert_eq!((thrown.kind.as_str(), thrown.status), ("APICallError", Some(status)), "{self:?}");
+        thrown
+    }
+
+    /// One request was sent, and nothing invites the SDK or its user to another.
+    #[track_caller]
+    fn not_tried_again(&self) {
+        let retryable = self.thrown.as_ref().and_then(|thrown| thrown.retryable);
+        assert_eq!((self.requests.len(), self.waits.len(), retryable), (1, 0, Some(false)), "{self:?}");
+    }
+}
+
+impl Thrown {
+    /// A field of the refusal's body.
+    fn field(&self, name: &str) -> &Value {
+        self.body.as_ref().map_or(&Value::Null, |body| &body["error"][name])
     }
 }
 
@@ -162,8 +200,171 @@ fn tokens(answer: &Value) -> [&Value; 3] {
 fn call(program: &Program) {
     let served = program.gateway("call", json!({}));
     let seen = program.run_as_agent(&served, "generate", json!({}));
-    let answer = seen[0].served(program.api);
-    assert_eq!((seen[0].text.as_str(), &answer["finish"]), (REPLY, &json!("stop")), "{seen:?}");
-    assert_eq!(tokens(answer), [100, 100, 200], "{answer}");
+    whole_answer(program, &seen[0]);
     assert_eq!(served.calls(), 1);
+}
+
+#[track_caller]
+fn whole_answer(program: &Program, seen: &Seen) {
+    let answer = seen.served(program.api.path());
+    assert_eq!((seen.text.as_str(), &answer["finish"]), (REPLY, &json!("stop")), "{seen:?}");
+    assert_eq!(tokens(answer), [100, 100, 200], "{answer}");
+}
+
+/// The usual providers, one of which this befalls.
+fn fault(fault: &Value) -> Script {
+    let mut script = serde_json::to_value(Script::usual()).unwrap();
+    script["providers"]["primary"]["faults"] = json!([{ "fault": fault }]);
+    serde_json::from_value(script).unwrap()
+}
+
+fn stream(program: &Program) {
+    // Every boundary there can be: inside characters, inside `data:`, between the two line ends.
+    let split = fault(&json!({ "split": { "sizes": [1, 2, 3] } }));
+    let served = program.gateway_with("stream", json!({}), &split);
+    let seen = program.run_as_agent(&served, "stream", json!({}));
+    whole_answer(program, &seen[0]);
+    assert_eq!(seen[0].requests[0].body["stream"], true);
+    assert_eq!(served.calls(), 1);
+}
+
+fn reasoning_tokens(program: &Program) {
+    let mut script = serde_json::to_value(Script::usual()).unwrap();
+    script["models"]["mock-1"]["usage"] = json!({ "input": 100, "output": 100, "reasoning": 40 });
+    let served = program.gateway_with("reasoning", json!({}), &serde_json::from_value(script).unwrap());
+    for case in ["generate", "stream"] {
+        let seen = program.run_as_agent(&served, case, json!({}));
+        let answer = seen[0].served(program.api.path());
+        let details = &answer["usage"]["outputTokenDetails"];
+        assert_eq!(["textTokens", "reasoningTokens"].map(|name| &details[name]), [60, 40], "{answer}");
+        assert_eq!(tokens(answer), [100, 100, 200], "{answer}");
+    }
+    let charged: Vec<u64> = served.world().upstream.ledger().inference().map(|entry| entry.tokens.reasoning).collect();
+    assert_eq!(charged, [40, 40]);
+}
+
+fn tool_call(program: &Program) {
+    let mut script = serde_json::to_value(Script::usual()).unwrap();
+    script["models"]["caller"] = script["models"]["mock-1"].clone();
+    script["models"]["caller"]["answer"] =
+        json!({ "tool_calls": [{ "name": "weather", "arguments": { "city": "Wien" } }] });
+    let served = program.gateway_with("tool", json!({}), &serde_json::from_value(script).unwrap());
+    let seen = program.run_as_agent(&served, "tool", json!({}));
+    let answer = seen[0].returned();
+    assert_eq!(answer["inputs"], json!([{ "city": "Wien" }]), "the tool ran once, with what the model said");
+    assert_eq!((&answer["steps"], seen[0].text.as_str()), (&json!(["tool-calls", "stop"]), REPLY), "{answer}");
+    assert_eq!(tokens(answer), [200, 200, 400], "both calls count: {answer}");
+    // What reached the provider, not only what was sent.
+    let bodies: Vec<Value> = served.world().upstream.ledger().inference().map(|it| body(&it.body)).collect();
+    assert_eq!(bodies.len(), 2);
+    assert_eq!(bodies[0]["tools"][0]["function"]["name"], "weather", "{bodies:?}");
+    let [_, call, result] = bodies[1]["messages"].as_array().unwrap().as_slice() else { panic!("{bodies:?}") };
+    assert_eq!(call["tool_calls"][0]["function"]["name"], "weather", "{call}");
+    assert_eq!(
+        (&result["role"], body(result["content"].as_str().unwrap())),
+        (&json!("tool"), json!({ "sky": "blue" }))
+    );
+    assert_eq!(result["tool_call_id"], call["tool_calls"][0]["id"]);
+}
+
+fn body(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn embeddings(program: &Program) {
+    let served = program.gateway("embeddings", json!({}));
+    let seen = program.run_as_agent(&served, "embed", json!({}));
+    let answer = seen[0].served("/v1/embeddings");
+    assert_eq!(answer, &json!({ "numbers": [true, true], "usage": { "tokens": 100 } }));
+    assert_eq!(served.calls(), 1);
+}
+
+/// So that a call can cost no more than it does.
+fn bounded(times: usize) -> Value {
+    json!({ "times": times, "settings": { "maxOutputTokens": 100 } })
+}
+
+fn spent_budget(program: &Program) {
+    let served = program.gateway("budget", json!({ "budgets": [{ "limit": "$0.0025", "reset": "1h" }] }));
+    let seen = program.run_as_agent(&served, "generate", bounded(3));
+    whole_answer(program, &seen[0]);
+    whole_answer(program, &seen[1]);
+    refused_for_the_budget(&seen[2]);
+    assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
+}
+
+#[track_caller]
+fn refused_for_the_budget(seen: &Seen) {
+    let refused = seen.refused(402);
+    seen.not_tried_again();
+    let which = ["code", "scope", "entity", "limit"].map(|name| refused.field(name));
+    assert_eq!(which, ["budget_exceeded", "virtual_key", "agent", "0.0025"], "it must say whose cap, and which");
+    assert!(refused.message.contains("Budget exceeded"), "{refused:?}");
+}
+
+fn spent_budget_of_a_stream(program: &Program) {
+    let served = program.gateway("stream-budget", json!({ "budgets": [{ "limit": "$0.0025", "reset": "1h" }] }));
+    let seen = program.run_as_agent(&served, "stream", bounded(3));
+    whole_answer(program, &seen[0]);
+    whole_answer(program, &seen[1]);
+    refused_for_the_budget(&seen[2]);
+    assert_eq!(seen[2].text, "");
+    assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
+}
+
+/// Shorter than a minute: what is a minute or longer, the SDK does not wait for.
+fn one_in_half_a_minute(program: &Program, name: &str) -> Served {
+    program.gateway(name, json!({ "limits": { "requests": { "max": 1, "per": "30s" } } }))
+}
+
+fn rate_limit_is_tried_again(program: &Program) {
+    let served = one_in_half_a_minute(program, "limit-retries");
+    let seen = program.run_as_agent(&served, "generate", json!({ "times": 2 }));
+    whole_answer(program, &seen[0]);
+    let refused = seen[1].refused(429);
+    assert_eq!((refused.tries, refused.retryable, refused.field("code")), (3, Some(true), &json!("request_limited")));
+    assert_eq!(seen[1].requests.len(), 3);
+    as_long_as_told(&seen[1], 2);
+    assert_eq!(served.calls(), 1, "none of the three reached the provider");
+}
+
+/// The SDK waited so often, each time for the rest of the window. A wait of its own would be two
+/// seconds, then four.
+#[track_caller]
+fn as_long_as_told(seen: &Seen, times: usize) {
+    assert_eq!(seen.waits.len(), times, "{seen:?}");
+    assert!(seen.waits.iter().all(|wait| (5_000..=30_000).contains(wait) && wait % 1_000 == 0), "{seen:?}");
+}
+
+fn rate_limit_is_waited_out(program: &Program) {
+    let served = one_in_half_a_minute(program, "limit-waited-out");
+    let admin = &served.world().world.admin;
+    let clock = format!("{}:{}", admin.username, admin.password);
+    let key = served.world().keys["agent"].as_str();
+    let seen = program.run(&served, Some(key), Some(clock), "generate", json!({ "times": 2 }));
+    whole_answer(program, &seen[0]);
+    let statuses: Vec<u16> = seen[1].requests.iter().map(|request| request.status).collect();
+    assert_eq!((statuses.as_slice(), seen[1].text.as_str()), ([429, 200].as_slice(), REPLY), "{seen:?}");
+    as_long_as_told(&seen[1], 1);
+    assert_eq!(served.calls(), 2);
+}
+
+fn no_key(program: &Program) {
+    let served = program.gateway("no-key", json!({}));
+    for (key, code) in [(None, "virtual_key_required"), (Some("sk-bf-unknown"), "virtual_key_not_found")] {
+        let seen = program.run(&served, key, None, "generate", json!({}));
+        assert_eq!(seen[0].refused(401).field("code"), code);
+        seen[0].not_tried_again();
+    }
+    assert_eq!(served.calls(), 0);
+}
+
+fn cut_stream(program: &Program) {
+    let served = program.gateway_with("cut", json!({}), &fault(&json!({ "cut": { "after_chunks": 2 } })));
+    let seen = program.run_as_agent(&served, "stream", json!({}));
+    let cut = &seen[0];
+    assert!(cut.returned.is_none(), "{cut:?}");
+    assert!(cut.thrown.is_some(), "{cut:?}");
+    assert!(!cut.text.is_empty() && REPLY.starts_with(&cut.text) && cut.text != REPLY, "{cut:?}");
+    assert_eq!((cut.requests.len(), served.calls()), (1, 1));
 }

@@ -15,7 +15,7 @@ const options = JSON.parse(optionsText);
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
-let requests, waits, text, reasoning;
+let requests, waits, text;
 
 // In place of the timer by which the SDK waits: nobody waits, but the gateway's clock may move. Node's
 // own timers are left alone.
@@ -53,7 +53,6 @@ const cases = {
   async generate() {
     const answer = await generateText(asked());
     text = answer.text;
-    reasoning = answer.reasoningText ?? "";
     return { finish: answer.finishReason, usage: answer.totalUsage };
   },
 
@@ -89,19 +88,19 @@ const cases = {
 
 function thrown(error) {
   const last = RetryError.isInstance(error) ? error.lastError : error;
-  const kind = APICallError.isInstance(last) ? "APICallError" : last.name;
-  const { message, statusCode: status, isRetryable: retryable } = last;
+  const kind = APICallError.isInstance(last) ? "APICallError" : (last.name ?? typeof last);
+  const { message = String(last), statusCode: status, isRetryable: retryable } = last;
   const body = last.responseBody ? JSON.parse(last.responseBody) : undefined;
   return { kind, message, status, retryable, body, tries: RetryError.isInstance(error) ? error.errors.length : 1 };
 }
 
 const seen = [];
 for (let time = 0; time < (options.times ?? 1); time++) {
-  [requests, waits, text, reasoning] = [[], [], "", ""];
+  [requests, waits, text] = [[], [], ""];
   const outcome = await cases[name]().then(
     (returned) => ({ returned }),
     (error) => ({ thrown: thrown(error) }),
   );
-  seen.push({ ...outcome, requests, waits, text, reasoning });
+  seen.push({ ...outcome, requests, waits, text });
 }
 console.log(JSON.stringify(seen));
