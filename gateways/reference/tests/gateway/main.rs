@@ -28,6 +28,7 @@ mod prefixes;
 mod pricing;
 mod provider_api;
 mod providers;
+mod readme;
 mod required_headers;
 mod retries;
 mod routing;
