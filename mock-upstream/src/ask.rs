@@ -18,6 +18,12 @@ pub(crate) struct Ask {
     pub(crate) inputs: Vec<String>,
     /// The length of a vector, if the request asks for one.
     pub(crate) dimensions: Option<usize>,
+    /// How many images to make.
+    pub(crate) images: u64,
+    /// How many characters to speak.
+    pub(crate) characters: u64,
+    /// A transcription as its text alone.
+    pub(crate) plain_text: bool,
     /// Vectors as base64 of little-endian 32-bit floats, as official clients ask by default.
     pub(crate) base64: bool,
 }
@@ -46,6 +52,18 @@ struct Embeddings {
 }
 
 #[derive(Deserialize)]
+struct Images {
+    model: Option<String>,
+    n: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Speech {
+    model: Option<String>,
+    input: String,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EmbedContent {
     content: Value,
@@ -66,6 +84,9 @@ impl Ask {
         let mut ask = match target.route {
             Route::Models | Route::PriceSheet | Route::Other => Ask::default(),
             Route::Embeddings => parsed::<Embeddings>(body)?.into(),
+            Route::Images => parsed::<Images>(body)?.into(),
+            Route::Speech => parsed::<Speech>(body)?.into(),
+            Route::Transcriptions => Ask::transcription(body)?,
             Route::EmbedContent if target.batch => Ask::embedding(&parsed::<BatchEmbedContents>(body)?.requests),
             Route::EmbedContent => Ask::embedding(&[parsed::<EmbedContent>(body)?]),
             Route::GenerateContent | Route::StreamGenerateContent => {
@@ -90,6 +111,17 @@ impl Ask {
         Ok(ask)
     }
 
+    /// A form with a file: as much of it as decides the answer.
+    fn transcription(body: &str) -> Result<Ask, String> {
+        let field = |name: &str| {
+            let rest = body.split_once(&format!("name=\"{name}\""))?.1;
+            rest.split_once("\r\n\r\n")?.1.split("\r\n").next().map(str::to_owned)
+        };
+        field("file").ok_or("the body cannot be read: a form has a field `file`")?;
+        let plain_text = field("response_format").as_deref() == Some("text");
+        Ok(Ask { model: field("model"), plain_text, ..Ask::default() })
+    }
+
     fn embedding(requests: &[EmbedContent]) -> Ask {
         Ask {
             dimensions: requests.first().and_then(|first| first.output_dimensionality),
@@ -107,6 +139,19 @@ impl From<Common> for Ask {
             include_usage: fields.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             ..Ask::default()
         }
+    }
+}
+
+impl From<Images> for Ask {
+    fn from(fields: Images) -> Ask {
+        Ask { model: fields.model, images: fields.n.unwrap_or(1), ..Ask::default() }
+    }
+}
+
+impl From<Speech> for Ask {
+    fn from(fields: Speech) -> Ask {
+        let characters = u64::try_from(fields.input.chars().count()).unwrap_or(u64::MAX);
+        Ask { model: fields.model, characters, ..Ask::default() }
     }
 }
 
@@ -153,6 +198,18 @@ mod tests {
         );
         assert_eq!(ask.model.as_deref(), Some("m"));
         assert!(ask.stream && ask.include_usage);
+    }
+
+    #[test]
+    fn a_form_is_read_as_far_as_it_decides_the_answer() {
+        let field = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let form = field("file", "bytes") + &field("model", "m") + &field("response_format", "text") + "--b--\r\n";
+        let ask = ask("/p/v1/audio/transcriptions", &form);
+        assert_eq!((ask.model.as_deref(), ask.plain_text), (Some("m"), true));
+        let target = Target::read(false, true, "/p/v1/audio/transcriptions", "", false);
+        assert!(Ask::read(&target, &field("model", "m")).is_err(), "nothing to transcribe");
     }
 
     #[test]

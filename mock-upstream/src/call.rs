@@ -18,8 +18,9 @@ use crate::fault::Fault;
 use crate::ledger::Outcome;
 use crate::play::{Player, wait};
 use crate::route::{Route, Sheet, Target, query_value};
-use crate::script::{Latency, Script, Usage, UsageAt};
+use crate::script::{Latency, Model, Price, Script, Usage, UsageAt};
 use crate::sheets;
+use crate::usd::Usd;
 use crate::world::{Arrival, Open, World};
 use crate::write::writes;
 
@@ -193,7 +194,7 @@ impl Call<'_> {
             lacks_usage = without.body != answer.body;
             answer = without;
         }
-        let whole = owed(self.target.route, model.usage);
+        let whole = owed(self.target.route, model, &self.ask);
         match answer.body {
             Body::Whole(_) => self.open.owe(whole, model.price),
             Body::Frames(_) => self.open.owe_as_produced(whole, model.price),
@@ -218,9 +219,17 @@ impl Call<'_> {
     }
 }
 
-/// What a call of this route uses: embeddings produce nothing, and counting is free.
-fn owed(route: Route, usage: Usage) -> Usage {
+/// What a call of this route uses: embeddings produce nothing, and counting is free. Images and
+/// audio that have a price of their own cost no tokens.
+fn owed(route: Route, model: &Model, ask: &Ask) -> Usage {
+    let usage = Usage { seconds: 0, ..model.usage };
+    let has = |price: fn(&Price) -> Option<Usd>| model.price.as_ref().and_then(price).is_some();
     match route {
+        Route::Images if has(|price| price.image) => Usage { images: ask.images, ..Usage::default() },
+        Route::Speech if has(|price| price.character) => Usage { characters: ask.characters, ..Usage::default() },
+        Route::Transcriptions if has(|price| price.second) => {
+            Usage { seconds: model.usage.seconds, ..Usage::default() }
+        }
         Route::Embeddings | Route::EmbedContent => Usage { output: 0, reasoning: 0, ..usage },
         Route::CountTokens => Usage::default(),
         _ => usage,

@@ -11,17 +11,26 @@ pub(crate) fn charge(price: Option<&Price>, tokens: &Usage) -> Usd {
         return Usd::ZERO;
     };
     let price = price.of_prompt(tokens.input);
+    let hour = tokens.cache_write_hour.min(tokens.cache_write);
+    let write = price.cache_write.unwrap_or(price.input);
     let plain_input = tokens.input.saturating_sub(tokens.cached).saturating_sub(tokens.cache_write);
     let plain_output = tokens.output.saturating_sub(tokens.reasoning);
     [
         (plain_input, price.input),
         (tokens.cached, price.cached.unwrap_or(price.input)),
-        (tokens.cache_write, price.cache_write.unwrap_or(price.input)),
+        (tokens.cache_write - hour, write),
+        (hour, price.cache_write_hour.unwrap_or(write)),
         (plain_output, price.output),
         (tokens.reasoning, price.reasoning.unwrap_or(price.output)),
+        (tokens.characters, price.character.unwrap_or_default()),
     ]
     .into_iter()
     .map(|(tokens, per_million)| Usd::from_decimal(per_token(per_million).saturating_mul(tokens.into())))
+    .chain(
+        [(tokens.images, price.image), (tokens.seconds, price.second)]
+            .into_iter()
+            .map(|(count, each)| Usd::from_decimal(each.unwrap_or_default().decimal().saturating_mul(count.into()))),
+    )
     .sum()
 }
 
@@ -49,7 +58,7 @@ mod tests {
     }
 
     fn price(input: &str, output: &str) -> Price {
-        Price { input: usd(input), output: usd(output), cached: None, cache_write: None, reasoning: None, long: None }
+        Price { input: usd(input), output: usd(output), ..Price::default() }
     }
 
     #[test]
@@ -67,7 +76,8 @@ mod tests {
 
     #[test]
     fn each_part_has_its_own_price() {
-        let tokens = Usage { input: 7000, output: 3000, cached: 4000, cache_write: 1000, reasoning: 500 };
+        let tokens =
+            Usage { input: 7000, output: 3000, cached: 4000, cache_write: 1000, reasoning: 500, ..Usage::default() };
         let price = Price {
             cached: Some(usd("$0.25")),
             cache_write: Some(usd("$3.125")),
@@ -112,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_breaks_off_has_spent_its_input_and_thought_first() {
-        let whole = Usage { input: 7000, output: 3000, cached: 4000, cache_write: 0, reasoning: 500 };
+        let whole = Usage { input: 7000, output: 3000, cached: 4000, reasoning: 500, ..Usage::default() };
         assert_eq!(produced(&whole, 0), Usage { output: 0, reasoning: 0, ..whole });
         assert_eq!(produced(&whole, 750), Usage { output: 750, ..whole });
         assert_eq!(produced(&whole, 3000), whole);

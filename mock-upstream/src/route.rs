@@ -15,6 +15,12 @@ pub enum Route {
     Responses,
     /// OpenAI `POST embeddings`.
     Embeddings,
+    /// OpenAI `POST images/generations`.
+    Images,
+    /// OpenAI `POST audio/speech`.
+    Speech,
+    /// OpenAI `POST audio/transcriptions`.
+    Transcriptions,
     /// `GET models` of any API.
     Models,
     /// Anthropic `POST messages`.
@@ -143,6 +149,9 @@ impl Target {
             "completions" => Route::Completions,
             "responses" => Route::Responses,
             "embeddings" => Route::Embeddings,
+            "images/generations" => Route::Images,
+            "audio/speech" => Route::Speech,
+            "audio/transcriptions" => Route::Transcriptions,
             "messages" => Route::Messages,
             "messages/count_tokens" => Route::CountTokens,
             _ => self.read_gemini(rest),
@@ -234,6 +243,9 @@ mod tests {
             ("completions", Route::Completions),
             ("responses", Route::Responses),
             ("embeddings", Route::Embeddings),
+            ("images/generations", Route::Images),
+            ("audio/speech", Route::Speech),
+            ("audio/transcriptions", Route::Transcriptions),
         ] {
             for prefix in ["/primary/v1/", "/primary/"] {
                 let target = post(&format!("{prefix}{path}"));

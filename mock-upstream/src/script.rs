@@ -141,8 +141,27 @@ pub struct Usage {
     pub cached: u64,
     /// The part of `input` that was written to a cache.
     pub cache_write: u64,
+    /// The part of `cache_write` that is kept for an hour.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_write_hour: u64,
     /// The part of `output` that the model spent on thinking.
     pub reasoning: u64,
+    /// Seconds of audio that a transcription has heard.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seconds: u64,
+    /// Images that were made: as many as the request asks for.
+    #[serde(skip_deserializing, skip_serializing_if = "is_zero")]
+    #[schemars(skip)]
+    pub images: u64,
+    /// Characters that were spoken: as many as the request has.
+    #[serde(skip_deserializing, skip_serializing_if = "is_zero")]
+    #[schemars(skip)]
+    pub characters: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
@@ -154,7 +173,7 @@ impl Usage {
 
 /// Prices in USD per million tokens. A part without a price of its own costs
 /// what its whole costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Input that is neither cached nor written to a cache.
@@ -167,9 +186,21 @@ pub struct Price {
     /// Input written to a cache; absent: as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Usd>,
+    /// Input written to a cache for an hour; absent: as `cache_write`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_hour: Option<Usd>,
     /// Reasoning; absent: as `output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Usd>,
+    /// A million characters that are spoken; absent: speech costs its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character: Option<Usd>,
+    /// One image that is made; absent: images cost their tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Usd>,
+    /// One second of audio that is transcribed; absent: transcriptions cost their tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Usd>,
     /// What a whole call costs whose prompt is long; absent: as any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<LongPrice>,
@@ -200,8 +231,10 @@ impl Price {
                 output: long.output,
                 cached: long.cached,
                 cache_write: None,
+                cache_write_hour: None,
                 reasoning: None,
                 long: None,
+                ..*self
             },
             _ => *self,
         }
@@ -244,14 +277,7 @@ impl Script {
         let per_million = |dollars, scale| Usd::from_decimal(Decimal::new(dollars, scale));
         let model = Model {
             usage: Usage { input: 100, output: 100, ..Usage::default() },
-            price: Some(Price {
-                input: per_million(25, 1),
-                output: per_million(10, 0),
-                cached: None,
-                cache_write: None,
-                reasoning: None,
-                long: None,
-            }),
+            price: Some(Price { input: per_million(25, 1), output: per_million(10, 0), ..Price::default() }),
             ..Model::default()
         };
         Script {

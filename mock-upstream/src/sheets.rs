@@ -1,6 +1,7 @@
 //! What gateways fetch for themselves at their start: price sheets and model parameters, in
 //! their own formats, from the script's prices.
 
+use rust_decimal::Decimal;
 use serde_json::{Map, Number, Value, json};
 
 use crate::price::per_token;
@@ -84,6 +85,17 @@ fn insert_prices(row: &mut Map<String, Value>, price: &Price) {
         // Absent, it would cost a gateway nothing, or the whole's price, as each sees fit.
         row.insert(name.into(), number(part.unwrap_or(price.input)));
     }
+    if let Some(hour) = price.cache_write_hour {
+        row.insert("cache_creation_input_token_cost_above_1hr".into(), number(hour));
+    }
+    if let Some(million) = price.character {
+        row.insert("input_cost_per_character".into(), number(million));
+    }
+    for (name, each) in [("output_cost_per_image", price.image), ("input_cost_per_second", price.second)] {
+        if let Some(each) = each {
+            row.insert(name.into(), exact(each.decimal()));
+        }
+    }
     let Some(long) = price.long else { return };
     let of_long = [
         ("input_cost_per_token", long.input),
@@ -104,7 +116,11 @@ fn insert_limits(row: &mut Map<String, Value>, model: &Model) {
 /// The price of one token as a JSON number: these formats have no other way to say it. The
 /// digits are handed over as text, so that nothing is computed in floating point.
 fn number(per_million: Usd) -> Value {
-    per_token(per_million).to_string().parse::<Number>().map_or(Value::Null, Value::Number)
+    exact(per_token(per_million))
+}
+
+fn exact(figure: Decimal) -> Value {
+    figure.to_string().parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
 #[cfg(test)]

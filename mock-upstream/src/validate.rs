@@ -89,6 +89,15 @@ impl Model {
                 usage.cached, usage.cache_write, usage.input
             ));
         }
+        if usage.cache_write_hour > usage.cache_write {
+            return Some(format!(
+                "`cache_write_hour` {} is a part of `cache_write`, which is {}",
+                usage.cache_write_hour, usage.cache_write
+            ));
+        }
+        if usage.seconds > MOST_TOKENS {
+            return Some(format!("more than {MOST_TOKENS} seconds a call"));
+        }
         if usage.reasoning > usage.output {
             return Some(format!("`reasoning` {} is a part of `output`, which is {}", usage.reasoning, usage.output));
         }
@@ -100,8 +109,12 @@ impl Model {
             return Some(format!("`above` {} is no whole number of thousands", long.above));
         }
         let long = price.long.map(|long| [Some(long.input), Some(long.output), long.cached]);
-        [Some(price.input), Some(price.output), price.cached, price.cache_write, price.reasoning]
+        let parts = [price.cached, price.cache_write, price.cache_write_hour, price.reasoning];
+        let units = [price.character, price.image, price.second];
+        [Some(price.input), Some(price.output)]
             .into_iter()
+            .chain(parts)
+            .chain(units)
             .chain(long.into_iter().flatten())
             .flatten()
             .find(|price| {

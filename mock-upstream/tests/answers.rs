@@ -16,7 +16,7 @@ const GEMINI: &str = "/primary/v1beta/models/mock-1";
 fn parted() -> Script {
     let mut script = Script::usual();
     *model(&mut script) = Model {
-        usage: Usage { input: 7000, output: 3001, cached: 4000, cache_write: 1000, reasoning: 500 },
+        usage: Usage { input: 7000, output: 3001, cached: 4000, cache_write: 1000, reasoning: 500, ..Usage::default() },
         chunks: 2,
         ..model(&mut script).clone()
     };

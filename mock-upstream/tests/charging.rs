@@ -30,14 +30,23 @@ async fn a_call_and_its_streaming_twin_are_charged_alike() {
 async fn each_part_of_the_usage_is_charged_at_its_price_whatever_the_route() {
     let mut script = telling();
     *model(&mut script) = Model {
-        usage: Usage { input: 7000, output: 3000, cached: 4000, cache_write: 1000, reasoning: 500 },
+        usage: Usage {
+            input: 7000,
+            output: 3000,
+            cached: 4000,
+            cache_write: 1000,
+            cache_write_hour: 400,
+            reasoning: 500,
+            ..Usage::default()
+        },
         price: Some(Price {
             input: usd("$2.50"),
             output: usd("$10"),
             cached: Some(usd("$0.25")),
             cache_write: Some(usd("$3.125")),
+            cache_write_hour: Some(usd("$5")),
             reasoning: Some(usd("$12")),
-            long: None,
+            ..Price::default()
         }),
         ..Model::default()
     };
@@ -55,8 +64,8 @@ async fn each_part_of_the_usage_is_charged_at_its_price_whatever_the_route() {
         assert_eq!(post(&upstream, path, &body).await.status(), 200, "{path}");
     }
     for entry in settled(&upstream, 7).await.entries {
-        // 2000 × 2.5 + 4000 × 0.25 + 1000 × 3.125 + 2500 × 10 + 500 × 12 = 40,125 millionths
-        assert_eq!(entry.charged, usd("$0.040125"), "{}", entry.path);
+        // 2000 × 2.5 + 4000 × 0.25 + 600 × 3.125 + 400 × 5 + 2500 × 10 + 500 × 12 = 40,875 millionths
+        assert_eq!(entry.charged, usd("$0.040875"), "{}", entry.path);
     }
 }
 
@@ -231,4 +240,26 @@ async fn a_cleared_ledger_forgets_and_numbers_go_on() {
     let ledger = settled(&upstream, 2).await;
     let seen: Vec<_> = ledger.entries.iter().map(|entry| (entry.seq, entry.outcome)).collect();
     assert_eq!(seen, [(2, Outcome::Answered), (3, Outcome::Answered)]);
+}
+
+#[tokio::test]
+async fn images_and_audio_are_charged_by_what_was_asked_for_or_heard() {
+    let mut script = telling();
+    model(&mut script).usage.seconds = 12;
+    let price = model(&mut script).price.as_mut().unwrap();
+    (price.image, price.character, price.second) = (Some(usd("$0.04")), Some(usd("$15")), Some(usd("$0.0001")));
+    let upstream = start(script).await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\nbytes\r\n\
+                --b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock-1\r\n--b--\r\n";
+    for (path, body, charge) in [
+        ("/primary/v1/images/generations", r#"{"model": "mock-1", "prompt": "a", "n": 3}"#, "$0.12"),
+        ("/primary/v1/audio/speech", r#"{"model": "mock-1", "input": "four", "voice": "alloy"}"#, "$0.00006"),
+        ("/primary/v1/audio/transcriptions", form, "$0.0012"),
+    ] {
+        upstream.clear();
+        let mut client = Client::to(&upstream).await;
+        client.send("POST", path, &["authorization: Bearer k"], body).await;
+        assert_eq!(client.answer().await.status(), 200, "{path}");
+        assert_eq!(upstream.ledger().charged(), usd(charge), "{path}");
+    }
 }

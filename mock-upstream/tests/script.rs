@@ -139,9 +139,7 @@ fn any_model() -> impl Strategy<Value = Model> {
         input,
         output,
         cached,
-        cache_write: None,
-        reasoning: None,
-        long: None,
+        ..Price::default()
     }));
     (price, 0u64..10_000, 1u32..9, option::of(".*"), 0u64..9_999).prop_map(|(price, input, chunks, reply, ms)| Model {
         usage: Usage { input, cached: input / 2, ..Usage::default() },

@@ -12,6 +12,12 @@ pub(crate) enum Endpoint {
     Responses,
     /// OpenAI's.
     Embeddings,
+    /// OpenAI's.
+    Images,
+    /// OpenAI's.
+    Speech,
+    /// OpenAI's.
+    Transcriptions,
     /// Anthropic's.
     Messages,
     /// Anthropic's.
@@ -36,6 +42,9 @@ impl Endpoint {
             Endpoint::Completions => "completions",
             Endpoint::Responses => "responses",
             Endpoint::Embeddings => "embeddings",
+            Endpoint::Images => "images/generations",
+            Endpoint::Speech => "audio/speech",
+            Endpoint::Transcriptions => "audio/transcriptions",
             Endpoint::Messages => "messages",
             Endpoint::CountMessageTokens => "messages/count_tokens",
             Endpoint::GenerateContent => "generateContent",

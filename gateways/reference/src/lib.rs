@@ -46,6 +46,7 @@ mod store;
 mod stream;
 mod telemetry;
 mod translate;
+mod upload;
 mod upstream;
 mod usage;
 mod window;

@@ -93,7 +93,9 @@ fn operation(served: &Served) -> Value {
         },
     });
     if ["patch", "post", "put"].contains(&served.method) {
-        operation["requestBody"] = json!({ "content": { "application/json": { "schema": body(&served.path) } } });
+        let is_form = served.path.ends_with("/audio/transcriptions");
+        let content_type = if is_form { "multipart/form-data" } else { "application/json" };
+        operation["requestBody"] = json!({ "content": { (content_type): { "schema": body(&served.path) } } });
     }
     operation
 }

@@ -88,6 +88,9 @@ fn inference_routes() -> Routes {
         .route("/completions", infer(Route::Completions))
         .route("/responses", infer(Route::Responses))
         .route("/embeddings", infer(Route::Embeddings))
+        .route("/images/generations", infer(Route::Images))
+        .route("/audio/speech", infer(Route::Speech))
+        .route("/audio/transcriptions", infer(Route::Transcriptions))
         .route("/models", models(Wording::Native));
     // Clients differ in whether their base URL ends with the version.
     let openai = Routes::new().nest("/v1", of_openai.clone());

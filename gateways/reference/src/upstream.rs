@@ -16,6 +16,7 @@ pub(crate) use crate::failure::Failure;
 use crate::failure::Remedy;
 use crate::keys_tried::{KeysTried, Pauses};
 use crate::pin::Pin;
+use crate::upload::Upload;
 
 /// The pieces of an answer's body.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
@@ -27,6 +28,8 @@ pub(crate) struct Call<'a> {
     /// As the caller calls it.
     pub(crate) model: &'a str,
     pub(crate) body: Bytes,
+    /// What the body was made from, if it is a form.
+    pub(crate) upload: Option<&'a Upload>,
     pub(crate) is_stream: bool,
     /// The caller's headers.
     pub(crate) headers: &'a HeaderMap,
@@ -121,8 +124,15 @@ impl Upstream {
             .connections
             .client(&url, call.provider.allow_private)
             .map_err(|error| Failure::Unreachable(describe(&error)))?;
-        let headers = address::headers(call.provider, key, call.headers);
-        let body = if model == call.model { call.body.clone() } else { address::with_model(&call.body, model) };
+        let mut headers = address::headers(call.provider, key, call.headers);
+        if let Some(content_type) = call.upload.and_then(Upload::content_type) {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        let body = match call.upload {
+            _ if model == call.model => call.body.clone(),
+            Some(upload) => upload.body_for(model),
+            None => address::with_model(&call.body, model),
+        };
         let request = client.post(url).headers(headers).body(body);
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
         let answer = match tokio::time::timeout_at(deadline, request.send()).await {

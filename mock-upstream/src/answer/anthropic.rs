@@ -49,8 +49,8 @@ fn usage(job: &Job<'_>, output: u64) -> Value {
         "cache_creation_input_tokens": tokens.cache_write,
         "cache_read_input_tokens": tokens.cached,
         "cache_creation": {
-            "ephemeral_5m_input_tokens": tokens.cache_write,
-            "ephemeral_1h_input_tokens": 0,
+            "ephemeral_5m_input_tokens": tokens.cache_write - tokens.cache_write_hour,
+            "ephemeral_1h_input_tokens": tokens.cache_write_hour,
         },
         "output_tokens": output,
         "service_tier": "standard",

@@ -3,7 +3,7 @@
 use super::error::Refusal;
 use super::frame::Answer;
 use super::job::Job;
-use super::{anthropic, embeddings, gemini, models, openai, responses};
+use super::{anthropic, embeddings, gemini, media, models, openai, responses};
 use crate::ask::Ask;
 use crate::route::{Api, Route, Target};
 use crate::script::{Provider, Script};
@@ -15,6 +15,9 @@ pub(crate) fn of_model(job: &Job<'_>, target: &Target) -> Answer {
         Route::Completions => openai::completion(job),
         Route::Responses => responses::answer(job),
         Route::Embeddings => embeddings::openai(job),
+        Route::Images => media::images(job),
+        Route::Speech => media::speech(job),
+        Route::Transcriptions => media::transcription(job),
         Route::Messages => anthropic::message(job),
         Route::CountTokens if target.api == Api::Gemini => gemini::count_tokens(job),
         Route::CountTokens => anthropic::count_tokens(job),

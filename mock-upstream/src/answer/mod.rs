@@ -8,6 +8,7 @@ mod error;
 mod frame;
 mod gemini;
 mod job;
+mod media;
 mod models;
 mod openai;
 mod responses;

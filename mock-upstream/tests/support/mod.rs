@@ -37,14 +37,7 @@ pub(crate) fn telling() -> Script {
     let mut script = Script::usual();
     *model(&mut script) = Model {
         usage: Usage { input: 7000, output: 3000, ..Usage::default() },
-        price: Some(Price {
-            input: usd("$2.50"),
-            output: usd("$10"),
-            cached: None,
-            cache_write: None,
-            reasoning: None,
-            long: None,
-        }),
+        price: Some(Price { input: usd("$2.50"), output: usd("$10"), ..Price::default() }),
         chunks: 6,
         ..Model::default()
     };

@@ -139,6 +139,9 @@ pub(crate) enum RequestType {
     TextCompletion,
     Responses,
     Embedding,
+    ImageGeneration,
+    Speech,
+    Transcription,
 }
 
 impl RequestType {
@@ -149,6 +152,9 @@ impl RequestType {
             ("text_completion", RequestType::TextCompletion),
             ("responses", RequestType::Responses),
             ("embedding", RequestType::Embedding),
+            ("image_generation", RequestType::ImageGeneration),
+            ("speech", RequestType::Speech),
+            ("transcription", RequestType::Transcription),
         ]);
         words.get(word.strip_suffix("_stream").unwrap_or(word)).copied()
     }
@@ -159,6 +165,9 @@ impl RequestType {
             RequestType::TextCompletion => "text_completion",
             RequestType::Responses => "responses",
             RequestType::Embedding => "embedding",
+            RequestType::ImageGeneration => "image_generation",
+            RequestType::Speech => "speech",
+            RequestType::Transcription => "transcription",
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::bounds::Bounds;
 use super::request::Request;
 use super::route::{Route, Service};
-use super::{answer, caller};
+use super::{answer, caller, media};
 use crate::books::{Admitted, Bill, Held};
 use crate::clock::Moment;
 use crate::config::{Paths, Provider, RequestType};
@@ -91,6 +91,7 @@ pub(super) async fn attempt(
         endpoint: service.endpoint,
         model: &candidate.model,
         body,
+        upload: request.upload.as_ref(),
         is_stream: request.is_stream,
         headers,
         key_ids,
@@ -110,9 +111,18 @@ pub(super) async fn attempt(
             return Err(AttemptError::Upstream(failure));
         }
         Ok(Answer::Whole { content_type, body }) => {
-            let parsed = charge(gateway, held, &tariff, request.route, &body, notes).await;
-            let body = told(&provider, bridge.as_ref(), parsed, body).map_err(AttemptError::Upstream)?;
-            notes.answered(&body);
+            let body = match request.media {
+                Some(asked) => {
+                    media::charge(held, &tariff, asked, &body).await;
+                    body
+                }
+                None => {
+                    let parsed = charge(gateway, held, &tariff, request.route, &body, notes).await;
+                    let body = told(&provider, bridge.as_ref(), parsed, body).map_err(AttemptError::Upstream)?;
+                    notes.answered(&body);
+                    body
+                }
+            };
             notes.served();
             plain(content_type, body)
         }
@@ -234,6 +244,11 @@ fn claim(
     }
     let Bounds { input_bytes, max_output, answers, service } = request.bounds;
     let mut tariff = Tariff::new(prices.unwrap_or_default(), service);
+    if let Some(media) = request.media {
+        let most = tariff.media_bound(media, input_bytes);
+        let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
+        return Ok((claim, tariff));
+    }
     let known_output = match kind {
         RequestType::Embedding => Some(0),
         _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),

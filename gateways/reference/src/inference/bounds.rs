@@ -110,6 +110,9 @@ fn output_bounds(route: Route) -> &'static [&'static str] {
         Route::Completions | Route::Messages => &["max_tokens"],
         Route::Responses => &["max_output_tokens"],
         Route::Embeddings
+        | Route::Images
+        | Route::Speech
+        | Route::Transcriptions
         | Route::GenerateContent
         | Route::StreamGenerateContent
         | Route::EmbedContent

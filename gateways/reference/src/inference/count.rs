@@ -72,6 +72,7 @@ async fn counted(
         endpoint,
         model: &candidate.model,
         body: request.body_for(&candidate.model)?,
+        upload: None,
         is_stream: false,
         max_answer_bytes: gateway.client().max_answer_bytes,
         headers,

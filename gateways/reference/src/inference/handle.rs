@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::attempt::{self, AttemptError};
 use super::request::Request;
-use super::route::Asked;
+use super::route::{Asked, Route};
 use super::{answer, caller, count};
 use crate::errors::{About, Problem};
 use crate::gateway::Gateway;
@@ -18,6 +18,7 @@ use crate::policy::VirtualKey;
 use crate::routing::{self, Candidate, RouteError};
 use crate::slow_body;
 use crate::telemetry::Notes;
+use crate::upload::Upload;
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 
@@ -83,8 +84,15 @@ async fn read(
 ) -> Result<Read, Problem> {
     notes.identified(caller::identify(gateway, headers)?.as_ref());
     let (bytes, key) = read_body(gateway, headers, body).await?;
-    let request = Request::parse(asked, &bytes)?;
-    notes.asked(&request.model, request.is_stream, &bytes);
+    let (request, text) = match asked.route {
+        // A file is no text to keep.
+        Route::Transcriptions => {
+            let upload = Upload::read(headers, bytes).await.map_err(|error| Problem::bad_request(error.to_string()))?;
+            (Request::of_upload(upload)?, Bytes::new())
+        }
+        _ => (Request::parse(asked, &bytes)?, bytes),
+    };
+    notes.asked(&request.model, request.is_stream, &text);
     Ok((request, key))
 }
 

@@ -8,6 +8,7 @@
 //! - [`attempt`]: one provider: admitted, held, called, charged
 //! - [`answer`]: answers with the headers that the gateway adds
 //! - [`count`]: how many tokens a request has
+//! - [`media`]: images and audio
 //! - [`models`]: the list of models
 
 mod answer;
@@ -16,6 +17,7 @@ mod bounds;
 mod caller;
 mod count;
 mod handle;
+mod media;
 mod models;
 mod request;
 mod route;

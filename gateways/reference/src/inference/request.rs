@@ -7,8 +7,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bounds::{self, Bounds};
+use super::media;
 use super::route::{Asked, Route};
 use crate::errors::Problem;
+use crate::pricing::Media;
+use crate::upload::Upload;
 
 /// The most fallbacks that a caller may name: each can be a call that costs.
 const MOST_FALLBACKS: usize = 8;
@@ -26,6 +29,10 @@ pub(crate) struct Request {
     /// What `stream_options` says, if it is there.
     stream_options: Option<Value>,
     pub(crate) bounds: Bounds,
+    /// What it asks for, if that is images or audio.
+    pub(crate) media: Option<Media>,
+    /// The body, if that is a form with a file.
+    pub(crate) upload: Option<Upload>,
 }
 
 impl Request {
@@ -52,9 +59,33 @@ impl Request {
             as_array,
             stream_options: field(&fields, "stream_options")?,
             bounds: bounds::read(route, &fields)?,
+            media: media::read(route, &fields)?,
             fields,
             model,
             fallbacks,
+            upload: None,
+        })
+    }
+
+    /// Reads a form with a file to transcribe.
+    pub(crate) fn of_upload(upload: Upload) -> Result<Request, Problem> {
+        let missing = |name: &str| Problem::bad_request(format!("{name} is required"));
+        let model = upload.text("model").filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?.to_owned();
+        let file = upload.content("file").ok_or_else(|| missing("file"))?.len();
+        if upload.text("stream").is_some_and(|stream| stream != "false") {
+            return Err(Problem::bad_request("stream: is not supported by the reference gateway for transcriptions"));
+        }
+        Ok(Request {
+            route: Route::Transcriptions,
+            fields: IndexMap::new(),
+            model,
+            fallbacks: Vec::new(),
+            is_stream: false,
+            as_array: false,
+            stream_options: None,
+            bounds: Bounds { input_bytes: upload.text_bytes(), max_output: None, answers: 1, service: None },
+            media: Some(media::of_file(u64::try_from(file).unwrap_or(u64::MAX))),
+            upload: Some(upload),
         })
     }
 
@@ -67,6 +98,9 @@ impl Request {
     /// The body for a provider that speaks the route's own protocol: the model's
     /// name is the provider's, and a stream of completions always reports its usage.
     pub(crate) fn body_for(&self, model: &str) -> Result<Bytes, Problem> {
+        if let Some(upload) = &self.upload {
+            return Ok(upload.body_for(model));
+        }
         let mut fields = self.fields.clone();
         if !self.route.names_model_in_path() {
             fields.insert("model".to_owned(), raw(&Value::from(model))?);
@@ -102,7 +136,13 @@ fn is_stream(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<b
         Route::ChatCompletions | Route::Completions | Route::Responses | Route::Messages => {
             Ok(field(fields, "stream")?.unwrap_or(false))
         }
-        Route::Embeddings | Route::GenerateContent | Route::EmbedContent | Route::BatchEmbedContents => Ok(false),
+        Route::Embeddings
+        | Route::Images
+        | Route::Speech
+        | Route::Transcriptions
+        | Route::GenerateContent
+        | Route::EmbedContent
+        | Route::BatchEmbedContents => Ok(false),
     }
 }
 

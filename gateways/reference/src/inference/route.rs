@@ -12,6 +12,9 @@ pub(crate) enum Route {
     Completions,
     Responses,
     Embeddings,
+    Images,
+    Speech,
+    Transcriptions,
     Messages,
     GenerateContent,
     StreamGenerateContent,
@@ -28,6 +31,9 @@ impl Route {
             Route::Completions => RequestType::TextCompletion,
             Route::Responses => RequestType::Responses,
             Route::Embeddings | Route::EmbedContent | Route::BatchEmbedContents => RequestType::Embedding,
+            Route::Images => RequestType::ImageGeneration,
+            Route::Speech => RequestType::Speech,
+            Route::Transcriptions => RequestType::Transcription,
         }
     }
 
@@ -38,6 +44,7 @@ impl Route {
             Route::Completions => Form::Completions,
             Route::Responses => Form::Responses,
             Route::Embeddings => Form::Embeddings,
+            Route::Images | Route::Speech | Route::Transcriptions => Form::Media,
             Route::Messages => Form::Messages,
             Route::GenerateContent | Route::StreamGenerateContent => Form::Content,
             Route::EmbedContent => Form::Embed,
@@ -52,6 +59,9 @@ impl Route {
             Route::Completions => "/v1/completions",
             Route::Responses => "/v1/responses",
             Route::Embeddings => "/v1/embeddings",
+            Route::Images => "/v1/images/generations",
+            Route::Speech => "/v1/audio/speech",
+            Route::Transcriptions => "/v1/audio/transcriptions",
             Route::Messages => "/anthropic/v1/messages",
             Route::GenerateContent => "/genai/v1beta/models/{model}:generateContent",
             Route::StreamGenerateContent => "/genai/v1beta/models/{model}:streamGenerateContent",
@@ -62,7 +72,7 @@ impl Route {
 
     pub(crate) fn wording(self) -> Wording {
         match self.form() {
-            Form::Chat | Form::Completions | Form::Responses | Form::Embeddings => Wording::Native,
+            Form::Chat | Form::Completions | Form::Responses | Form::Embeddings | Form::Media => Wording::Native,
             Form::Messages => Wording::Anthropic,
             Form::Content | Form::Embed | Form::BatchEmbed => Wording::Gemini,
         }
@@ -75,12 +85,19 @@ impl Route {
 
     /// Whether an answer is text, which can be a stream and has output to charge for.
     pub(crate) fn is_generation(self) -> bool {
-        self.request_type() != RequestType::Embedding
+        matches!(
+            self.request_type(),
+            RequestType::ChatCompletion | RequestType::TextCompletion | RequestType::Responses
+        )
     }
 
     /// How a provider of this kind serves the route.
     pub(crate) fn service(self, api: ApiBase, is_stream: bool) -> Option<Service> {
         let (endpoint, form) = match (api, self) {
+            (ApiBase::OpenAi, Route::Images) => (Endpoint::Images, Form::Media),
+            (ApiBase::OpenAi, Route::Speech) => (Endpoint::Speech, Form::Media),
+            (ApiBase::OpenAi, Route::Transcriptions) => (Endpoint::Transcriptions, Form::Media),
+            (_, Route::Images | Route::Speech | Route::Transcriptions) => return None,
             (ApiBase::OpenAi, Route::Completions) => (Endpoint::Completions, Form::Completions),
             (ApiBase::OpenAi, Route::Responses) => (Endpoint::Responses, Form::Responses),
             (ApiBase::OpenAi, route) if route.is_generation() => (Endpoint::ChatCompletions, Form::Chat),

@@ -5,10 +5,12 @@
 //! - [`kept`]: the overrides of `config.json` and of the administrators, brought together
 //! - [`catalog`]: both together: the price of a model for a key, a provider and its key
 //! - [`price`]: from a price and a usage to a cost, and to the most that it can be
+//! - [`media`]: the same for images and audio, which have units of their own
 //! - [`tariff`]: what a request is charged by
 
 mod catalog;
 pub(crate) mod kept;
+mod media;
 mod overrides;
 mod price;
 mod sheet;
@@ -16,6 +18,7 @@ mod tariff;
 
 pub(crate) use catalog::{Catalog, PriceQuestion};
 pub(crate) use kept::{KeptError, KeptOverride, KeptOverrides};
+pub(crate) use media::{Media, Quality};
 pub(crate) use overrides::Overrides;
 pub(crate) use sheet::{PricingError, Sheet};
 pub(crate) use tariff::{Tariff, Unbounded};

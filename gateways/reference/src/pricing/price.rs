@@ -7,6 +7,9 @@ use crate::money::Usd;
 use crate::rates::{Context, Item, Rates, Service};
 use crate::usage::Usage;
 
+/// Everything that an image can be priced as.
+pub(super) const IMAGES: [Item; 5] =
+    [Item::Image, Item::ImageLow, Item::ImageMedium, Item::ImageHigh, Item::ImageOther];
 /// Everything that a token of input can turn out to be.
 const INPUTS: [Item; 6] =
     [Item::Input, Item::CacheRead, Item::CacheWrite, Item::CacheWriteHour, Item::InputAudio, Item::InputImage];
@@ -16,7 +19,7 @@ const OUTPUTS: [Item; 4] = [Item::Output, Item::Reasoning, Item::OutputAudio, It
 /// The prices of one model for one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Price {
-    rates: Arc<Rates>,
+    pub(super) rates: Arc<Rates>,
 }
 
 impl Price {
@@ -24,11 +27,13 @@ impl Price {
     /// price is none; embeddings have no output, and need no price for it.
     pub(super) fn of(rates: Arc<Rates>, kind: RequestType) -> Option<Price> {
         let has = |item| rates.get(item, Context::Any, Service::Standard).is_some();
+        let has_both = has(Item::Input) && has(Item::Output);
         let is_whole = match kind {
             RequestType::Embedding => has(Item::Input),
-            RequestType::ChatCompletion | RequestType::TextCompletion | RequestType::Responses => {
-                has(Item::Input) && has(Item::Output)
-            }
+            RequestType::ChatCompletion | RequestType::TextCompletion | RequestType::Responses => has_both,
+            RequestType::ImageGeneration => IMAGES.into_iter().chain([Item::OutputImage]).any(has),
+            RequestType::Speech => [Item::Character, Item::OutputSecond, Item::OutputAudio].into_iter().any(has),
+            RequestType::Transcription => has(Item::InputSecond) || has(Item::InputAudio) && has(Item::Output),
         };
         is_whole.then_some(Price { rates })
     }

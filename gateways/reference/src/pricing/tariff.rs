@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::media::{self, Media};
 use super::price::Price;
 use crate::ledger::Spent;
 use crate::money::Usd;
@@ -52,6 +55,19 @@ impl Tariff {
     pub(crate) fn bound(&self, input: u64, output: u64) -> Spent {
         let cost = self.dearest(|price| price.bound(input, output, self.asked));
         Spent { cost, tokens: input.saturating_add(output) }
+    }
+
+    /// What an answer shows that images or audio cost; `None` where it does not.
+    pub(crate) fn media_spent(&self, media: Media, answer: Option<&Value>, held: Spent) -> Option<Spent> {
+        let costs = self.prices.iter().map(|(_, price)| price.media_cost(media, answer, self.asked));
+        let cost = costs.collect::<Option<Vec<Usd>>>()?.into_iter().max().unwrap_or_default();
+        let told = answer.and_then(|answer| media::tokens(media, answer));
+        Some(Spent { cost, tokens: told.map_or(held.tokens, |usage| usage.total()) })
+    }
+
+    /// The most that images or audio can cost, with so many tokens of text.
+    pub(crate) fn media_bound(&self, media: Media, text: u64) -> Spent {
+        Spent { cost: self.dearest(|price| price.media_bound(media, text, self.asked)), tokens: media.tokens(text) }
     }
 
     fn dearest(&self, cost: impl Fn(&Price) -> Usd) -> Usd {

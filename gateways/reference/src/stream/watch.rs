@@ -27,7 +27,9 @@ impl From<Form> for Protocol {
             Form::Messages => Protocol::Messages,
             Form::Content => Protocol::Content,
             // Embeddings are never streamed.
-            Form::Chat | Form::Completions | Form::Embeddings | Form::Embed | Form::BatchEmbed => Protocol::Completions,
+            Form::Chat | Form::Completions | Form::Embeddings | Form::Embed | Form::BatchEmbed | Form::Media => {
+                Protocol::Completions
+            }
         }
     }
 }

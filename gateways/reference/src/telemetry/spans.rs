@@ -133,6 +133,8 @@ fn operation(kind: RequestType) -> &'static str {
         RequestType::ChatCompletion | RequestType::Responses => "chat",
         RequestType::TextCompletion => "text_completion",
         RequestType::Embedding => "embeddings",
+        // The conventions have no word for these.
+        RequestType::ImageGeneration | RequestType::Speech | RequestType::Transcription => kind.word(),
     }
 }
 

@@ -30,7 +30,7 @@ impl Bridge {
             return Err(TranslateError::Shape("the request"));
         }
         let mut pivot = match self.caller {
-            Form::Chat => request.clone(),
+            Form::Chat | Form::Media => request.clone(),
             Form::Completions => caller::completions::to_chat(request)?,
             Form::Responses => caller::responses::to_chat(request)?,
             Form::Messages => caller::messages::to_chat(request)?,
@@ -51,7 +51,7 @@ impl Bridge {
                 self.as_base64 = gemini::wants_base64(&pivot);
                 gemini::from_embeddings(&pivot, &self.model)
             }
-            Form::Embeddings => Ok(pivot),
+            Form::Embeddings | Form::Media => Ok(pivot),
             Form::Chat | Form::Completions | Form::Responses => openai::from_chat(pivot, self.openai),
         }
     }
@@ -71,7 +71,7 @@ impl Bridge {
             pivot["created"] = json!(self.created);
         }
         Ok(match self.caller {
-            Form::Chat | Form::Embeddings => pivot,
+            Form::Chat | Form::Embeddings | Form::Media => pivot,
             Form::Completions => caller::completions::from_chat(&pivot, &self.model),
             Form::Responses => caller::responses::from_chat(&pivot, &self.model),
             Form::Messages => caller::messages::from_chat(&pivot, &self.model),
@@ -98,7 +98,7 @@ impl Bridge {
                 Form::Messages => Writer::Messages(caller::messages::Writer::new(model)),
                 Form::Content => Writer::Content(caller::gemini::Writer::new(model)),
                 // Embeddings are never streamed.
-                Form::Chat | Form::Embeddings | Form::Embed | Form::BatchEmbed => {
+                Form::Chat | Form::Embeddings | Form::Embed | Form::BatchEmbed | Form::Media => {
                     Writer::Chat(caller::chat::Writer::new(hides_usage))
                 }
             },

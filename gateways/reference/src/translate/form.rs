@@ -15,6 +15,8 @@ pub(crate) enum Form {
     Content,
     /// OpenAI's embeddings.
     Embeddings,
+    /// OpenAI's images and audio, which are never translated.
+    Media,
     /// Gemini's embedContent.
     Embed,
     /// Gemini's batchEmbedContents.

@@ -165,7 +165,7 @@ fn dressed(form: Form, value: Value) -> Value {
     let name = match form {
         Form::Messages | Form::Chat => "messages",
         Form::Content => "contents",
-        Form::Responses | Form::Embeddings => "input",
+        Form::Responses | Form::Embeddings | Form::Media => "input",
         Form::Completions => "prompt",
         Form::Embed => "content",
         Form::BatchEmbed => "requests",

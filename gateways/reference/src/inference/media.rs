@@ -1,0 +1,66 @@
+//! What a request for images or audio asks for, at most, and how its answer is charged.
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::request::field;
+use super::route::Route;
+use crate::books::Held;
+use crate::errors::Problem;
+use crate::pricing::{Media, Quality, Tariff};
+
+/// No codec in use takes less for a second of speech.
+const BYTES_OF_SECOND: u64 = 500;
+/// Nobody speaks more slowly at the usual speed: letters in a second.
+const LETTERS_OF_SECOND: u64 = 4;
+
+/// Reads what a body asks for; `None` for a route of text.
+pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Media>, Problem> {
+    let refuse = |name: &str, value: &str| {
+        Err(Problem::bad_request(format!("{name}: `{value}` is not supported by the reference gateway")))
+    };
+    match route {
+        Route::Images => {
+            if field::<bool>(fields, "stream")? == Some(true) {
+                return refuse("stream", "true");
+            }
+            let quality = match field::<String>(fields, "quality")?.as_deref() {
+                Some("low") => Some(Quality::Low),
+                Some("medium") => Some(Quality::Medium),
+                Some("high") => Some(Quality::High),
+                _ => None,
+            };
+            Ok(Some(Media::Images { count: field(fields, "n")?.unwrap_or(1), quality }))
+        }
+        Route::Speech => {
+            if field::<String>(fields, "stream_format")?.as_deref() == Some("sse") {
+                return refuse("stream_format", "sse");
+            }
+            let text: String = field(fields, "input")?.unwrap_or_default();
+            let letters = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            // At a quarter of the usual speed, the slowest that there is, it takes four times as long.
+            let has_speed = field::<Value>(fields, "speed")?.is_some();
+            let seconds = if has_speed { letters } else { letters.div_ceil(LETTERS_OF_SECOND) };
+            let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+            Ok(Some(Media::Speech { characters, seconds }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a file of so many bytes can be transcribed to.
+pub(super) fn of_file(bytes: u64) -> Media {
+    Media::Transcription { seconds: bytes.div_ceil(BYTES_OF_SECOND) }
+}
+
+/// Charges an answer: what it shows, or what was held.
+pub(super) async fn charge(held: Held, tariff: &Tariff, media: Media, body: &Bytes) {
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    let bound = held.bound();
+    let spent = tariff.media_spent(media, parsed.as_ref(), bound).unwrap_or(bound);
+    if let Err(error) = held.settle(spent).await {
+        tracing::error!(%error, "an outcome was not written");
+    }
+}
