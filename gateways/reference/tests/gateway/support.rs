@@ -341,7 +341,7 @@ fn money_as_numbers(value: &Value) -> String {
 }
 
 /// Quotes the figures of the answer's usage, to read their digits.
-fn figures_as_texts(text: &str) -> String {
+pub(crate) fn figures_as_texts(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\"current_usage\":") {

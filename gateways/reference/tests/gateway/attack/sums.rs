@@ -1,0 +1,124 @@
+//! What each level must have used, by the mock's ledger and what the callers saw.
+
+use std::collections::HashMap;
+use std::ops::Add;
+
+use mock_upstream::{Entry, Ledger, Outcome};
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use super::callers::{Call, End, Target};
+use super::levels::{NAMES, touched};
+
+pub(super) const PROMPT_BYTES: usize = 120;
+pub(super) const MAX_TOKENS: u64 = 150;
+/// A token for each byte of the prompt, and for each that was allowed.
+pub(super) const BOUND_TOKENS: u64 = 120 + MAX_TOKENS;
+
+/// Dollars, tokens and requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) usd: Decimal,
+    pub(super) tokens: Decimal,
+    pub(super) requests: Decimal,
+}
+
+impl Add for Used {
+    type Output = Used;
+
+    fn add(self, other: Used) -> Used {
+        Used { usd: self.usd + other.usd, tokens: self.tokens + other.tokens, requests: self.requests + other.requests }
+    }
+}
+
+impl Used {
+    pub(super) fn is_within(&self, most: &Used) -> bool {
+        self.usd <= most.usd && self.tokens <= most.tokens && self.requests <= most.requests
+    }
+}
+
+/// The most that a provider's turn can cost.
+fn bound(target: Target) -> Used {
+    let usd = match target.model {
+        // (120 × 2.50 + 150 × 10.00) and (120 × 0.30 + 150 × 7.00) millionths
+        "mock-1" => Decimal::new(1_800, 6),
+        _ => Decimal::new(1_086, 6),
+    };
+    Used { usd, tokens: BOUND_TOKENS.into(), requests: Decimal::ONE }
+}
+
+/// For each level the least and the most that it has used.
+pub(super) fn expected(calls: &[Call], ledger: &Ledger, kills: usize) -> HashMap<&'static str, (Used, Used)> {
+    let mut turns = turns(ledger);
+    let mut sums: HashMap<&str, (Used, Used)> = NAMES.map(|name| (name, Default::default())).into();
+    for call in calls {
+        let was_killed = call.process < kills && call.end == End::Silent;
+        let seen = turns.remove(call.marker.as_str()).unwrap_or_default();
+        assert!(call.end != End::Unsent || seen.is_empty(), "a call that was not sent arrived: {call:?}");
+        for (place, (provider, entries)) in seen.iter().enumerate() {
+            let target = *call.targets.iter().find(|target| target.provider == *provider).unwrap();
+            let is_last = place + 1 == seen.len();
+            let range = turn(call, target, entries, was_killed && is_last);
+            for name in touched(call.key, target) {
+                let sum = sums.get_mut(name.as_str()).unwrap();
+                *sum = (sum.0 + range.0, sum.1 + range.1);
+            }
+        }
+        if was_killed {
+            add_unseen(&mut sums, call, &seen);
+        }
+    }
+    assert!(turns.is_empty(), "nobody made these calls: {:?}", turns.keys());
+    sums
+}
+
+/// The turns of a request, in their order: the provider, and what it was asked.
+type Turns<'a> = Vec<(&'a str, Vec<&'a Entry>)>;
+
+/// The turns of each request by its marker.
+fn turns(ledger: &Ledger) -> HashMap<String, Turns<'_>> {
+    let mut all: HashMap<String, Turns<'_>> = HashMap::new();
+    for entry in ledger.inference() {
+        let body: Value = serde_json::from_str(&entry.body).unwrap();
+        let marker = body["messages"][0]["content"].as_str().unwrap().split(' ').next().unwrap();
+        let turns = all.entry(marker.to_owned()).or_default();
+        let provider = entry.provider.as_deref().unwrap();
+        match turns.iter_mut().find(|(name, _)| *name == provider) {
+            Some((_, entries)) => entries.push(entry),
+            None => turns.push((provider, vec![entry])),
+        }
+    }
+    all
+}
+
+/// What a provider's turn was charged, at least and at most. It is one figure wherever the
+/// gateway had the whole answer and its caller too.
+fn turn(call: &Call, target: Target, entries: &[&Entry], was_cut_off: bool) -> (Used, Used) {
+    let last = entries.last().unwrap();
+    let has_begun = last.status == Some(200) || !last.charged.decimal().is_zero();
+    let charged = Used {
+        usd: entries.iter().map(|entry| entry.charged.decimal()).sum(),
+        tokens: entries.iter().map(|entry| Decimal::from(entry.tokens.total())).sum(),
+        requests: u8::from(has_begun).into(),
+    };
+    let is_whole = matches!(call.end, End::Whole(_));
+    let is_held = match last.outcome {
+        Outcome::Faulted => has_begun,
+        Outcome::Answered | Outcome::ClientLeft => call.is_stream && !is_whole,
+        Outcome::Open => panic!("{last:?} is open"),
+    };
+    if is_held || was_cut_off { (charged, bound(target)) } else { (charged, charged) }
+}
+
+/// A provider's turn may have been held when the kill came, and never have begun: one of those
+/// that the ledger does not have.
+fn add_unseen(sums: &mut HashMap<&'static str, (Used, Used)>, call: &Call, seen: &Turns<'_>) {
+    let unseen = call.targets.iter().filter(|target| seen.iter().all(|(name, _)| *name != target.provider));
+    let mut names: Vec<String> = unseen.flat_map(|target| touched(call.key, *target)).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let sum = sums.get_mut(name.as_str()).unwrap();
+        sum.1 = sum.1 + bound(call.targets[0]);
+    }
+}
