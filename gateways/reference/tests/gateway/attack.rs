@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::support::{World, figures_as_texts};
 use callers::{Call, End, calls_of};
 use levels::{Limits, NAMES, PROVIDERS};
-use sums::{Used, expected};
+use sums::{Sum, Used, expected};
 
 const CALLERS: u64 = 64;
 const KILLS: usize = 3;
@@ -176,8 +176,9 @@ async fn used(world: &World) -> HashMap<String, Used> {
 fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: usize, limits: &Limits) {
     let expected = expected(calls, ledger, kills);
     for name in NAMES {
-        let (used, (least, most)) = (used[name], expected[name]);
-        assert!(least.is_within(&used), "{name} counts less than was charged: {used:?}, charged {least:?}");
+        let (used, Sum { charged, least, most }) = (used[name], expected[name]);
+        assert!(charged.is_within(&used), "{name} counts less than was charged: {used:?}, {charged:?}");
+        assert!(least.is_within(&used), "{name} counts less than was held: {used:?}, at least {least:?}");
         assert!(used.is_within(&most), "{name} counts more than was held: {used:?}, at most {most:?}");
         let cap = limits.most(name);
         assert!(used.is_within(&cap), "{name} is above its cap: {used:?}, {cap:?}");
@@ -189,16 +190,17 @@ fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: u
     let count = |test: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| test(call)).count();
     let [served, capped, limited] = [200, 402, 429].map(|status| count(&|call| call.end == End::Whole(status)));
     let silent = count(&|call| call.end == End::Silent);
-    let ((least, most), used) = (expected["model"], used["model"]);
+    let (Sum { charged, least, most }, used) = (expected["model"], used["model"]);
     eprintln!(
         "{} calls: {served} served, {capped} answered with 402, {limited} with 429, {silent} without an answer; \
-         ${} charged, ${} used, ${} at most",
+         ${} charged, ${} used, ${} at least, ${} at most",
         calls.len(),
-        least.usd.normalize(),
+        charged.usd.normalize(),
         used.usd.normalize(),
+        least.usd.normalize(),
         most.usd.normalize(),
     );
-    assert_eq!(least.usd, ledger.charged().decimal(), "the whole ledger is the callers'");
+    assert_eq!(charged.usd, ledger.charged().decimal(), "the whole ledger is the callers'");
     assert!([served, capped, limited, silent].iter().all(|count| *count > 0), "something was not tried");
-    assert!(least.usd > Decimal::ZERO);
+    assert!(charged.usd > Decimal::ZERO);
 }

@@ -12,6 +12,8 @@ use super::levels::{NAMES, touched};
 
 pub(super) const PROMPT_BYTES: usize = 120;
 pub(super) const MAX_TOKENS: u64 = 150;
+/// What every whole answer uses.
+const WHOLE_TOKENS: u64 = 200;
 /// A token for each byte of the prompt, and for each that was allowed.
 pub(super) const BOUND_TOKENS: u64 = 120 + MAX_TOKENS;
 
@@ -47,10 +49,26 @@ fn bound(target: Target) -> Used {
     Used { usd, tokens: BOUND_TOKENS.into(), requests: Decimal::ONE }
 }
 
-/// For each level the least and the most that it has used.
-pub(super) fn expected(calls: &[Call], ledger: &Ledger, kills: usize) -> HashMap<&'static str, (Used, Used)> {
+/// What was charged for some requests, and the least and the most that a level has used for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) charged: Used,
+    pub(super) least: Used,
+    pub(super) most: Used,
+}
+
+impl Add for Sum {
+    type Output = Sum;
+
+    fn add(self, other: Sum) -> Sum {
+        Sum { charged: self.charged + other.charged, least: self.least + other.least, most: self.most + other.most }
+    }
+}
+
+/// What each level has used.
+pub(super) fn expected(calls: &[Call], ledger: &Ledger, kills: usize) -> HashMap<&'static str, Sum> {
     let mut turns = turns(ledger);
-    let mut sums: HashMap<&str, (Used, Used)> = NAMES.map(|name| (name, Default::default())).into();
+    let mut sums: HashMap<&str, Sum> = NAMES.map(|name| (name, Sum::default())).into();
     for call in calls {
         let was_killed = call.process < kills && call.end == End::Silent;
         let seen = turns.remove(call.marker.as_str()).unwrap_or_default();
@@ -61,7 +79,7 @@ pub(super) fn expected(calls: &[Call], ledger: &Ledger, kills: usize) -> HashMap
             let range = turn(call, target, entries, was_killed && is_last);
             for name in touched(call.key, target) {
                 let sum = sums.get_mut(name.as_str()).unwrap();
-                *sum = (sum.0 + range.0, sum.1 + range.1);
+                *sum = *sum + range;
             }
         }
         if was_killed {
@@ -93,7 +111,7 @@ fn turns(ledger: &Ledger) -> HashMap<String, Turns<'_>> {
 
 /// What a provider's turn was charged, at least and at most. It is one figure wherever the
 /// gateway had the whole answer and its caller too.
-fn turn(call: &Call, target: Target, entries: &[&Entry], was_cut_off: bool) -> (Used, Used) {
+fn turn(call: &Call, target: Target, entries: &[&Entry], was_cut_off: bool) -> Sum {
     let last = entries.last().unwrap();
     let has_begun = last.status == Some(200) || !last.charged.decimal().is_zero();
     let charged = Used {
@@ -107,18 +125,25 @@ fn turn(call: &Call, target: Target, entries: &[&Entry], was_cut_off: bool) -> (
         Outcome::Answered | Outcome::ClientLeft => call.is_stream && !is_whole,
         Outcome::Open => panic!("{last:?} is open"),
     };
-    if is_held || was_cut_off { (charged, bound(target)) } else { (charged, charged) }
+    if !is_held && !was_cut_off {
+        return Sum { charged, least: charged, most: charged };
+    }
+    // Its usage was never told, so the gateway cannot know better.
+    let is_untold =
+        if call.is_stream { charged.tokens < WHOLE_TOKENS.into() } else { last.outcome != Outcome::Answered };
+    let bound = bound(target);
+    Sum { charged, least: if has_begun && is_untold { bound } else { charged }, most: bound }
 }
 
 /// A provider's turn may have been held when the kill came, and never have begun: one of those
 /// that the ledger does not have.
-fn add_unseen(sums: &mut HashMap<&'static str, (Used, Used)>, call: &Call, seen: &Turns<'_>) {
+fn add_unseen(sums: &mut HashMap<&'static str, Sum>, call: &Call, seen: &Turns<'_>) {
     let unseen = call.targets.iter().filter(|target| seen.iter().all(|(name, _)| *name != target.provider));
     let mut names: Vec<String> = unseen.flat_map(|target| touched(call.key, *target)).collect();
     names.sort();
     names.dedup();
     for name in names {
         let sum = sums.get_mut(name.as_str()).unwrap();
-        sum.1 = sum.1 + bound(call.targets[0]);
+        sum.most = sum.most + bound(call.targets[0]);
     }
 }
