@@ -155,7 +155,7 @@ mod tests {
     async fn a_gateway_that_never_answers_200_is_late_and_its_last_answer_is_told() {
         let address = serve(Router::new()).await;
         let url = format!("http://{address}/health");
-        let outcome = Probe::local().unwrap().wait(&url, Duration::from_millis(100), pending()).await;
+        let outcome = Probe::local().unwrap().wait(&url, Duration::from_secs(1), pending()).await;
         assert_eq!(outcome.unwrap_err(), NotReady::Late("status 404".into()));
     }
 
