@@ -18,6 +18,8 @@
 
 mod client;
 mod env;
+#[cfg(test)]
+mod fields_tests;
 mod file;
 mod governance;
 mod governance_file;

@@ -261,3 +261,41 @@ async fn cached_and_written_and_thought_tokens_cost_what_the_provider_charges() 
     assert_eq!(charged(&world).await, "0.0063375");
     assert_eq!(world.charged(), "0.0063375");
 }
+
+#[tokio::test]
+async fn a_sheet_is_read_again_after_its_interval() {
+    let sheet =
+        |price: &str| format!(r#"{{"mock-1": {{"input_cost_per_token": {price}, "output_cost_per_token": 0}}}}"#);
+    let mut world = World::prepare(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "1000000", "1h", "vk-agent")]);
+        config["framework"]["pricing"]["pricing_sync_interval"] = json!(1);
+    })
+    .await;
+    let path = world.folder.path().join("prices.json");
+    std::fs::write(&path, sheet("0.0001")).unwrap();
+    world.config["framework"]["pricing"]["pricing_url"] = json!(format!("file://{}", path.display()));
+    world.run(&["--test-clock"]).await;
+    std::fs::write(&path, sheet("0.0002")).unwrap();
+    let renewed = async { while charged(&world).await != "0.02" {} };
+    tokio::time::timeout(crate::support::DEADLINE, renewed).await.expect("the sheet was not read again");
+}
+
+#[tokio::test]
+async fn the_models_of_the_parameters_bound_what_they_answer() {
+    let mut world = World::prepare(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "0.001", "1h", "vk-agent")]);
+    })
+    .await;
+    let known = r#"{"mock-1": {"input_cost_per_token": 0, "output_cost_per_token": 0.00001}}"#;
+    for (name, text) in [("prices.json", known), ("parameters.json", r#"{"mock-1": {"max_output_tokens": 200}}"#)] {
+        std::fs::write(world.folder.path().join(name), text).unwrap();
+    }
+    let url = |name: &str| json!(format!("file://{}", world.folder.path().join(name).display()));
+    let urls = json!({"pricing_url": url("prices.json"), "model_parameters_url": url("parameters.json")});
+    world.config["framework"]["pricing"] = urls;
+    world.run(&["--test-clock"]).await;
+    let mut unbounded = body();
+    unbounded.as_object_mut().unwrap().remove("max_tokens");
+    let refused = world.send(world.chat(KEY, &unbounded)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["error"]["requested"].as_str()), (402, Some("0.002")));
+}

@@ -198,3 +198,34 @@ async fn what_a_provider_cannot_be_is_refused_by_name_at_the_start() {
         assert!(line.contains(expected), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_providers_key_that_is_not_enabled_is_not_used() {
+    let world = World::start(|config| {
+        let key = |name: &str, enabled: bool| {
+            json!({"name": name, "value": name, "models": ["*"], "weight": 1, "enabled": enabled})
+        };
+        config["providers"]["primary"]["keys"] = json!([key("resting", false), key("working", true)]);
+    })
+    .await;
+    for _ in 0..8 {
+        assert_eq!(world.call().await.status, 200);
+    }
+    let ledger = world.upstream.ledger();
+    assert!(ledger.inference().all(|entry| entry.upstream_key.as_deref() == Some("working")));
+}
+
+#[tokio::test]
+async fn a_keyless_provider_is_called_without_a_key() {
+    let world = World::start(|config| {
+        let primary = &mut config["providers"]["primary"];
+        primary["keys"] = json!([]);
+        primary["custom_provider_config"]["is_key_less"] = json!(true);
+        config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+    })
+    .await;
+    // The mock wants some key; that it gets none is what it says.
+    assert_eq!(world.call().await.status, 401);
+    let ledger = world.upstream.ledger();
+    assert_eq!(ledger.inference().map(|entry| entry.upstream_key.clone()).collect::<Vec<_>>(), [None]);
+}
