@@ -1,7 +1,6 @@
 //! What can be asked of a provider, whatever its address for it.
 
 /// One operation of a provider's API.
-#[allow(dead_code, reason = "which of them are used follows from the translations that are there")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// OpenAI's.
