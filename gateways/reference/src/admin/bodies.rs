@@ -71,7 +71,7 @@ limited_body! {
         customer_id: Option<Option<String>>,
         /// Replaces the list; a provider that stays keeps its budgets and limits.
         provider_configs: Option<Vec<GrantBody>>,
-        /// Holds for every window of the key that the body does not set otherwise.
+        /// Holds for every window of it that the body does not set otherwise.
         calendar_aligned: Option<bool>,
         /// RFC 3339; an empty text means never.
         expires_at: Option<String>,
@@ -94,12 +94,16 @@ limited_body! {
 limited_body! {
     CustomerBody {
         name: Option<String>,
+        /// Holds for every window of it that the body does not set otherwise.
+        calendar_aligned: Option<bool>,
     }
 }
 
 limited_body! {
     TeamBody {
         name: Option<String>,
+        /// Holds for every window of it that the body does not set otherwise.
+        calendar_aligned: Option<bool>,
         #[serde(default, deserialize_with = "nullable")]
         customer_id: Option<Option<String>>,
     }
@@ -108,6 +112,8 @@ limited_body! {
 limited_body! {
     ModelBody {
         model_name: Option<String>,
+        /// Holds for every window of it that the body does not set otherwise.
+        calendar_aligned: Option<bool>,
         #[serde(default, deserialize_with = "nullable")]
         provider: Option<Option<String>>,
         /// `global` (default) or `virtual_key`.

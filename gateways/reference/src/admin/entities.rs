@@ -96,12 +96,20 @@ pub(super) async fn create<T: Kind>(_admin: Authorized, State(gateway): State<Ar
         let _one_at_a_time = gateway.editing.lock().await;
         let mut body: T::Body = parse(&body)?;
         let meters = T::meters(&mut body)?;
+        let calendar_aligned = T::aligned(&body).unwrap_or(false);
         let entity = T::make(body, &gateway)?;
         let now = gateway.books.now();
-        let id = Uuid::new_v4().to_string().into();
-        let row = EntityRow { id, entity, file_hash: None, created_at: now, updated_at: now, standing: Standing::Live };
+        let row = EntityRow {
+            id: Uuid::new_v4().to_string().into(),
+            entity,
+            calendar_aligned,
+            file_hash: None,
+            created_at: now,
+            updated_at: now,
+            standing: Standing::Live,
+        };
         check_label(&gateway, &row)?;
-        let made = save(&gateway, Limited { row, meters: Vec::new() }, meters, false).await?;
+        let made = save(&gateway, Limited { row, meters: Vec::new() }, meters, Unnamed::Stays).await?;
         Ok(answer(&gateway, Some("created"), made))
     })
     .await
@@ -118,12 +126,15 @@ pub(super) async fn update<T: Kind>(
         let mut limited = Limited::clone(&*find::<T>(&gateway, &id)?);
         let mut body: T::Body = parse(&body)?;
         let meters = T::meters(&mut body)?;
+        let aligned = T::aligned(&body).filter(|aligned| *aligned != limited.row.calendar_aligned);
+        limited.row.calendar_aligned = aligned.unwrap_or(limited.row.calendar_aligned);
         let before = limited.row.entity.label();
         limited.row.entity.edit(body, &gateway)?;
         check_label(&gateway, &limited.row)?;
         limited.row.updated_at = gateway.books.now();
         let is_renamed = before != limited.row.entity.label();
-        let changed = save(&gateway, limited, meters, is_renamed).await?;
+        let unnamed = if is_renamed || aligned.is_some() { Unnamed::Follows(aligned) } else { Unnamed::Stays };
+        let changed = save(&gateway, limited, meters, unnamed).await?;
         Ok(answer(&gateway, Some("updated"), changed))
     })
     .await
@@ -155,23 +166,31 @@ pub(super) fn removal<T: Kind>(row: &EntityRow<T>) -> Change {
     }
 }
 
+/// What becomes of the budgets and limits that a body does not name.
+enum Unnamed {
+    Stays,
+    /// They follow their owner: its name, and whether windows follow the calendar, if that
+    /// has changed.
+    Follows(Option<bool>),
+}
+
 async fn save<T: Kind>(
     gateway: &Gateway,
     mut limited: Limited<T>,
     body: MetersBody,
-    is_renamed: bool,
+    unnamed: Unnamed,
 ) -> Result<Arc<Limited<T>>, Problem> {
     let ledger = |id: &MeterId| -> Option<Meter> { gateway.books.meter(id) };
     let mut edits = MeterEdits::default();
     let mut place = Place {
         key: T::owner(Arc::clone(&limited.row.id)),
         owner: T::shown(&limited, gateway),
-        calendar_aligned: false,
+        calendar_aligned: limited.row.calendar_aligned,
         meters: &mut limited.meters,
     };
     edits.set(&mut place, body, &ledger)?;
-    if is_renamed {
-        edits.rest(&place, None, &ledger)?;
+    if let Unnamed::Follows(aligned) = unnamed {
+        edits.rest(&place, aligned, &ledger)?;
     }
     let id = Arc::clone(&limited.row.id);
     let rows = vec![T::put(limited.row.clone())];

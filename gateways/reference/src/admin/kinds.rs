@@ -37,6 +37,9 @@ pub(super) trait Kind: Entity + Send + Sync + 'static {
     /// What the body says of budgets and limits.
     fn meters(body: &mut Self::Body) -> Result<MetersBody, Problem>;
 
+    /// Whether windows follow the calendar, if the body says so.
+    fn aligned(body: &Self::Body) -> Option<bool>;
+
     /// A new one.
     fn make(body: Self::Body, gateway: &Gateway) -> Result<Self, Problem>;
 
@@ -94,6 +97,7 @@ fn members<T>(
 pub(super) struct CustomerView {
     id: Arc<str>,
     name: String,
+    calendar_aligned: bool,
     #[serde(flatten)]
     limits: LimitsView,
     teams: Vec<NamedView>,
@@ -131,6 +135,10 @@ impl Kind for Customer {
         body.take_meters()
     }
 
+    fn aligned(body: &CustomerBody) -> Option<bool> {
+        body.calendar_aligned
+    }
+
     fn make(body: CustomerBody, _: &Gateway) -> Result<Customer, Problem> {
         Ok(Customer { name: named(body.name, Self::TITLE)? })
     }
@@ -156,6 +164,7 @@ impl Kind for Customer {
         let view = |Limited { row, meters }: &Limited<Customer>| CustomerView {
             id: row.id.clone(),
             name: row.entity.name.clone(),
+            calendar_aligned: row.calendar_aligned,
             limits: LimitsView::of(gateway, &OwnerKey::Customer(row.id.clone()), meters),
             teams: teams_of(&row.id),
             virtual_keys: keys.remove(&row.id).unwrap_or_default(),
@@ -173,6 +182,7 @@ pub(super) struct TeamView {
     customer_id: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<NamedView>,
+    calendar_aligned: bool,
     #[serde(flatten)]
     limits: LimitsView,
     virtual_keys: Vec<NamedView>,
@@ -207,6 +217,10 @@ impl Kind for Team {
 
     fn meters(body: &mut TeamBody) -> Result<MetersBody, Problem> {
         body.take_meters()
+    }
+
+    fn aligned(body: &TeamBody) -> Option<bool> {
+        body.calendar_aligned
     }
 
     fn make(body: TeamBody, gateway: &Gateway) -> Result<Team, Problem> {
@@ -245,6 +259,7 @@ impl Kind for Team {
                 name: row.entity.name.clone(),
                 customer_id: customer.as_ref().map(|customer| customer.id.clone()),
                 customer,
+                calendar_aligned: row.calendar_aligned,
                 limits: LimitsView::of(gateway, &OwnerKey::Team(row.id.clone()), meters),
                 virtual_key_count: virtual_keys.len(),
                 virtual_keys,
@@ -265,6 +280,7 @@ pub(super) struct ModelView {
     scope_id: Option<Arc<str>>,
     /// The name of the virtual key.
     scope_name: Option<String>,
+    calendar_aligned: bool,
     #[serde(flatten)]
     limits: LimitsView,
     created_at: String,
@@ -297,6 +313,10 @@ impl Kind for ModelConfig {
 
     fn meters(body: &mut ModelBody) -> Result<MetersBody, Problem> {
         body.take_meters()
+    }
+
+    fn aligned(body: &ModelBody) -> Option<bool> {
+        body.calendar_aligned
     }
 
     fn make(body: ModelBody, gateway: &Gateway) -> Result<ModelConfig, Problem> {
@@ -355,6 +375,7 @@ impl Kind for ModelConfig {
                 scope: if virtual_key_id.is_some() { "virtual_key" } else { "global" },
                 scope_id: virtual_key_id.clone(),
                 scope_name: key.map(|key| key.row.name.clone()),
+                calendar_aligned: row.calendar_aligned,
                 limits: LimitsView::of(gateway, &OwnerKey::Model(row.id.clone()), meters),
                 created_at: row.created_at.to_string(),
                 updated_at: row.updated_at.to_string(),

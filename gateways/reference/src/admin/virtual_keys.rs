@@ -251,7 +251,7 @@ fn rename_models(gateway: &Gateway, key: &VirtualKey, edits: &mut MeterEdits) ->
         let place = Place {
             key: OwnerKey::Model(model.row.id.clone()),
             owner: model.owner(Some(&key.row.name)),
-            calendar_aligned: false,
+            calendar_aligned: model.row.calendar_aligned,
             meters: &mut model.meters.clone(),
         };
         edits.rest(&place, None, &|id: &MeterId| gateway.books.meter(id))?;

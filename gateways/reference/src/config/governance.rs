@@ -68,7 +68,11 @@ impl Collector<'_> {
         self.customers.insert(Arc::clone(&id));
         self.meters.align(OwnerKey::Customer(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Customer(Arc::clone(&id)), meters)?;
-        self.declared.customers.push(DeclaredEntity { id, entity: Customer { name: file.name } });
+        self.declared.customers.push(DeclaredEntity {
+            id,
+            entity: Customer { name: file.name },
+            calendar_aligned: file.calendar_aligned,
+        });
         Ok(())
     }
 
@@ -79,7 +83,8 @@ impl Collector<'_> {
         self.meters.align(OwnerKey::Team(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Team(Arc::clone(&id)), meters)?;
         let customer_id = known(at, "customer_id", &self.customers, file.customer_id)?;
-        self.declared.teams.push(DeclaredEntity { id, entity: Team { name: file.name, customer_id } });
+        let entity = Team { name: file.name, customer_id };
+        self.declared.teams.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });
         Ok(())
     }
 
@@ -209,7 +214,7 @@ impl Collector<'_> {
         self.once.note(at, "id", "model configuration's id", &id)?;
         self.meters.align(OwnerKey::Model(Arc::clone(&id)), file.calendar_aligned);
         self.meters.add(at, &OwnerKey::Model(Arc::clone(&id)), meters)?;
-        self.declared.models.push(DeclaredEntity { id, entity });
+        self.declared.models.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Declared {
 pub(crate) struct DeclaredEntity<T> {
     pub(crate) id: Arc<str>,
     pub(crate) entity: T,
+    /// Whether its windows follow the calendar, where they do not say so themselves.
+    pub(crate) calendar_aligned: bool,
 }
 
 /// A virtual key of the file.

@@ -12,6 +12,8 @@ use crate::clock::Moment;
 pub(crate) struct EntityRow<T> {
     pub(crate) id: Arc<str>,
     pub(crate) entity: T,
+    /// Whether its windows follow the calendar, where they do not say so themselves.
+    pub(crate) calendar_aligned: bool,
     /// The hash of the file's entity; none for one made through the API.
     pub(crate) file_hash: Option<FileHash>,
     pub(crate) created_at: Moment,
@@ -24,8 +26,8 @@ pub(crate) trait Entity: Clone {
     /// What it is called in a message.
     const NOUN: &'static str;
 
-    /// What a change of the file is recognised by.
-    fn hash(&self) -> FileHash;
+    /// What it says of itself: a change of the file is recognised by it.
+    fn parts(&self) -> Vec<&str>;
 
     /// How a refusal names it, and what no two of them may share.
     fn label(&self) -> String;
@@ -73,8 +75,8 @@ impl ModelConfig {
 impl Entity for Customer {
     const NOUN: &'static str = "customer";
 
-    fn hash(&self) -> FileHash {
-        FileHash::of(&[&self.name])
+    fn parts(&self) -> Vec<&str> {
+        vec![&self.name]
     }
 
     fn label(&self) -> String {
@@ -97,8 +99,8 @@ impl Entity for Customer {
 impl Entity for Team {
     const NOUN: &'static str = "team";
 
-    fn hash(&self) -> FileHash {
-        FileHash::of(&[&self.name, self.customer_id.as_deref().unwrap_or_default()])
+    fn parts(&self) -> Vec<&str> {
+        vec![&self.name, self.customer_id.as_deref().unwrap_or_default()]
     }
 
     fn label(&self) -> String {
@@ -121,9 +123,9 @@ impl Entity for Team {
 impl Entity for ModelConfig {
     const NOUN: &'static str = "model configuration";
 
-    fn hash(&self) -> FileHash {
-        let or_none = |id: &Option<Arc<str>>| id.as_deref().unwrap_or_default().to_owned();
-        FileHash::of(&[&self.model_name, &or_none(&self.provider), &or_none(&self.virtual_key_id)])
+    fn parts(&self) -> Vec<&str> {
+        let [provider, key] = [&self.provider, &self.virtual_key_id].map(|id| id.as_deref().unwrap_or_default());
+        vec![&self.model_name, provider, key]
     }
 
     /// `mock-1`, `primary/mock-1`, and with the id of a virtual key `vk-1: primary/*`.

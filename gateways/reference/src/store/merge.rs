@@ -69,15 +69,24 @@ fn entities<T: Entity>(
 ) -> Result<Vec<EntityRow<T>>, MergeError> {
     let mut saved: HashMap<Arc<str>, EntityRow<T>> = saved.into_iter().map(|row| (Arc::clone(&row.id), row)).collect();
     let mut live = Vec::new();
-    for DeclaredEntity { id, entity } in declared {
-        let hash = entity.hash();
+    for declared in declared {
+        let hash = entity_hash(&declared);
+        let DeclaredEntity { id, entity, calendar_aligned } = declared;
         let row = match saved.remove(&id) {
             Some(row) if row.file_hash == Some(hash) && row.standing != Standing::Left => row,
             before => {
                 won.extend(before.is_some().then(|| T::owner(Arc::clone(&id))));
                 let created_at = before.map_or(now, |row| row.created_at);
                 let file_hash = Some(hash);
-                let row = EntityRow { id, entity, file_hash, created_at, updated_at: now, standing: Standing::Live };
+                let row = EntityRow {
+                    id,
+                    entity,
+                    calendar_aligned,
+                    file_hash,
+                    created_at,
+                    updated_at: now,
+                    standing: Standing::Live,
+                };
                 changes.push(T::put(row.clone()));
                 row
             }
@@ -298,6 +307,13 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Saved
         .collect()
 }
 
+fn entity_hash<T: Entity>(declared: &DeclaredEntity<T>) -> FileHash {
+    let mut parts = declared.entity.parts();
+    // What was added to the file's language later counts only where it is said.
+    parts.extend(declared.calendar_aligned.then_some("calendar"));
+    FileHash::of(&parts)
+}
+
 fn key_hash(key: &DeclaredKey) -> FileHash {
     let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
@@ -308,7 +324,6 @@ fn key_hash(key: &DeclaredKey) -> FileHash {
         Membership::Team(id) => parts.extend(["team", id]),
         Membership::Customer(id) => parts.extend(["customer", id]),
     }
-    // What was added to the file's language later counts only where it is said.
     parts.extend(key.calendar_aligned.then_some("calendar"));
     let expiry = key.expires_at.map(|moment| moment.to_string());
     parts.extend(expiry.as_deref());

@@ -34,17 +34,20 @@ pub(super) fn apply(transaction: &Transaction<'_>, changes: &[Change]) -> Result
 fn sql(change: &Change) -> &'static str {
     match change {
         Change::PutCustomer(_) => {
-            "INSERT OR REPLACE INTO customers (id, name, file_hash, created_at, updated_at, standing)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(?)"
+            "INSERT OR REPLACE INTO customers
+             (id, name, calendar_aligned, file_hash, created_at, updated_at, standing)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)"
         }
         Change::PutTeam(_) => {
-            "INSERT OR REPLACE INTO teams (id, name, customer_id, file_hash, created_at, updated_at, standing)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)"
+            "INSERT OR REPLACE INTO teams
+             (id, name, customer_id, calendar_aligned, file_hash, created_at, updated_at, standing)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7
+             FROM json_each(?)"
         }
         Change::PutModel(_) => {
             "INSERT OR REPLACE INTO model_configs
-             (id, model_name, provider, virtual_key_id, file_hash, created_at, updated_at, standing)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7
+             (id, model_name, provider, virtual_key_id, calendar_aligned, file_hash, created_at, updated_at, standing)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
              FROM json_each(?)"
         }
         Change::PutKey(_) => {
@@ -82,17 +85,17 @@ fn sql(change: &Change) -> &'static str {
 fn values(change: &Change) -> Value {
     match change {
         Change::PutCustomer(row) => {
-            let [hash, created, updated, standing] = common(row);
-            json!([row.id, row.entity.name, hash, created, updated, standing])
+            let [aligned, hash, created, updated, standing] = common(row);
+            json!([row.id, row.entity.name, aligned, hash, created, updated, standing])
         }
         Change::PutTeam(row) => {
-            let [hash, created, updated, standing] = common(row);
-            json!([row.id, row.entity.name, row.entity.customer_id, hash, created, updated, standing])
+            let [aligned, hash, created, updated, standing] = common(row);
+            json!([row.id, row.entity.name, row.entity.customer_id, aligned, hash, created, updated, standing])
         }
         Change::PutModel(row) => {
-            let [hash, created, updated, standing] = common(row);
+            let [aligned, hash, created, updated, standing] = common(row);
             let ModelConfig { model_name, provider, virtual_key_id } = &row.entity;
-            json!([row.id, model_name, provider, virtual_key_id, hash, created, updated, standing])
+            json!([row.id, model_name, provider, virtual_key_id, aligned, hash, created, updated, standing])
         }
         Change::PutKey(StoredKey { row, grants }) => json!([
             row.id,
@@ -136,9 +139,10 @@ fn values(change: &Change) -> Value {
     }
 }
 
-/// Hash, times and standing of an entity.
-fn common<T>(row: &EntityRow<T>) -> [Value; 4] {
+/// Alignment, hash, times and standing of an entity.
+fn common<T>(row: &EntityRow<T>) -> [Value; 5] {
     [
+        json!(row.calendar_aligned),
         json!(row.file_hash.map(FileHash::to_hex)),
         json!(row.created_at.millis()),
         json!(row.updated_at.millis()),
@@ -157,6 +161,7 @@ fn entity<T>(row: &Row<'_>, entity: T) -> Read<EntityRow<T>> {
     Ok(Some(EntityRow {
         id: id(row, "id")?,
         entity,
+        calendar_aligned: row.get("calendar_aligned")?,
         file_hash,
         created_at: moment(row, "created_at")?,
         updated_at: moment(row, "updated_at")?,

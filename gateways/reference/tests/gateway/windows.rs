@@ -238,3 +238,73 @@ async fn customers_teams_and_models_can_follow_the_calendar_too() {
         assert_eq!(status(&world).await, 200, "{level}");
     }
 }
+
+#[tokio::test]
+async fn alignment_through_the_api_counts_at_once_and_after_a_kill() {
+    let mut world = World::start(|_| {}).await;
+    for (path, level, name) in [
+        ("/api/governance/customers", "customer", "name"),
+        ("/api/governance/teams", "team", "name"),
+        ("/api/governance/model-configs", "model_config", "model_name"),
+    ] {
+        let monthly = json!([{"max_limit": "number:0.00125", "reset_duration": "1M"}]);
+        let made = json!({name: "mock-1", "calendar_aligned": true, "budgets": monthly});
+        let made = put(&world, Method::POST, path, &made).await[level].clone();
+        let (id, first) = (made["id"].as_str().unwrap(), midnight(date_of(now(&world).await).first_of_month()));
+        let path = format!("{path}/{id}");
+        if level != "model_config" {
+            put(&world, Method::PUT, AGENT, &json!({format!("{level}_id"): id})).await;
+        }
+        assert_eq!(status(&world).await, 200, "{level}");
+        world.kill_and_start().await;
+        assert_eq!(status(&world).await, 402, "{level}");
+        let shown = world.admin(Method::GET, &path, None).await.json()[level].clone();
+        assert_eq!(
+            (&shown["calendar_aligned"], &shown["budgets"][0]["calendar_aligned"]),
+            (&json!(true), &json!(true))
+        );
+        assert_eq!(shown["budgets"][0]["last_reset"], first.to_string(), "{level}");
+        // A window that no longer follows the calendar keeps what was used in it.
+        let rolling = put(&world, Method::PUT, &path, &json!({"calendar_aligned": false})).await[level].clone();
+        assert_eq!(rolling["budgets"][0]["calendar_aligned"], false, "{level}");
+        assert_eq!(status(&world).await, 402, "{level}");
+        let hourly = json!({"calendar_aligned": true, "budgets": [{"max_limit": 1, "reset_duration": "1h"}]});
+        let answer = world.admin(Method::PUT, &path, Some(&hourly)).await;
+        assert_eq!(answer.status, 400, "{level}");
+        assert!(answer.text.contains("`1h` cannot follow the calendar"), "{}", answer.text);
+        assert_eq!(world.admin(Method::GET, &path, None).await.json()[level]["calendar_aligned"], false);
+        assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_alignment_that_was_edited_holds_until_the_file_changes_the_owner() {
+    let mut world = World::start(|config| {
+        let monthly = json!([{"max_limit": "number:1", "reset_duration": "1M"}]);
+        config["governance"]["teams"] =
+            json!([{"id": "t", "name": "evals", "calendar_aligned": true, "budgets": monthly}]);
+    })
+    .await;
+    let team = "/api/governance/teams/t";
+    put(&world, Method::PUT, team, &json!({"calendar_aligned": false})).await;
+    let aligned = async |world: &World| {
+        let shown = world.admin(Method::GET, team, None).await.json()["team"].clone();
+        (shown["calendar_aligned"].as_bool().unwrap(), shown["budgets"][0]["calendar_aligned"].as_bool().unwrap())
+    };
+    world.restart().await;
+    assert_eq!(aligned(&world).await, (false, false));
+    world.config["governance"]["teams"][0]["name"] = json!("renamed");
+    world.restart().await;
+    assert_eq!(aligned(&world).await, (true, false), "the file's budget is as it was");
+    // A budget that is new follows its owner.
+    let daily = json!({"budgets": [{"max_limit": 1, "reset_duration": "1d"}]});
+    let team = put(&world, Method::PUT, team, &daily).await["team"].clone();
+    assert_eq!(team["budgets"][0]["calendar_aligned"], true);
+}
+
+/// A change that is accepted; what it answers.
+async fn put(world: &World, method: Method, path: &str, body: &Value) -> Value {
+    let answer = world.admin(method, path, Some(body)).await;
+    assert_eq!(answer.status, 200, "{path} {body}: {}", answer.text);
+    answer.json()
+}
