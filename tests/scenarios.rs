@@ -11,6 +11,7 @@ use std::{
 use miette::Diagnostic;
 use probity::{
     document::{Document, DocumentError},
+    gateway::manifest::Unanswered,
     money::Usd,
     period::Period,
     policy::without_provider,
@@ -290,6 +291,7 @@ proptest! {
         let context = CaseContext {
             window: Period::seconds(seconds),
             eval: Eval { model: model.clone(), max_budget },
+            ..CaseContext::default()
         };
         for entry in CATALOGUE.entries.iter().filter(|entry| entry.area() == "harness") {
             for case in entry.cases_in(&context).unwrap() {
@@ -302,8 +304,9 @@ proptest! {
     }
 
     #[test]
-    fn every_scenario_can_be_read_for_any_window(seconds in 1_u32..86_400) {
-        let context = CaseContext { window: Period::seconds(seconds), ..CaseContext::default() };
+    fn every_scenario_can_be_read_for_any_promise(seconds in 1_u32..86_400, free in any::<bool>()) {
+        let unanswered_calls = if free { Unanswered::Free } else { Unanswered::Held };
+        let context = CaseContext { window: Period::seconds(seconds), unanswered_calls, ..CaseContext::default() };
         for entry in &CATALOGUE.entries {
             let cases = entry.cases_in(&context).unwrap();
             prop_assert_eq!(cases.len(), entry.cases.len());

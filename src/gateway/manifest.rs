@@ -168,6 +168,8 @@ pub struct Keys {
 pub struct Promises {
     /// When a call is held against its budgets.
     pub budget_admission: Admission,
+    /// What a call costs that was sent to a provider and never answered.
+    pub unanswered_calls: Unanswered,
     /// The status for each reason to refuse.
     pub status: IndexMap<Reason, u16>,
     /// How long after an answer the next call may still be admitted as if it had not been counted.
@@ -190,6 +192,29 @@ pub enum Admission {
     Reserved,
     /// After it was answered: a cap can be overrun by the calls in flight.
     PostPaid,
+}
+
+/// What a call costs that was sent to a provider and never answered: nobody but the provider knows what it
+/// computed, and what it will bill.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Unanswered {
+    /// What it can cost at most: a cap holds whatever the provider bills.
+    #[default]
+    Held,
+    /// Nothing.
+    Free,
+}
+
+impl Unanswered {
+    /// The word for it in manifests and scenarios.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Free => "free",
+        }
+    }
 }
 
 /// How a gateway words its refusals: the first rule that fits names the reason.

@@ -109,7 +109,11 @@ pub fn plan(
     eval: &Eval,
     selected: Selected<'_>,
 ) -> Result<Planned, PlanError> {
-    let context = CaseContext { window: window(&target.gateway), eval: eval.clone() };
+    let context = CaseContext {
+        window: window(&target.gateway),
+        unanswered_calls: target.gateway.manifest.promises.unanswered_calls,
+        eval: eval.clone(),
+    };
     let mut declared = Vec::new();
     let mut units = Vec::new();
     for entry in entries {

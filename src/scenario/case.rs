@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     document::{Document, DocumentError, Key},
+    gateway::manifest::Unanswered,
     money::Usd,
     period::Period,
 };
@@ -20,6 +21,8 @@ use crate::{
 pub struct CaseContext {
     /// The window of budgets and limits whose end is waited for.
     pub window: Period,
+    /// What the gateway promises to charge for a call that was never answered.
+    pub unanswered_calls: Unanswered,
     /// The eval harness's contract.
     pub eval: Eval,
 }
@@ -36,7 +39,11 @@ pub struct Eval {
 impl Default for CaseContext {
     fn default() -> Self {
         let max_budget = Usd::new(1.into());
-        Self { window: Period::seconds(3600), eval: Eval { model: "mock-1".to_owned(), max_budget } }
+        Self {
+            window: Period::seconds(3600),
+            unanswered_calls: Unanswered::default(),
+            eval: Eval { model: "mock-1".to_owned(), max_budget },
+        }
     }
 }
 
@@ -137,6 +144,7 @@ fn fill(
         ..minijinja::Value::from(minijinja::value::Serde(matrix)),
         ..context! {
             window => context.window.to_string(),
+            unanswered_calls => context.unanswered_calls.word(),
             eval => context! {
                 model => context.eval.model.as_str(),
                 max_budget => context.eval.max_budget.to_string(),
