@@ -3,17 +3,25 @@
 //! A file goes through three forms: text with positions ([`Document`]), a plain value in which
 //! templates and variables can be replaced, and the typed value that the rest of the program uses.
 
+mod error;
+mod meant;
+mod positions;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr::{LoadableYamlNode, MarkedYaml};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path as FieldPath, Segment};
+
+pub use error::DocumentError;
+pub use meant::closest;
+use meant::{quoted, suggestion};
+use positions::{Positions, byte_offset, convert};
 
 /// A YAML file: its text, its value, and the position of each of its fields.
 #[derive(Clone, Debug)]
@@ -22,67 +30,6 @@ pub struct Document {
     text: Arc<str>,
     value: Value,
     positions: Arc<Positions>,
-}
-
-/// Where a node starts and ends, and the same for what it holds; ranges are in bytes of the text.
-#[derive(Debug, Default)]
-struct Positions {
-    own: (usize, usize),
-    fields: Vec<(String, (usize, usize), Positions)>,
-    items: Vec<Positions>,
-}
-
-/// Something is wrong with a file, at a place in it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{}: {message}", path.display(), Line(*line))]
-pub struct DocumentError {
-    path: PathBuf,
-    /// Counted from 1; 0 if the file could not be read at all.
-    line: usize,
-    message: String,
-    help: Option<String>,
-    source_code: Option<NamedSource<Arc<str>>>,
-    label: Option<LabeledSpan>,
-}
-
-struct Line(usize);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            line => write!(f, ":{line}"),
-        }
-    }
-}
-
-impl Diagnostic for DocumentError {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source_code.as_ref().map(|code| code as &dyn SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.label.clone().map(|label| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = _>>)
-    }
-}
-
-impl DocumentError {
-    /// The error for a file or folder that cannot be read.
-    #[must_use]
-    pub fn unreadable(path: &Path, error: &std::io::Error) -> Box<Self> {
-        Box::new(Self {
-            path: path.to_owned(),
-            line: 0,
-            message: format!("cannot be read: {error}"),
-            help: None,
-            source_code: None,
-            label: None,
-        })
-    }
 }
 
 impl Document {
@@ -179,21 +126,8 @@ impl Document {
         self.error_at(self.positions.find(path), &message, help)
     }
 
-    fn error_at(&self, (start, end): (usize, usize), message: &str, help: Option<String>) -> Box<DocumentError> {
-        let start = start.min(self.text.len());
-        let line = self.text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
-        // One line is enough to show which field is meant, even if its value is a whole block.
-        let shown = self.text.get(start..end).map_or(0, |text| text.lines().next().map_or(0, str::len));
-        Box::new(DocumentError {
-            path: self.path.clone(),
-            line,
-            message: message.to_owned(),
-            help,
-            source_code: Some(
-                NamedSource::new(self.path.display().to_string(), Arc::clone(&self.text)).with_language("yaml"),
-            ),
-            label: Some(LabeledSpan::new(Some("here".to_owned()), start, shown)),
-        })
+    fn error_at(&self, range: (usize, usize), message: &str, help: Option<String>) -> Box<DocumentError> {
+        DocumentError::at(&self.path, &self.text, range, message, help)
     }
 }
 
@@ -225,75 +159,6 @@ impl From<usize> for Key {
     fn from(index: usize) -> Self {
         Self::Item(index)
     }
-}
-
-impl Positions {
-    /// The place of the deepest node on `path` that exists. A field's place is that of its name.
-    fn find(&self, path: &[Key]) -> (usize, usize) {
-        match path.split_first() {
-            None => self.own,
-            Some((Key::Field(name), rest)) => match self.fields.iter().find(|(field, ..)| field == name) {
-                Some((_, name_at, node)) if rest.is_empty() || node.is_leaf() => (name_at.0, node.own.1.max(name_at.1)),
-                Some((_, _, node)) => node.find(rest),
-                None => self.own,
-            },
-            Some((Key::Item(index), rest)) => self.items.get(*index).map_or(self.own, |node| node.find(rest)),
-        }
-    }
-
-    fn is_leaf(&self) -> bool {
-        self.fields.is_empty() && self.items.is_empty()
-    }
-}
-
-type Misplaced = ((usize, usize), String);
-
-fn convert(node: &MarkedYaml<'_>, text: &str, positions: &mut Positions) -> Result<Value, Misplaced> {
-    let at = (byte_offset(text, node.span.start.index()), byte_offset(text, node.span.end.index()));
-    positions.own = at;
-    match &node.data {
-        YamlData::Value(scalar) => Ok(match scalar {
-            Scalar::Null => Value::Null,
-            Scalar::Boolean(value) => Value::Bool(*value),
-            Scalar::Integer(value) => Value::from(*value),
-            Scalar::FloatingPoint(value) => Value::from(value.into_inner()),
-            Scalar::String(value) => Value::String(value.to_string()),
-        }),
-        YamlData::Sequence(items) => items
-            .iter()
-            .map(|item| {
-                let mut inner = Positions::default();
-                let value = convert(item, text, &mut inner)?;
-                positions.items.push(inner);
-                Ok(value)
-            })
-            .collect(),
-        YamlData::Mapping(fields) => {
-            let mut map = Map::new();
-            for (name, field) in fields {
-                let mut name_at = Positions::default();
-                let name = match convert(name, text, &mut name_at)? {
-                    Value::String(name) => name,
-                    Value::Number(number) => number.to_string(),
-                    Value::Bool(value) => value.to_string(),
-                    _ => return Err((name_at.own, "a field's name is a word".to_owned())),
-                };
-                let mut inner = Positions::default();
-                let value = convert(field, text, &mut inner)?;
-                positions.fields.push((name.clone(), name_at.own, inner));
-                map.insert(name, value);
-            }
-            Ok(Value::Object(map))
-        }
-        YamlData::Alias(_) | YamlData::BadValue | YamlData::Representation(..) | YamlData::Tagged(..) => {
-            Err((at, "this YAML feature (alias or tag) is not used here".to_owned()))
-        }
-    }
-}
-
-/// The parser counts characters; everything else counts bytes.
-fn byte_offset(text: &str, characters: usize) -> usize {
-    text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset)
 }
 
 fn map_strings<E: fmt::Display>(
@@ -338,32 +203,11 @@ fn keys_of(path: &FieldPath) -> Vec<Key> {
         .collect()
 }
 
-fn quoted<'a>(message: &'a str, before: &str) -> Option<&'a str> {
-    message.split_once(before)?.1.split_once('`').map(|(name, _)| name)
-}
-
-/// What was probably meant, from serde's list of the names that it knows.
-fn suggestion(message: &str) -> Option<String> {
-    let unknown = quoted(message, "unknown field `").or_else(|| quoted(message, "unknown variant `"))?;
-    let known = message.split_once("expected ")?.1;
-    let names = known.split('`').skip(1).step_by(2);
-    closest(unknown, names).map(|name| format!("did you mean `{name}`?"))
-}
-
-/// The name that is most like `unknown`, if any is at all like it.
-pub fn closest<'a>(unknown: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use miette::Diagnostic;
     use serde::Deserialize;
 
     use super::*;

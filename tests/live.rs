@@ -25,7 +25,7 @@ use probity::{
     drive::{Outgoing, Secrets, answer::Answer, client, send},
     money::Usd,
     runtime::{Instance, ProcessRuntime, Runtime, Start},
-    scenario::step::RouteName,
+    scenario::call::RouteName,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};

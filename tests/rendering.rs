@@ -14,7 +14,7 @@ use probity::{
         render::{AdminCredentials, Price, Renderer},
     },
     policy::Policy,
-    scenario::expect::Reason,
+    scenario::reason::Reason,
 };
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ use probity::{
     period::Period,
     policy::without_provider,
     scenario::{
-        Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, case::expand, expect::Reason, step::RouteName,
+        Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, call::RouteName, case::expand, reason::Reason,
     },
 };
 use proptest::prelude::*;
@@ -176,7 +176,7 @@ fn what_a_file_says_is_what_is_written() {
 #[test]
 fn a_typo_in_a_field_is_named_with_file_line_and_the_word_that_was_meant() {
     insta::assert_snapshot!(complaint("budgets/virtual-key-trips.yaml", "budgets:", "bugdets:"), @"
-    scenarios/budgets/virtual-key-trips.yaml:11: policy.virtual_keys[0].bugdets: unknown field `bugdets`, expected one of `name`, `value`, `active`, `expires`, `team`, `customer`, `budgets`, `limits`, `providers`
+    scenarios/budgets/virtual-key-trips.yaml:11: policy.virtual_keys[0].bugdets: unknown field `bugdets`, expected one of `name`, `value`, `active`, `expires`, `team`, `customer`, `providers`, `budgets`, `limits`
     help: did you mean `budgets`?
     ");
 }

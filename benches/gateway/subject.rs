@@ -10,7 +10,7 @@ use probity::{
     gateway::Gateway,
     policy::{Budget, Limit, Limits, Policy, VirtualKey},
     runtime::{Kind, Runtime, Setup, choose},
-    scenario::step::RouteName,
+    scenario::call::RouteName,
 };
 use serde_json::json;
 

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Outgoing, shortened},
+    complete::complete_routes,
     observation::{Problem, Reading},
-    world::{CaseWorld, complete_routes},
+    world::CaseWorld,
 };
 use crate::{
     gateway::{
@@ -23,8 +24,8 @@ use crate::{
     policy::VirtualKey,
     scenario::{
         admin::{Admin, RETIRED, asked_about},
+        call::RouteName,
         expect::Book,
-        step::RouteName,
     },
     verdict::Blame,
 };

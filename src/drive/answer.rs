@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::scenario::step::RouteName;
+use crate::scenario::call::RouteName;
 
 /// A call, ready to be sent to a gateway or straight to the upstream.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     gateway::{Gateway, render::Renderer},
     period::Period,
-    scenario::step::{Burst, Call},
+    scenario::call::{Burst, Call, RouteName},
 };
 
 /// Makes the requests of one step.
@@ -49,7 +49,7 @@ impl Maker {
             let (name, value) = also.via.header(key);
             headers.push((name.to_owned(), value));
         }
-        if call.route == crate::scenario::step::RouteName::Messages {
+        if call.route == RouteName::Messages {
             headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
         }
         headers.extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone())));

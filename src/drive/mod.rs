@@ -3,18 +3,25 @@
 mod admin;
 pub mod answer;
 mod calls;
+mod complete;
+mod credentials;
 mod made_keys;
 pub mod observation;
+mod prices;
 mod restart;
 mod secrets;
 mod send;
 pub mod sse;
+mod start;
 mod steps;
 mod world;
 
 pub use answer::Outgoing;
+pub use complete::{complete_key, complete_routes, completed_script};
+pub use prices::sheet;
 pub use restart::edited;
 pub use secrets::Secrets;
 pub use send::{Size, body, client, send};
+pub use start::{NotStarted, Start, StartError};
 pub use steps::{Driver, Patience};
-pub use world::{CaseWorld, NotStarted, Start, StartError, complete_key, complete_routes, completed_script, sheet};
+pub use world::CaseWorld;

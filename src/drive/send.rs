@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     gateway::load::lay_over,
-    scenario::step::{Call, RouteName},
+    scenario::call::{Call, RouteName},
 };
 
 /// What a model reports for each call, so that a request can be as large as it says.

@@ -11,19 +11,17 @@ use super::{
     admin::AdminClient,
     answer::{Answer, End},
     calls::{Maker, at_once, in_sequence, makers},
+    complete::completed_script,
+    credentials::with_keys,
     observation::{Observation, Problem, Reading},
-    world::{CaseWorld, Start, completed_script, with_keys},
+    start::Start,
+    world::CaseWorld,
 };
 use crate::{
     owner::Owner,
     period::Period,
     policy::Policy,
-    scenario::{
-        Action, CheckKind, Step,
-        advance::Advance,
-        expect::{Amount, Book},
-        step::Get,
-    },
+    scenario::{Action, CheckKind, Step, advance::Advance, call::RouteName, expect::Book, range::Amount, step::Get},
     verdict::Blame,
 };
 
@@ -169,7 +167,7 @@ impl Driver<'_> {
             url: format!("{}{}", self.world.instance.base_url(), get.path),
             headers: Vec::new(),
             body: None,
-            route: crate::scenario::step::RouteName::Models,
+            route: RouteName::Models,
             hang_up_after: None,
             deadline: QUIET,
         };

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::manifest::{self, NameRule};
-use crate::{document::Key, money::Usd, scenario::expect::Reason};
+use crate::{document::Key, money::Usd, scenario::reason::Reason};
 
 /// A gateway's dialect, ready to be asked.
 #[derive(Clone, Debug)]

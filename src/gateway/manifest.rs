@@ -10,8 +10,8 @@ use crate::{
     owner::OwnerKind,
     period::Period,
     scenario::{
-        expect::Reason,
-        step::{RouteName, Via},
+        call::{RouteName, Via},
+        reason::Reason,
     },
 };
 

@@ -18,7 +18,7 @@ use minijinja::{
 use serde::Serialize;
 
 use super::load::Gateway;
-use crate::{money::Usd, period::Period, policy::Policy, scenario::step::Call};
+use crate::{money::Usd, period::Period, policy::Policy, scenario::call::Call};
 
 /// What a template sees beside the policy.
 #[derive(Clone, Debug, Serialize)]

@@ -9,7 +9,11 @@ use crate::{
         answer::{Answer, End, shortened},
         observation::Observation,
     },
-    scenario::expect::{Count, Expect, Header, Names, Reason, Status, StreamEnd},
+    scenario::{
+        expect::{Expect, Header, Names, Status, StreamEnd},
+        range::Count,
+        reason::Reason,
+    },
     verdict::{Finding, Verdict},
 };
 

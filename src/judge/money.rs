@@ -7,7 +7,10 @@ use crate::{
     drive::observation::Reading,
     gateway::manifest::Admission,
     money::Usd,
-    scenario::expect::{Amount, Figure, Overspend},
+    scenario::{
+        expect::Overspend,
+        range::{Amount, Figure},
+    },
     verdict::Verdict,
 };
 

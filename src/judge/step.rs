@@ -10,7 +10,8 @@ use crate::{
     money::Usd,
     scenario::{
         CheckKind, Step,
-        expect::{Amount, Count, Measure, StreamEnd},
+        expect::{Measure, StreamEnd},
+        range::{Amount, Count},
     },
     verdict::{Blame, Fact, Finding, Verdict},
 };

@@ -15,8 +15,8 @@ use crate::{
     policy::{Policy, without_provider},
     scenario::{
         Action, Case, Step,
+        call::{Call, RouteName},
         expect::{Status, StreamEnd},
-        step::{Call, RouteName},
     },
     verdict::Blame,
 };

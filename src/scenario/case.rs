@@ -6,8 +6,10 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    expect::{Count, StreamEnd, Upstream},
-    step::{Action, RouteName, Scenario, Step},
+    call::RouteName,
+    expect::{Status, StreamEnd, Upstream},
+    range::Count,
+    step::{Action, Scenario, Step},
 };
 use crate::{
     document::{Document, DocumentError, Key},
@@ -193,7 +195,7 @@ fn complete(step: &mut Step) {
         step.expect.upstream = Some(Upstream { calls: Some(none), ..Upstream::default() });
     }
     if let Action::Call(call) = &step.action {
-        let served = step.expect.status == Some(super::expect::Status::OneOf(vec![200]));
+        let served = step.expect.status == Some(Status::OneOf(vec![200]));
         if call.stream && served && call.hang_up.is_none() && step.expect.stream.is_none() {
             step.expect.stream = Some(StreamEnd::Complete);
         }

@@ -1,12 +1,16 @@
 //! What a step may be expected to show, and to whom of the three witnesses.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{
+    range::{Amount, Count},
+    reason::Refused,
+};
 use crate::{money::Usd, owner::Owner, period::Period};
 
 /// What is expected of a step. Each field that is set is at least one check.
@@ -88,65 +92,6 @@ impl Book {
     }
 }
 
-/// Why a gateway refuses a call, in neutral words that each gateway's dialect is mapped to.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A spending cap is reached.
-    BudgetExceeded,
-    /// Too many calls in a window.
-    RequestLimited,
-    /// Too many tokens in a window.
-    TokenLimited,
-    /// No credential where one is needed.
-    KeyMissing,
-    /// A credential that belongs to nobody.
-    KeyUnknown,
-    /// A credential that is switched off.
-    KeyBlocked,
-    /// Two credentials that contradict each other.
-    KeyConflict,
-    /// A model that cannot be priced under a cap.
-    ModelUnpriced,
-    /// A model or provider that this key may not use.
-    ModelBlocked,
-    /// A header is missing without which no call is served.
-    HeadersMissing,
-    /// No provider could serve the call.
-    UpstreamFailed,
-}
-
-impl Reason {
-    /// The word for it in scenario files, manifests and reports.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::BudgetExceeded => "budget_exceeded",
-            Self::RequestLimited => "request_limited",
-            Self::TokenLimited => "token_limited",
-            Self::KeyMissing => "key_missing",
-            Self::KeyUnknown => "key_unknown",
-            Self::KeyBlocked => "key_blocked",
-            Self::KeyConflict => "key_conflict",
-            Self::ModelUnpriced => "model_unpriced",
-            Self::ModelBlocked => "model_blocked",
-            Self::HeadersMissing => "headers_missing",
-            Self::UpstreamFailed => "upstream_failed",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-/// One reason, or any of several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
-pub struct Refused(pub Vec<Reason>);
-
 /// One status, several, or the one that the gateway promises for the refusal's reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -155,72 +100,6 @@ pub enum Status {
     OneOf(Vec<u16>),
     /// As the gateway's manifest promises.
     Promised,
-}
-
-/// How many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
-pub struct Count {
-    /// No fewer.
-    pub at_least: u64,
-    /// No more; no bound if absent.
-    pub at_most: Option<u64>,
-}
-
-impl Count {
-    /// Whether a number is in range.
-    #[must_use]
-    pub fn admits(self, number: u64) -> bool {
-        number >= self.at_least && self.at_most.is_none_or(|most| number <= most)
-    }
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at_most {
-            Some(most) if most == self.at_least => write!(f, "{most}"),
-            Some(most) => write!(f, "{} to {most}", self.at_least),
-            None => write!(f, "at least {}", self.at_least),
-        }
-    }
-}
-
-/// How much money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
-pub struct Amount {
-    /// No less.
-    pub at_least: Figure,
-    /// No more; no bound if absent.
-    pub at_most: Option<Figure>,
-}
-
-/// A sum of money, stated or taken from the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// Stated by the scenario.
-    Stated(Usd),
-    /// What the ledger charged since the scenario began.
-    Charged,
-}
-
-impl fmt::Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stated(usd) => usd.fmt(f),
-            Self::Charged => f.write_str("charged"),
-        }
-    }
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at_most {
-            Some(most) if most == self.at_least => write!(f, "{most}"),
-            Some(most) => write!(f, "{} to {most}", self.at_least),
-            None => write!(f, "at least {}", self.at_least),
-        }
-    }
 }
 
 /// What a refusal must say.
@@ -333,29 +212,6 @@ pub enum Measure {
     ElapsedMs,
 }
 
-impl TryFrom<Value> for Refused {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let reasons = match value {
-            Value::Array(items) => items,
-            one => vec![one],
-        };
-        let reasons =
-            reasons.into_iter().map(|reason| serde_json::from_value(reason).map_err(|error| error.to_string()));
-        reasons.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl From<Refused> for Value {
-    fn from(refused: Refused) -> Self {
-        match refused.0.as_slice() {
-            [reason] => reason.word().into(),
-            reasons => reasons.iter().map(|reason| reason.word()).collect(),
-        }
-    }
-}
-
 impl TryFrom<Value> for Status {
     type Error = String;
 
@@ -383,128 +239,19 @@ impl From<Status> for Value {
     }
 }
 
-/// The fields of a range, for [`Count`] and [`Amount`].
-fn range<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<(Option<T>, Option<T>)> {
-    let fields = value.as_object()?;
-    let known = fields.keys().all(|name| name == "at_least" || name == "at_most");
-    let read = |name| fields.get(name).map(&read);
-    match (read("at_least"), read("at_most")) {
-        _ if !known => None,
-        (None | Some(None), None) | (_, Some(None)) | (Some(None), _) => None,
-        (least, most) => Some((least.flatten(), most.flatten())),
-    }
-}
-
-impl TryFrom<Value> for Count {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        if let Some(exact) = value.as_u64() {
-            return Ok(Self { at_least: exact, at_most: Some(exact) });
-        }
-        range(&value, Value::as_u64)
-            .map(|(least, most)| Self { at_least: least.unwrap_or(0), at_most: most })
-            .ok_or_else(|| format!("{value} is no count; write 4 or {{at_least: 3, at_most: 5}}"))
-    }
-}
-
-impl From<Count> for Value {
-    fn from(count: Count) -> Self {
-        match count.at_most {
-            Some(most) if most == count.at_least => most.into(),
-            Some(most) => serde_json::json!({ "at_least": count.at_least, "at_most": most }),
-            None => serde_json::json!({ "at_least": count.at_least }),
-        }
-    }
-}
-
-impl TryFrom<Value> for Amount {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let figure = |value: &Value| match value.as_str()? {
-            "charged" => Some(Figure::Charged),
-            usd => usd.parse().ok().map(Figure::Stated),
-        };
-        if let Some(exact) = figure(&value) {
-            return Ok(Self { at_least: exact, at_most: Some(exact) });
-        }
-        range(&value, figure)
-            .map(|(least, most)| Self { at_least: least.unwrap_or(Figure::Stated(Usd::ZERO)), at_most: most })
-            .ok_or_else(|| {
-                format!("{value} is no amount; write $0.005, charged, or {{at_least: charged, at_most: $1}}")
-            })
-    }
-}
-
-impl From<Amount> for Value {
-    fn from(amount: Amount) -> Self {
-        let least = amount.at_least.to_string();
-        match amount.at_most {
-            Some(most) if most == amount.at_least => least.into(),
-            Some(most) => serde_json::json!({ "at_least": least, "at_most": most.to_string() }),
-            None => serde_json::json!({ "at_least": least }),
-        }
-    }
-}
-
-/// A hand-written schema for a type that is read from several forms.
-macro_rules! schema {
-    ($type:ident, $schema:tt) => {
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let _ = generator;
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-schema!(Status, {
-    "description": "A status, several, or `promised`: as the gateway's manifest says for the reason",
-    "anyOf": [
-        { "type": "integer", "minimum": 100, "maximum": 599 },
-        { "type": "array", "items": { "type": "integer" } },
-        { "const": "promised" },
-    ],
-});
-schema!(Count, {
-    "description": "How many: exactly, or a range",
-    "anyOf": [
-        { "type": "integer", "minimum": 0 },
-        {
-            "type": "object",
-            "properties": { "at_least": { "type": "integer" }, "at_most": { "type": "integer" } },
-            "additionalProperties": false,
-        },
-    ],
-});
-schema!(Amount, {
-    "description": "How much: $0.005, `charged` (what the ledger holds), or a range of the two",
-    "anyOf": [
-        { "type": "string" },
-        {
-            "type": "object",
-            "properties": { "at_least": { "type": "string" }, "at_most": { "type": "string" } },
-            "additionalProperties": false,
-        },
-    ],
-});
-
-impl JsonSchema for Refused {
+impl JsonSchema for Status {
     fn schema_name() -> Cow<'static, str> {
-        "Refused".into()
+        "Status".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let reason = generator.subschema_for::<Reason>();
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A neutral reason, or any of several",
-            "anyOf": [reason, { "type": "array", "items": reason }],
+            "description": "A status, several, or `promised`: as the gateway's manifest says for the reason",
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "array", "items": { "type": "integer" } },
+                { "const": "promised" },
+            ],
         })
     }
 }

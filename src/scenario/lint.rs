@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::{
     admin::{Admin, RETIRED},
+    call::{Burst, Call},
     case::Case,
     expect::Measure,
     requirement::Requirement,
-    step::{Action, Burst, Call, Restart, Step, Trespass},
+    step::{Action, Restart, Step, Trespass},
 };
 use crate::{
     document::{Document, DocumentError, Key, closest},

@@ -2,11 +2,14 @@
 
 pub mod admin;
 pub mod advance;
+pub mod call;
 pub mod case;
 pub mod check;
 pub mod expect;
 mod lint;
 pub mod load;
+pub mod range;
+pub mod reason;
 pub mod requirement;
 pub mod step;
 
