@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     case::{Context, run_unit},
     interrupt::Interrupt,
-    plan::{Plan, Planned},
+    plan::{Plan, Planned, Unit},
     smoke,
 };
 use crate::{
@@ -114,7 +114,7 @@ pub async fn run_until(
 async fn run_target(
     planned: Planned,
     context: Context,
-    mut events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<Event>,
     jobs: usize,
     recorder: &mut Recorder<'_>,
     progress: &Progress,
@@ -153,17 +153,38 @@ async fn run_target(
             return Ok(false);
         }
     }
+    let interrupted = follow(start_all(units, context, jobs), events, total, recorder, progress, interrupt).await?;
+    if !interrupted {
+        recorder.record(ended(None))?;
+    }
+    Ok(interrupted)
+}
+
+/// Starts every unit, so many at a time. The events end when the last unit does: nobody else holds the context.
+fn start_all(units: Vec<Unit>, context: Context, jobs: usize) -> JoinSet<()> {
     let mut running = JoinSet::new();
     let places = Arc::new(Semaphore::new(jobs.max(1)));
-    for unit in units {
-        let (context, places) = (context.clone(), Arc::clone(&places));
+    let contexts = std::iter::repeat_n(context, units.len());
+    for (unit, context) in units.into_iter().zip(contexts) {
+        let places = Arc::clone(&places);
         running.spawn(async move {
             // The semaphore is never closed, so a place is always had in the end.
             let _place = places.acquire().await;
             run_unit(context, unit).await;
         });
     }
-    drop(context);
+    running
+}
+
+/// Records what the units tell until all of them are over; whether they were interrupted.
+async fn follow(
+    mut running: JoinSet<()>,
+    mut events: mpsc::UnboundedReceiver<Event>,
+    total: usize,
+    recorder: &mut Recorder<'_>,
+    progress: &Progress,
+    interrupt: &mut Interrupt,
+) -> Result<bool, WriteError> {
     let mut done = 0;
     loop {
         tokio::select! {
@@ -179,6 +200,10 @@ async fn run_target(
             },
             () = interrupt.asked() => {
                 running.shutdown().await;
+                // What was judged before it was interrupted is judged.
+                while let Ok(event) = events.try_recv() {
+                    recorder.record(event)?;
+                }
                 return Ok(true);
             }
         }
@@ -189,7 +214,6 @@ async fn run_target(
             std::panic::resume_unwind(error.into_panic());
         }
     }
-    recorder.record(ended(None))?;
     Ok(false)
 }
 
@@ -198,4 +222,26 @@ fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::report::{fixture, log::read_log};
+
+    #[tokio::test]
+    async fn what_was_judged_before_an_interrupt_is_in_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::create(folder.path()).unwrap();
+        let (emit, events) = mpsc::unbounded_channel();
+        let told: Vec<_> = fixture::mixed();
+        told.iter().for_each(|event| emit.send(event.clone()).unwrap());
+        let mut recorder = Recorder { log: &mut log, events: Vec::new() };
+        let (progress, mut interrupt) = (Progress::new(true), Interrupt::asked_already());
+        let interrupted = follow(JoinSet::new(), events, 1, &mut recorder, &progress, &mut interrupt);
+        assert!(interrupted.await.unwrap());
+        assert_eq!(read_log(log.path()).unwrap(), told);
+    }
 }

@@ -39,6 +39,12 @@ impl Interrupt {
         Ok(Self(told))
     }
 
+    /// As if a signal had come before.
+    #[cfg(test)]
+    pub(super) fn asked_already() -> Self {
+        Self(watch::channel(true).1)
+    }
+
     /// Completes once the process was asked to end.
     pub async fn asked(&mut self) {
         if self.0.wait_for(|asked| *asked).await.is_err() {
