@@ -6,8 +6,10 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 /// The headers whose whole value is a key.
-static PLAIN: [HeaderName; 3] = [
+static PLAIN: [HeaderName; 4] = [
     HeaderName::from_static("x-bf-vk"),
+    // That of Azure's clients.
+    HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
@@ -77,7 +79,7 @@ pub(crate) enum Presented {
     Conflict,
 }
 
-/// Reads the key from `x-bf-vk`, `Authorization: Bearer`, `x-api-key` and
+/// Reads the key from `x-bf-vk`, `Authorization: Bearer`, `api-key`, `x-api-key` and
 /// `x-goog-api-key`. An empty header brings no key.
 pub(crate) fn presented(headers: &HeaderMap) -> Presented {
     let plain = PLAIN
@@ -131,6 +133,7 @@ mod tests {
             ("x-bf-vk", "sk-proxy"),
             ("authorization", "Bearer sk-proxy"),
             ("authorization", "bearer sk-proxy"),
+            ("api-key", "sk-proxy"),
             ("x-api-key", "sk-proxy"),
             ("x-goog-api-key", "sk-proxy"),
         ] {
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_empty_header_and_another_scheme_bring_no_key() {
-        for pair in [("x-bf-vk", ""), ("authorization", "Bearer "), ("authorization", "Basic YTpi"), ("api-key", "a")] {
+        for pair in [("x-bf-vk", ""), ("authorization", "Bearer "), ("authorization", "Basic YTpi"), ("api-key", "")] {
             assert_eq!(presented(&headers(&[pair])), Presented::None, "{pair:?}");
         }
     }

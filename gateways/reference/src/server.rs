@@ -25,6 +25,8 @@ use crate::{listen, openapi, slow_body};
 const PING: Duration = Duration::from_secs(2);
 /// Where the API's description is.
 const OPENAPI: &str = "/api/openapi.json";
+/// The provider that serves Azure's paths, by Bifrost's name for it.
+const AZURE: &str = "azure";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves until `stop`, then ends as [`listen::serve`] says.
@@ -105,8 +107,31 @@ fn inference_routes() -> Routes {
         .clone()
         .nest("/openai", openai)
         .nest("/openai", unversioned)
+        .nest("/openai/deployments/{deployment}", azure_routes())
         .nest("/anthropic", anthropic)
         .nest("/genai", gemini)
+}
+
+/// Azure's routes, whose path names the model: they are those of the clients made for it.
+fn azure_routes() -> Routes {
+    let routes = [
+        ("/chat/completions", Route::ChatCompletions),
+        ("/completions", Route::Completions),
+        ("/embeddings", Route::Embeddings),
+        ("/images/generations", Route::Images),
+        ("/audio/speech", Route::Speech),
+        ("/audio/transcriptions", Route::Transcriptions),
+    ];
+    routes.into_iter().fold(Routes::new(), |table, (path, route)| table.route(path, of_deployment(route)))
+}
+
+/// The handler of a route of Azure's: the provider `azure` serves it, where there is one.
+fn of_deployment(route: Route) -> Methods {
+    post(move |State(gateway): State<Arc<Gateway>>, Path(deployment): Path<String>, headers: HeaderMap, body: Body| {
+        let has_azure = gateway.providers().contains_key(AZURE);
+        let model = if has_azure { format!("{AZURE}/{deployment}") } else { deployment };
+        inference::handle(gateway, Asked { model: Some(model), ..route.into() }, headers, body)
+    })
 }
 
 /// The handler of an inference route.

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 
+/// The field that names the model.
+const MODEL: &str = "model";
+
 /// Why a body is no form.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UploadError {
@@ -70,19 +73,24 @@ impl Upload {
         HeaderValue::from_str(&format!("multipart/form-data; boundary=\"{}\"", self.boundary)).ok()
     }
 
-    /// The body with another name of the model.
+    /// The body with this name of the model, whether or not it had one.
     pub(crate) fn body_for(&self, model: &str) -> Bytes {
         let mut body = Vec::new();
+        let mut add = |head: &str, content: &[u8]| {
+            body.extend_from_slice(format!("--{}\r\n{head}\r\n", self.boundary).as_bytes());
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        };
         for part in &self.parts {
-            let mut head = format!("--{}\r\n", self.boundary);
+            let mut head = String::new();
             for (name, value) in &part.headers {
                 // A text cannot refuse to grow.
                 let _ = write!(head, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
             }
-            body.extend_from_slice(head.as_bytes());
-            body.extend_from_slice(b"\r\n");
-            body.extend_from_slice(if part.name == "model" { model.as_bytes() } else { &part.content });
-            body.extend_from_slice(b"\r\n");
+            add(&head, if part.name == MODEL { model.as_bytes() } else { &part.content });
+        }
+        if self.content(MODEL).is_none() {
+            add("content-disposition: form-data; name=\"model\"\r\n", model.as_bytes());
         }
         body.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
         body.into()
@@ -99,10 +107,12 @@ mod tests {
         content-type: audio/mpeg\r\n\r\n\u{0}bytes\r\n\r\n--b\r\n\
         content-disposition: form-data; name=\"model\"\r\n\r\nprimary/m\r\n--b--\r\n";
 
-    async fn read(content_type: &'static str, body: &'static str) -> Result<Upload, UploadError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Upload::read(&headers, Bytes::from_static(body.as_bytes())).await
+    fn content_type(content_type: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))])
+    }
+
+    async fn read(kind: &'static str, body: &'static str) -> Result<Upload, UploadError> {
+        Upload::read(&content_type(kind), Bytes::from_static(body.as_bytes())).await
     }
 
     #[tokio::test]
@@ -111,6 +121,15 @@ mod tests {
         assert_eq!(form.text("model"), Some("primary/m"));
         assert_eq!(form.content("file").unwrap().as_ref(), b"\0bytes\r\n");
         assert_eq!(form.body_for("m"), BODY.replace("primary/m", "m"));
+    }
+
+    #[tokio::test]
+    async fn a_form_that_names_no_model_is_given_one() {
+        let unnamed = BODY.replace("primary/m", "").replace("name=\"model\"", "name=\"language\"");
+        let form = Upload::read(&content_type("multipart/form-data; boundary=b"), Bytes::from(unnamed)).await.unwrap();
+        let body = form.body_for("m");
+        let named = Upload::read(&content_type("multipart/form-data; boundary=b"), body).await.unwrap();
+        assert_eq!((named.text("model"), named.text("language")), (Some("m"), Some("")));
     }
 
     #[tokio::test]

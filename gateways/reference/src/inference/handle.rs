@@ -88,7 +88,7 @@ async fn read(
         // A file is no text to keep.
         Route::Transcriptions => {
             let upload = Upload::read(headers, bytes).await.map_err(|error| Problem::bad_request(error.to_string()))?;
-            (Request::of_upload(upload)?, Bytes::new())
+            (Request::of_upload(asked, upload)?, Bytes::new())
         }
         _ => (Request::parse(asked, &bytes)?, bytes),
     };

@@ -68,15 +68,16 @@ impl Request {
     }
 
     /// Reads a form with a file to transcribe.
-    pub(crate) fn of_upload(upload: Upload) -> Result<Request, Problem> {
+    pub(crate) fn of_upload(asked: Asked, upload: Upload) -> Result<Request, Problem> {
         let missing = |name: &str| Problem::bad_request(format!("{name} is required"));
-        let model = upload.text("model").filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?.to_owned();
+        let named = asked.model.or_else(|| upload.text("model").map(str::to_owned));
+        let model = named.filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
         let file = upload.content("file").ok_or_else(|| missing("file"))?.len();
         if upload.text("stream").is_some_and(|stream| stream != "false") {
             return Err(Problem::bad_request("stream: is not supported by the reference gateway for transcriptions"));
         }
         Ok(Request {
-            route: Route::Transcriptions,
+            route: asked.route,
             fields: IndexMap::new(),
             model,
             fallbacks: Vec::new(),

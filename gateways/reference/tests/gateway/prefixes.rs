@@ -71,3 +71,25 @@ async fn a_models_name_may_have_any_number_of_slashes() {
         assert_eq!(answer.header("x-bifrost-resolved-model"), "a/b/c");
     }
 }
+
+#[tokio::test]
+async fn azures_paths_name_the_model_whatever_the_body_says() {
+    let world = World::with_budget("1").await;
+    let path = "/openai/deployments/mock-1/chat/completions?api-version=2024-10-21";
+    let mut unnamed = body();
+    unnamed.as_object_mut().unwrap().remove("model");
+    let mut other = body();
+    other["model"] = json!("unpriced-1");
+    for (path, body) in [(path.to_owned(), &unnamed), (path.to_owned(), &other), (format!("/litellm{path}"), &unnamed)]
+    {
+        let answer = world.send(world.request(Method::POST, &path).header("api-key", KEY).json(body)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert_eq!(answer.header("x-bifrost-resolved-model"), "mock-1");
+    }
+    assert_eq!(world.spent().await, "0.00375");
+    let stranger = world.request(Method::POST, path).json(&unnamed);
+    assert_eq!(world.send(stranger).await.status, 401);
+    let two = world.request(Method::POST, path).header("api-key", KEY).bearer_auth("another").json(&unnamed);
+    assert_eq!(world.send(two).await.status, 400);
+    assert_eq!(world.upstream_calls(), 3);
+}
