@@ -85,28 +85,36 @@ pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &
 }
 
 /// The body with the provider's own name for the model, where it differs from the caller's:
-/// at its top, and in each request of a batch of Gemini's. A body that names no model, or
-/// is no JSON, stays as it is.
-pub(crate) fn with_model(body: &Bytes, model: &str) -> Bytes {
-    renamed(body, model).map_or_else(|| body.clone(), Bytes::from)
+/// at its top, and with Gemini in each request of a batch. A body that names no model, or is
+/// no JSON, stays as it is.
+pub(crate) fn with_model(body: &Bytes, api: ApiBase, model: &str) -> Bytes {
+    let renamed = match api {
+        ApiBase::Gemini => of_gemini(body, model),
+        ApiBase::OpenAi | ApiBase::Anthropic => renamed(body, model),
+    };
+    renamed.map_or_else(|| body.clone(), Bytes::from)
 }
 
+type Fields<'a> = IndexMap<String, &'a RawValue>;
+
 fn renamed(body: &[u8], model: &str) -> Option<Vec<u8>> {
-    type Fields<'a> = IndexMap<String, &'a RawValue>;
     let mut fields: Fields<'_> = serde_json::from_slice(body).ok()?;
-    let batch = match fields.get("requests") {
-        Some(requests) => {
-            let mut requests: Vec<Fields<'_>> = serde_json::from_str(requests.get()).ok()?;
-            let name = to_raw_value(&format!("models/{}", gemini_model(model))).ok()?;
-            requests.iter_mut().filter_map(|request| request.get_mut("model")).for_each(|field| *field = &name);
-            Some(to_raw_value(&requests).ok()?)
-        }
-        None => None,
-    };
-    if let (Some(field), Some(batch)) = (fields.get_mut("requests"), &batch) {
-        *field = batch;
-    }
     let name = to_raw_value(model).ok()?;
+    *fields.get_mut("model")? = &name;
+    serde_json::to_vec(&fields).ok()
+}
+
+fn of_gemini(body: &[u8], model: &str) -> Option<Vec<u8>> {
+    let mut fields: Fields<'_> = serde_json::from_slice(body).ok()?;
+    let name = to_raw_value(&format!("models/{}", gemini_model(model))).ok()?;
+    let mut batch: Option<Vec<Fields<'_>>> =
+        fields.get("requests").map(|requests| serde_json::from_str(requests.get())).transpose().ok()?;
+    let of_batch = batch.iter_mut().flatten().filter_map(|request| request.get_mut("model"));
+    of_batch.for_each(|field| *field = &name);
+    let batch = batch.as_ref().map(to_raw_value).transpose().ok()?;
+    if let Some(batch) = &batch {
+        fields.insert("requests".to_owned(), batch);
+    }
     if let Some(field) = fields.get_mut("model") {
         *field = &name;
     }
@@ -194,12 +202,21 @@ mod tests {
 
     #[test]
     fn an_alias_stands_in_the_body_and_nothing_else_changes() {
-        let body = Bytes::from_static(br#"{"temperature":0.10,"model":"fast","x":[1]}"#);
-        assert_eq!(with_model(&body, "gpt\"4"), r#"{"temperature":0.10,"model":"gpt\"4","x":[1]}"#);
-        let batch = Bytes::from_static(br#"{"requests":[{"model":"models/fast","content":{}}]}"#);
-        assert_eq!(with_model(&batch, "gem-1"), r#"{"requests":[{"model":"models/gem-1","content":{}}]}"#);
-        for same in ["{\"contents\":[]}", "no json"] {
-            assert_eq!(with_model(&Bytes::from_static(same.as_bytes()), "m"), same);
+        let aliased = |api, body: &'static str, model| with_model(&Bytes::from_static(body.as_bytes()), api, model);
+        for api in [ApiBase::OpenAi, ApiBase::Anthropic] {
+            let body = r#"{"temperature":0.10,"model":"fast","requests":1}"#;
+            assert_eq!(aliased(api, body, "gpt\"4"), body.replace("fast", "gpt\\\"4"));
+            for same in ["{\"messages\":[]}", "no json"] {
+                assert_eq!(aliased(api, same, "m"), same);
+            }
+        }
+        for body in [
+            r#"{"requests":[{"model":"models/fast","content":{}},{"model":"models/fast"}]}"#,
+            r#"{"model":"models/fast","content":{"parts":[]}}"#,
+            r#"{"contents":[]}"#,
+            "no json",
+        ] {
+            assert_eq!(aliased(ApiBase::Gemini, body, "gem-1"), body.replace("fast", "gem-1"));
         }
     }
 }

@@ -131,7 +131,7 @@ impl Upstream {
         let body = match call.upload {
             _ if model == call.model => call.body.clone(),
             Some(upload) => upload.body_for(model),
-            None => address::with_model(&call.body, model),
+            None => address::with_model(&call.body, call.provider.api, model),
         };
         let request = client.post(url).headers(headers).body(body);
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;

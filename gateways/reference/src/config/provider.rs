@@ -87,6 +87,13 @@ impl Provider {
         self.keys.iter().filter(move |key| key.allows(model)).filter(is_allowed)
     }
 
+    /// What it calls `model`, if that is the same for each of these keys.
+    pub(crate) fn wire_model<'a>(&'a self, model: &'a str, ids: Option<&'a AllowList>) -> &'a str {
+        let mut names = self.keys_for(model, ids).map(|key| key.wire_model(model));
+        let first = names.next().unwrap_or(model);
+        if names.all(|name| name == first) { first } else { model }
+    }
+
     /// Whether some key of it may be used for `model`.
     pub(crate) fn serves(&self, model: &str) -> bool {
         self.is_keyless || self.keys.iter().any(|key| key.allows(model))
@@ -196,5 +203,8 @@ pub(crate) mod tests {
         key.aliases.insert("fast".to_owned(), "gpt-4o-deployment".to_owned());
         assert_eq!(key.wire_model("Fast"), "gpt-4o-deployment");
         assert_eq!(key.wire_model("slow"), "slow");
+        let both = provider("p", vec![key.clone(), self::key("plain")]);
+        assert_eq!(both.wire_model("fast", None), "fast", "its keys differ");
+        assert_eq!(provider("p", vec![key]).wire_model("fast", None), "gpt-4o-deployment");
     }
 }

@@ -14,7 +14,7 @@ use super::route::{Route, Service};
 use super::{answer, caller, media};
 use crate::books::{Admitted, Bill, Held};
 use crate::clock::Moment;
-use crate::config::{Paths, Provider, RequestType};
+use crate::config::{AllowList, Paths, Provider, RequestType};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
@@ -81,11 +81,10 @@ pub(super) async fn attempt(
 ) -> Result<Response, AttemptError> {
     let provider = Arc::clone(&candidate.provider);
     let Worded { service, bridge, body } =
-        worded(request, &candidate, gateway.books.now()).map_err(AttemptError::Refused)?;
+        worded(request, key, &candidate, gateway.books.now()).map_err(AttemptError::Refused)?;
     let Turn { key, admitted, mut tariff, meters } =
         admit(gateway, request, key, &candidate, notes).map_err(AttemptError::Refused)?;
     let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
-    let key_ids = key.as_ref().and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
     let call = Call {
         provider: &provider,
         endpoint: service.endpoint,
@@ -94,7 +93,7 @@ pub(super) async fn attempt(
         upload: request.upload.as_ref(),
         is_stream: request.is_stream,
         headers,
-        key_ids,
+        key_ids: key_ids(key.as_deref(), &provider),
         pin: &candidate.pin,
         max_answer_bytes: gateway.client().max_answer_bytes,
     };
@@ -143,6 +142,11 @@ pub(super) async fn attempt(
     Ok(response)
 }
 
+/// Which of the provider's keys a virtual key may use; `None`: any.
+fn key_ids<'a>(key: Option<&'a VirtualKey>, provider: &Provider) -> Option<&'a AllowList> {
+    key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids)
+}
+
 /// How the provider serves the request, if it can and may.
 fn service(request: &Request, provider: &Provider) -> Result<Service, Problem> {
     let is_allowed = provider.may_be_asked(request.route.request_type().word(), request.is_stream);
@@ -163,7 +167,7 @@ struct Worded {
     body: Bytes,
 }
 
-fn worded(request: &Request, candidate: &Candidate, now: Moment) -> Result<Worded, Problem> {
+fn worded(request: &Request, key: Option<&VirtualKey>, candidate: &Candidate, now: Moment) -> Result<Worded, Problem> {
     let provider = &candidate.provider;
     let service = service(request, provider)?;
     let caller = request.route.form();
@@ -174,7 +178,7 @@ fn worded(request: &Request, candidate: &Candidate, now: Moment) -> Result<Worde
     let mut bridge = Bridge {
         caller,
         provider: service.form,
-        model: candidate.model.clone(),
+        model: provider.wire_model(&candidate.model, key_ids(key, provider)).to_owned(),
         is_stream: request.is_stream,
         created: now.millis().div_euclid(1_000),
         as_base64: false,
@@ -232,8 +236,7 @@ fn claim(
     let kind = request.route.request_type();
     let catalog = gateway.prices();
     let question = PriceQuestion { key: key.map(|key| key.row.id.as_ref()), provider, provider_key: None, model, kind };
-    let grant = key.and_then(|key| key.grant(provider)).map(|policy| &policy.grant.key_ids);
-    let prices = catalog.prices(question, candidate.provider.keys_for(model, grant));
+    let prices = catalog.prices(question, candidate.provider.keys_for(model, key_ids(key, &candidate.provider)));
     let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
     if prices.is_none() && has_budget && !gateway.client().unpriced_allowed {
         return Err(Problem::new(

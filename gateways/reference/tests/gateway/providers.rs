@@ -82,6 +82,68 @@ async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
     assert_eq!(body["model"], "mock-1");
 }
 
+/// `primary` alone, of this kind, whose key calls `smart` by another name.
+async fn aliased(base: &str, name: &str) -> World {
+    World::start(|config| {
+        let primary = &mut config["providers"]["primary"];
+        primary["custom_provider_config"]["base_provider_type"] = json!(base);
+        primary["keys"][0]["aliases"] = json!({"smart": name});
+        config["governance"]["virtual_keys"][0]["provider_configs"] =
+            json!([{"provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": ["*"]}]);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_alias_stands_in_each_request_of_a_batch() {
+    let world = aliased("gemini", "mock-1").await;
+    let one = json!({"model": "models/smart", "content": {"parts": [{"text": "a"}]}});
+    for (action, body) in [("embedContent", one.clone()), ("batchEmbedContents", json!({"requests": [one, one]}))] {
+        let path = format!("/genai/v1beta/models/smart:{action}");
+        let answer = world.send(world.request(Method::POST, &path).header("x-goog-api-key", KEY).json(&body)).await;
+        assert_eq!(answer.status, 200, "{action}: {}", answer.text);
+        let ledger = world.upstream.ledger();
+        let asked = ledger.inference().last().unwrap();
+        assert_eq!(asked.path, format!("/primary/v1beta/models/mock-1:{action}"));
+        assert_eq!(asked.body, body.to_string().replace("smart", "mock-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_translated_for_the_model_that_the_provider_knows() {
+    let world = aliased("anthropic", "claude-opus-4-7").await;
+    let mut chat = body();
+    chat["model"] = json!("smart");
+    chat["reasoning_effort"] = json!("high");
+    world.send(world.chat(KEY, &chat)).await;
+    let (_, _, told) = seen(&world);
+    assert_eq!(told["model"], "claude-opus-4-7");
+    assert_eq!(told["output_config"], json!({"effort": "high"}), "{told}");
+}
+
+#[tokio::test]
+async fn azures_paths_ask_azure_whatever_else_the_key_may_use() {
+    let world = World::start(|config| {
+        let azure = json!({"endpoint": url_of(config)});
+        let keys = json!([{"name": "k", "value": "upstream-key", "weight": 1, "azure_key_config": azure}]);
+        config["providers"]["azure"] = json!({"keys": keys});
+        let grants = config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap();
+        grants.push(json!({"provider": "azure", "weight": 0, "allowed_models": ["*"], "key_ids": ["*"]}));
+    })
+    .await;
+    let mut any = body();
+    any["prompt"] = json!("p");
+    any["input"] = json!("i");
+    for route in ["chat/completions", "completions", "embeddings", "images/generations", "audio/speech"] {
+        let path = format!("/openai/deployments/mock-1/{route}?api-version=2025-01-01");
+        let answer = world.send(world.request(Method::POST, &path).header("api-key", KEY).json(&any)).await;
+        assert_eq!(answer.status, 200, "{route}: {}", answer.text);
+        let ledger = world.upstream.ledger();
+        let theirs = format!("/primary/openai/deployments/mock-1/{route}?api-version=2024-10-21");
+        assert_eq!(ledger.inference().last().unwrap().path, theirs);
+    }
+}
+
 #[tokio::test]
 async fn a_server_of_ones_own_stands_where_its_key_says_and_serves_its_one_model() {
     let world = World::start(|config| {
