@@ -59,9 +59,13 @@ impl Usage {
             "/cached_write_token_details/cached_write_tokens_1h",
         ];
         let input = count(&["prompt_tokens", "input_tokens"])?;
+        let answered = count(&["completion_tokens", "output_tokens"]).unwrap_or(0);
+        // Some (xAI, Google's own copy of this API) count reasoning beside the answer, and only
+        // the sum of all says so.
+        let rest = count(&["total_tokens"]).map_or(0, |total| total.saturating_sub(input));
         Some(Usage {
             input,
-            output: count(&["completion_tokens", "output_tokens"]).unwrap_or(0),
+            output: answered.max(rest),
             cached: part(input_parts, &["/cached_tokens", "/cached_read_tokens"]),
             cache_write: part(input_parts, &["/cache_write_tokens", "/cached_write_tokens", "/cache_creation_tokens"]),
             cache_write_hour: part(input_parts, &hour),
@@ -175,6 +179,16 @@ mod tests {
         });
         assert_eq!(Usage::of_openai(&chat), expected);
         assert_eq!(Usage::of_openai(&responses), expected);
+    }
+
+    #[test]
+    fn reasoning_that_stands_beside_the_answer_is_output_too() {
+        let xai = json!({
+            "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+            "completion_tokens_details": { "reasoning_tokens": 94 },
+        });
+        let usage = Usage::of_openai(&xai).unwrap();
+        assert_eq!((usage.output, usage.reasoning, usage.total()), (103, 94, 135));
     }
 
     #[test]

@@ -65,6 +65,8 @@ mod error;
 mod form;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod pairs;
 mod provider;
 mod read;
 mod reasoning;

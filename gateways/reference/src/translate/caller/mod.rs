@@ -5,7 +5,9 @@
 //! - [`responses`]: OpenAI's responses
 //! - [`messages`]: Anthropic messages
 //! - [`gemini`]: Gemini's generateContent and embedContent
+//! - [`calls`]: which call of a tool a piece of a stream belongs to
 
+mod calls;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod gemini;

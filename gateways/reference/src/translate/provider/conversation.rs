@@ -208,7 +208,8 @@ fn part(part: &Object) -> Result<Part<'_>, TranslateError> {
 fn image(image: &Object) -> Result<Content<'_>, TranslateError> {
     only(image, "image_url.", &["url", "detail"])?;
     match text(image, "detail") {
-        None | Some("auto") => {}
+        // As sharp as they read any.
+        None | Some("auto" | "high") => {}
         Some(_) => return Err(TranslateError::Field("image_url.detail".to_owned())),
     }
     Ok(Content::Image(source(need(image, "url", "image_url.url")?)))

@@ -39,19 +39,23 @@ pub(crate) fn from_chat(mut chat: Value, to: OpenAi) -> Result<Value, TranslateE
     }
     for message in request.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(message) = message.as_object_mut() {
-            plain(message)?;
+            plain(message, to)?;
         }
     }
     Ok(chat)
 }
 
 /// A message without what OpenAI's API does not know.
-fn plain(message: &mut Object) -> Result<(), TranslateError> {
+fn plain(message: &mut Object, to: OpenAi) -> Result<(), TranslateError> {
     // OpenAI caches of its own accord.
     message.shift_remove("cache_control");
     // The details say it too, and servers that think want them back, not the text.
     message.shift_remove("reasoning");
     message.shift_remove("reasoning_content");
+    if to == OpenAi::Itself {
+        // It gave none, refuses a field that it does not know, and could not read another's.
+        message.shift_remove("reasoning_details");
+    }
     let is_tool = message.get("role").and_then(Value::as_str) == Some("tool");
     let is_error = message.shift_remove("is_error") == Some(Value::Bool(true));
     match message.get_mut("content") {
@@ -121,6 +125,7 @@ mod tests {
         insta::assert_json_snapshot!(from_chat(chat.clone(), OpenAi::Compatible).unwrap());
         let itself = from_chat(chat, OpenAi::Itself).unwrap();
         assert_eq!((&itself["max_completion_tokens"], &itself["max_tokens"]), (&json!(3000), &Value::Null));
+        assert_eq!(itself["messages"][1].get("reasoning_details"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::translate::reasoning::readable;
+use crate::usage::Usage;
 
 /// The message of an answer.
 pub(super) fn message(content: &str, details: Vec<Value>, calls: Vec<Value>) -> Value {
@@ -28,15 +29,33 @@ pub(super) fn put_thinking(to: &mut Value, details: Vec<Value>) {
     }
 }
 
-/// Usage: `cached` is a part of `input`, `reasoning` of `output`.
-pub(super) fn usage(input: u64, output: u64, cached: u64, reasoning: u64) -> Value {
+/// Usage in OpenAI's form: every part stands among its whole.
+pub(super) fn usage(usage: &Usage) -> Value {
+    let mut input = json!({ "cached_tokens": usage.cached });
+    let inputs = [
+        ("cache_write_tokens", usage.cache_write),
+        ("audio_tokens", usage.input_audio),
+        ("image_tokens", usage.input_image),
+    ];
+    add_counts(&mut input, &inputs);
+    if usage.cache_write_hour > 0 {
+        input["cache_creation_token_details"] = json!({ "ephemeral_1h_input_tokens": usage.cache_write_hour });
+    }
+    let mut output = json!({ "reasoning_tokens": usage.reasoning });
+    add_counts(&mut output, &[("audio_tokens", usage.output_audio), ("image_tokens", usage.output_image)]);
     json!({
-        "prompt_tokens": input,
-        "completion_tokens": output,
-        "total_tokens": input.saturating_add(output),
-        "prompt_tokens_details": { "cached_tokens": cached },
-        "completion_tokens_details": { "reasoning_tokens": reasoning },
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total(),
+        "prompt_tokens_details": input,
+        "completion_tokens_details": output,
     })
+}
+
+fn add_counts(parts: &mut Value, counts: &[(&str, u64)]) {
+    for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+        parts[*name] = json!(count);
+    }
 }
 
 /// The head that all chunks of a stream share.

@@ -106,6 +106,7 @@ pub(super) fn finish_reason(finish_reason: Option<&str>) -> &'static str {
     match finish_reason {
         Some("length") => "MAX_TOKENS",
         Some("content_filter") => "SAFETY",
+        Some("error") => "OTHER",
         _ => "STOP",
     }
 }

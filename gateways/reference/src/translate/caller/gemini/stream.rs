@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::answer::{finish_reason, function_call, head, signature_of, thought, usage};
+use crate::translate::caller::calls::Calls;
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -21,7 +22,8 @@ pub(crate) struct Writer {
 
 #[derive(Debug, Default)]
 struct Candidate {
-    calls: BTreeMap<u64, Call>,
+    places: Calls,
+    calls: Vec<Call>,
     /// Those that people cannot read, and that belong to a call or to the text.
     details: Vec<Value>,
     finish_reason: Option<String>,
@@ -105,9 +107,12 @@ impl Candidate {
         let texts = delta.get("content").and_then(Value::as_str).into_iter().chain(refusal);
         parts.extend(texts.filter(|text| !text.is_empty()).map(|text| json!({ "text": text })));
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            let index = call.get("index").and_then(Value::as_u64).unwrap_or(0);
             let text = |path| call.pointer(path).and_then(Value::as_str).unwrap_or_default();
-            let known = self.calls.entry(index).or_default();
+            let place = self.places.place(call);
+            if place.is_new {
+                self.calls.push(Call::default());
+            }
+            let Some(known) = self.calls.get_mut(place.at) else { continue };
             known.id.push_str(if known.id.is_empty() { text("/id") } else { "" });
             known.name.push_str(if known.name.is_empty() { text("/function/name") } else { "" });
             known.arguments.push_str(text("/function/arguments"));
@@ -120,7 +125,7 @@ impl Candidate {
         if let Some(signature) = self.details.iter().find_map(|detail| signature_of(detail, None)) {
             parts.push(json!({ "text": "", "thoughtSignature": signature }));
         }
-        parts.extend(self.calls.values().map(|call| {
+        parts.extend(self.calls.iter().map(|call| {
             let call = json!({ "id": call.id, "function": { "name": call.name, "arguments": call.arguments } });
             function_call(&call, &self.details)
         }));

@@ -33,7 +33,8 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
     match name {
         "model" | "system" | "messages" => {}
         // Say nothing about the answer.
-        "metadata" | "service_tier" => {}
+        "metadata" | "service_tier" | "cache_control" => {}
+        "context_management" if keeps_all(value) => {}
         "max_tokens" | "temperature" | "top_p" | "top_k" => put(name, value.clone()),
         "stop_sequences" => put("stop", value.clone()),
         "stream" => {
@@ -55,13 +56,22 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
     Ok(())
 }
 
+/// Whether what is to be forgotten of a long conversation is nothing.
+fn keeps_all(management: &Value) -> bool {
+    let keeps = |edit: &Value| edit.get("keep").and_then(Value::as_str) == Some("all");
+    let edits = management.get("edits").and_then(Value::as_array);
+    management.as_object().is_some_and(|fields| fields.len() == 1) && edits.is_some_and(|edits| edits.iter().all(keeps))
+}
+
 fn tool(tool: &Value) -> Result<Value, TranslateError> {
     let tool = object(tool, "tools[]")?;
     match text(tool, "type") {
         None | Some("custom") => {}
         Some(other) => return Err(TranslateError::Block(other.to_owned())),
     }
-    only(tool, "tools[].", &["type", "name", "description", "input_schema", "strict", "cache_control"])?;
+    // Whether a call's arguments may come before they are checked says nothing about them.
+    let silent = "eager_input_streaming";
+    only(tool, "tools[].", &["type", "name", "description", "input_schema", "strict", "cache_control", silent])?;
     let mut function = json!({ "name": need(tool, "name", "tools[].name")? });
     for (from, to) in [("description", "description"), ("input_schema", "parameters"), ("strict", "strict")] {
         if let Some(value) = get(tool, from) {

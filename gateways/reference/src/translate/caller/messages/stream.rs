@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::{call_id, message_id, stop_reason, usage};
+use crate::translate::caller::calls::Calls;
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -23,9 +24,9 @@ pub(crate) struct Writer {
     open: Open,
     /// The blocks that have begun.
     blocks: usize,
-    /// The calls that have begun, by their index in the chunks, with their blocks. They stay
-    /// open to the end: pieces of several may come by turns.
-    calls: Vec<(u64, usize)>,
+    calls: Calls,
+    /// The block of each call. They stay open to the end: pieces of several may come by turns.
+    call_blocks: Vec<usize>,
     finish_reason: Option<String>,
     is_refusal: bool,
     usage: Value,
@@ -38,7 +39,8 @@ impl Writer {
             has_begun: false,
             open: Open::Nothing,
             blocks: 0,
-            calls: Vec::new(),
+            calls: Calls::default(),
+            call_blocks: Vec::new(),
             finish_reason: None,
             is_refusal: false,
             usage: Value::Null,
@@ -78,10 +80,9 @@ impl Writer {
         let mut out = Vec::new();
         self.begin(&Value::Null, &mut out);
         self.close(&mut out);
-        let has_calls = !self.calls.is_empty();
-        for (_, block) in std::mem::take(&mut self.calls) {
-            out.push(stop(block));
-        }
+        let call_blocks = std::mem::take(&mut self.call_blocks);
+        let has_calls = !call_blocks.is_empty();
+        out.extend(call_blocks.into_iter().map(stop));
         let reason = if self.is_refusal { "refusal" } else { stop_reason(self.finish_reason.as_deref(), has_calls) };
         out.push(event(
             "message_delta",
@@ -153,16 +154,15 @@ impl Writer {
     }
 
     fn call(&mut self, call: &Value, chunk: &Value, out: &mut Vec<Said>) {
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or(0);
         let part = |path| call.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let known = self.calls.iter().find(|(known, _)| *known == index).map(|(_, block)| *block);
-        let block = known.unwrap_or_else(|| {
+        let place = self.calls.place(call);
+        if place.is_new {
             self.close(out);
-            let id = call_id(call, chunk, self.calls.len());
+            let id = call_id(call, chunk, place.at);
             self.start(&json!({ "type": "tool_use", "id": id, "name": part("/function/name"), "input": {} }), out);
-            self.calls.push((index, self.blocks - 1));
-            self.blocks - 1
-        });
+            self.call_blocks.push(self.blocks - 1);
+        }
+        let Some(block) = self.call_blocks.get(place.at).copied() else { return };
         let arguments = part("/function/arguments");
         if !arguments.is_empty() {
             self.delta(block, &json!({ "type": "input_json_delta", "partial_json": arguments }), out);

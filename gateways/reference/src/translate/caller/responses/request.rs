@@ -34,7 +34,13 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
     match name {
         "model" | "instructions" | "input" => {}
         // Say nothing about the answer: whether and how OpenAI keeps it.
-        "store" | "metadata" | "user" | "safety_identifier" | "prompt_cache_key" | "service_tier"
+        "store"
+        | "metadata"
+        | "user"
+        | "safety_identifier"
+        | "prompt_cache_key"
+        | "prompt_cache_retention"
+        | "service_tier"
         | "stream_options" => {}
         "background" if value == &Value::Bool(false) => {}
         "truncation" if value == "disabled" => {}

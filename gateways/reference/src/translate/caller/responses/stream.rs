@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::{Head, call_item, message_item, reasoning_item, refusal_part, response, text_part};
+use crate::translate::caller::calls::Calls;
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -11,7 +12,7 @@ use crate::translate::said::Said;
 enum Item {
     Reasoning { details: Vec<Value> },
     Message { text: String, is_refusal: bool },
-    Call { index: u64, id: String, name: String, arguments: String },
+    Call { id: String, name: String, arguments: String },
 }
 
 /// Turns chunks into events, one by one.
@@ -22,6 +23,9 @@ pub(crate) struct Writer {
     /// How many events there were.
     sequence: u64,
     items: Vec<Item>,
+    calls: Calls,
+    /// The place of each call among the items.
+    call_items: Vec<usize>,
     finish_reason: Option<String>,
     usage: Option<Value>,
 }
@@ -29,7 +33,16 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(model: &str) -> Writer {
         let model = model.to_owned();
-        Writer { model, head: None, sequence: 0, items: Vec::new(), finish_reason: None, usage: None }
+        Writer {
+            model,
+            head: None,
+            sequence: 0,
+            items: Vec::new(),
+            calls: Calls::default(),
+            call_items: Vec::new(),
+            finish_reason: None,
+            usage: None,
+        }
     }
 
     /// The events for one chunk, possibly none.
@@ -132,12 +145,12 @@ impl Writer {
 
     fn call(&mut self, call: &Value, out: &mut Vec<Said>) {
         let text = |path| call.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or(0);
-        let is_same = |item: &Item| matches!(item, Item::Call { index: other, .. } if *other == index);
-        let at = self.items.iter().position(is_same).unwrap_or_else(|| {
+        let place = self.calls.place(call);
+        if place.is_new {
             let (id, name) = (text("/id").to_owned(), text("/function/name").to_owned());
-            self.items.push(Item::Call { index, id, name, arguments: String::new() });
+            self.items.push(Item::Call { id, name, arguments: String::new() });
             let at = self.items.len() - 1;
+            self.call_items.push(at);
             let mut item = call_item("", at, text("/id"), text("/function/name"), "");
             let id = self.id(at);
             if text("/id").is_empty() {
@@ -146,8 +159,8 @@ impl Writer {
             item["id"] = json!(id);
             item["status"] = json!("in_progress");
             self.event("response.output_item.added", json!({ "output_index": at, "item": item }), out);
-            at
-        });
+        }
+        let Some(at) = self.call_items.get(place.at).copied() else { return };
         let piece = text("/function/arguments");
         if let Some(Item::Call { arguments, .. }) = self.items.get_mut(at) {
             arguments.push_str(piece);
@@ -179,7 +192,7 @@ impl Writer {
                 self.of_part("response.content_part.done", at, json!({ "part": part }), out);
                 message_item(&head.id, &[part])
             }
-            Item::Call { id, name, arguments, .. } => {
+            Item::Call { id, name, arguments } => {
                 let rest = json!({ "item_id": self.id(at), "output_index": at, "name": name, "arguments": arguments });
                 self.event("response.function_call_arguments.done", rest, out);
                 let known = self.id(at);

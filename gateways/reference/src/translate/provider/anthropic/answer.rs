@@ -1,11 +1,12 @@
 //! A message as a chat completion's answer.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::translate::TranslateError;
 use crate::translate::provider::said::{message, usage};
 use crate::translate::read::{get, list, need, object, text};
 use crate::translate::reasoning::{ANTHROPIC, ENCRYPTED, TEXT};
+use crate::usage::Usage;
 
 /// The chat completion for a message.
 pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
@@ -52,8 +53,8 @@ pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
             "native_finish_reason": stop_reason,
         }],
     });
-    if let Some(counted) = get(answer, "usage").and_then(Value::as_object).and_then(counted) {
-        chat["usage"] = counted;
+    if let Some(counted) = get(answer, "usage").and_then(|counts| Usage::of_anthropic(counts, None)) {
+        chat["usage"] = usage(&counted);
     }
     Ok(chat)
 }
@@ -79,25 +80,4 @@ pub(super) fn finish_reason(stop_reason: Option<&str>) -> Option<&'static str> {
         "refusal" => "content_filter",
         _ => "stop",
     })
-}
-
-/// Usage in OpenAI's form, where cached tokens stand among the input.
-pub(super) fn counted(counts: &Map<String, Value>) -> Option<Value> {
-    let count = |name: &str| counts.get(name).and_then(Value::as_u64);
-    let (input, output) = (count("input_tokens"), count("output_tokens"));
-    if input.is_none() && output.is_none() {
-        return None;
-    }
-    let cached = count("cache_read_input_tokens").unwrap_or(0);
-    let written = count("cache_creation_input_tokens").unwrap_or(0);
-    let hour = counts.get("cache_creation").and_then(|kinds| kinds.get("ephemeral_1h_input_tokens")?.as_u64());
-    let input = input.unwrap_or(0).saturating_add(cached).saturating_add(written);
-    let mut said = usage(input, output.unwrap_or(0), cached, 0);
-    if written > 0 {
-        said["prompt_tokens_details"]["cache_write_tokens"] = json!(written);
-    }
-    if let Some(hour) = hour.filter(|hour| *hour > 0) {
-        said["prompt_tokens_details"]["cache_write_1h_tokens"] = json!(hour);
-    }
-    Some(said)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::answer::{counted, detail, finish_reason};
+use super::answer::{detail, finish_reason};
 use crate::translate::TranslateError;
-use crate::translate::provider::said::{Head, put_thinking};
+use crate::translate::provider::said::{Head, put_thinking, usage};
 use crate::translate::reasoning::{ANTHROPIC, TEXT};
+use crate::usage::Usage;
 
 /// What a block of the message becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub(crate) struct Reader {
     blocks: HashMap<u64, Block>,
     calls: u64,
     details: u64,
-    /// The counts so far: the last event has not all of them.
-    counts: Map<String, Value>,
+    /// The usage so far: the last event has not all of it.
+    usage: Option<Usage>,
 }
 
 impl Reader {
@@ -115,15 +116,12 @@ impl Reader {
             chunk["choices"][0]["native_finish_reason"] = json!(stop_reason);
             chunk
         });
-        let usage = counted(&self.counts).map(|usage| self.head.usage(&usage));
-        finish.into_iter().chain(usage).collect()
+        let counted = self.usage.map(|counted| self.head.usage(&usage(&counted)));
+        finish.into_iter().chain(counted).collect()
     }
 
-    /// A later count replaces an earlier one of its name.
     fn count(&mut self, usage: Option<&Value>) {
-        let counts = usage.and_then(Value::as_object).into_iter().flatten();
-        self.counts
-            .extend(counts.filter(|(_, count)| !count.is_null()).map(|(name, count)| (name.clone(), count.clone())));
+        self.usage = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)).or(self.usage);
     }
 }
 

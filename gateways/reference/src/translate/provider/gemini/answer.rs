@@ -6,6 +6,7 @@ use crate::translate::TranslateError;
 use crate::translate::provider::said::{message, usage};
 use crate::translate::read::{get, list, object, text};
 use crate::translate::reasoning::{ENCRYPTED, GEMINI, TEXT};
+use crate::usage::Usage;
 
 /// The chat completion for an answer.
 pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
@@ -26,8 +27,8 @@ pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
         "model": text_of(answer, "modelVersion"),
         "choices": choices,
     });
-    if let Some(counted) = answer.get("usageMetadata").and_then(counted) {
-        chat["usage"] = counted;
+    if let Some(counted) = answer.get("usageMetadata").and_then(Usage::of_gemini) {
+        chat["usage"] = usage(&counted);
     }
     Ok(chat)
 }
@@ -162,20 +163,6 @@ pub(super) fn finish_reason(native: Option<&str>, has_calls: bool) -> Option<&'s
 pub(super) fn blocked(answer: &Value) -> Option<Value> {
     let reason = answer.pointer("/promptFeedback/blockReason").and_then(Value::as_str)?;
     Some(json!({ "role": "assistant", "content": null, "refusal": format!("the prompt was blocked: {reason}") }))
-}
-
-/// Usage in OpenAI's form: thoughts stand beside the candidates, cached tokens among the
-/// prompt, and what tools read beside it.
-pub(super) fn counted(metadata: &Value) -> Option<Value> {
-    let count = |name: &str| metadata.get(name).and_then(Value::as_u64);
-    let (prompt, candidates) = (count("promptTokenCount"), count("candidatesTokenCount"));
-    if prompt.is_none() && candidates.is_none() {
-        return None;
-    }
-    let thoughts = count("thoughtsTokenCount").unwrap_or(0);
-    let input = prompt.unwrap_or(0).saturating_add(count("toolUsePromptTokenCount").unwrap_or(0));
-    let output = candidates.unwrap_or(0).saturating_add(thoughts);
-    Some(usage(input, output, count("cachedContentTokenCount").unwrap_or(0), thoughts))
 }
 
 pub(super) fn text_of<'a>(value: &'a Value, name: &str) -> &'a str {

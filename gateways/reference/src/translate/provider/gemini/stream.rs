@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::answer::{Read, blocked, candidates, counted, finish_reason, parts, read, signature, text_of};
+use super::answer::{Read, blocked, candidates, finish_reason, parts, read, signature, text_of};
 use crate::translate::TranslateError;
-use crate::translate::provider::said::{Head, put_thinking};
+use crate::translate::provider::said::{Head, put_thinking, usage};
+use crate::usage::Usage;
 
 /// Reads pieces, one by one.
 #[derive(Debug, Default)]
@@ -56,8 +57,8 @@ impl Reader {
         }
         // Each piece counts; the last is the one to go by. One after the end counts alone.
         if has_finished || candidates(event)?.is_empty() {
-            let usage = event.get("usageMetadata").and_then(counted);
-            chunks.extend(usage.map(|usage| self.head.usage(&usage)));
+            let counted = event.get("usageMetadata").and_then(Usage::of_gemini);
+            chunks.extend(counted.map(|counted| self.head.usage(&usage(&counted))));
         }
         Ok(chunks)
     }
