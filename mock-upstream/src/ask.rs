@@ -14,6 +14,8 @@ pub(crate) struct Ask {
     pub(crate) stream: bool,
     /// `stream_options.include_usage`.
     pub(crate) include_usage: bool,
+    /// Whether `include` names `reasoning.encrypted_content`.
+    pub(crate) encrypted_reasoning: bool,
     /// What to embed, one text a vector.
     pub(crate) inputs: Vec<String>,
     /// The length of a vector, if the request asks for one.
@@ -35,6 +37,8 @@ struct Common {
     model: Option<String>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    /// OpenAI's list of what an answer is to hold besides.
+    include: Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -137,6 +141,10 @@ impl From<Common> for Ask {
             model: fields.model,
             stream: fields.stream.unwrap_or(false),
             include_usage: fields.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            encrypted_reasoning: fields
+                .include
+                .as_array()
+                .is_some_and(|asked| asked.iter().any(|one| one == "reasoning.encrypted_content")),
             ..Ask::default()
         }
     }

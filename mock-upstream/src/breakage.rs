@@ -28,8 +28,8 @@ pub(crate) struct Broken {
 }
 
 /// Applies a fault. `error` makes the event that tells a stream's reader of an error, from the
-/// number of frames before it.
-pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(usize) -> Frame) -> Broken {
+/// frames before it.
+pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(&[Frame]) -> Frame) -> Broken {
     let mut ending = Ending::Proper;
     let before = answer.body.clone();
     match fault {
@@ -45,7 +45,7 @@ pub(crate) fn broken(mut answer: Answer, fault: &Fault, error: impl FnOnce(usize
         Fault::ErrorEvent { after_chunks } => {
             answer.body.cut(*after_chunks);
             if let Body::Frames(frames) = &mut answer.body {
-                frames.push(error(frames.len()));
+                frames.push(error(frames));
             }
         }
         Fault::NoEndMarker => answer.body.drop_end_marker(),

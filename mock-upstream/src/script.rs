@@ -81,8 +81,8 @@ impl Model {
     }
 }
 
-/// What an answer of chat completions, messages or generateContent holds beside its text.
-/// The other routes have none of it.
+/// What an answer of chat completions, responses, messages or generateContent holds beside its
+/// text. The other routes have none of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Said {

@@ -104,6 +104,9 @@ impl Model {
         if !(1..=MOST_CHUNKS).contains(&self.chunks) {
             return Some(format!("`chunks` is {}, and can be 1 to {MOST_CHUNKS}", self.chunks));
         }
+        if self.answer.reasoning.as_deref() == Some("") {
+            return Some("`answer.reasoning` is empty; leave it out".to_owned());
+        }
         let price = self.price.as_ref()?;
         if let Some(long) = price.long.filter(|long| long.above == 0 || long.above % 1000 != 0) {
             return Some(format!("`above` {} is no whole number of thousands", long.above));
@@ -208,6 +211,7 @@ mod tests {
             ),
             (r#"{"usage": {"output": 1, "reasoning": 2}}"#, "`reasoning` 2 is a part of `output`, which is 1"),
             (r#"{"usage": {"input": 1000000001}}"#, "more than 1000000000 tokens a call"),
+            (r#"{"answer": {"reasoning": ""}}"#, "`answer.reasoning` is empty; leave it out"),
             (r#"{"chunks": 0}"#, "`chunks` is 0, and can be 1 to 100000"),
             (
                 r#"{"price": {"input": "$0.0000000001", "output": "$1"}}"#,

@@ -87,6 +87,8 @@ async fn thoughts_and_calls_are_framed_as_each_api_does() {
     let stream = json!({"model": "mock-1", "stream": true});
     assert_shown("said_chat", &shown(&said(), CHAT, &plain).await);
     assert_shown("said_chat_stream", &shown(&said(), CHAT, &stream).await);
+    assert_shown("said_response", &shown(&said(), RESPONSES, &plain).await);
+    assert_shown("said_response_stream", &shown(&said(), RESPONSES, &stream).await);
     assert_shown("said_message", &shown(&said(), MESSAGES, &plain).await);
     assert_shown("said_message_stream", &shown(&said(), MESSAGES, &stream).await);
     assert_shown("said_gemini", &shown(&said(), &format!("{GEMINI}:generateContent"), &json!({})).await);
@@ -96,11 +98,12 @@ async fn thoughts_and_calls_are_framed_as_each_api_does() {
 
 #[tokio::test]
 async fn why_an_answer_ends_is_scripted() {
-    for (stop, chat, message, gemini) in [
-        (json!({"stop": "end"}), "stop", "end_turn", "STOP"),
-        (json!({"stop": "length"}), "length", "max_tokens", "MAX_TOKENS"),
-        (json!({"stop": "filter"}), "content_filter", "refusal", "SAFETY"),
-        (json!({"tool_calls": [{"name": "f"}]}), "tool_calls", "tool_use", "STOP"),
+    let cut = |reason| json!(["incomplete", {"reason": reason}]);
+    for (stop, chat, response, message, gemini) in [
+        (json!({"stop": "end"}), "stop", json!(["completed", null]), "end_turn", "STOP"),
+        (json!({"stop": "length"}), "length", cut("max_output_tokens"), "max_tokens", "MAX_TOKENS"),
+        (json!({"stop": "filter"}), "content_filter", cut("content_filter"), "refusal", "SAFETY"),
+        (json!({"tool_calls": [{"name": "f"}]}), "tool_calls", json!(["completed", null]), "tool_use", "STOP"),
     ] {
         let mut script = Script::usual();
         model(&mut script).answer = serde_json::from_value(stop).unwrap();
@@ -108,11 +111,39 @@ async fn why_an_answer_ends_is_scripted() {
         let body = json!({"model": "mock-1"});
         let chat_answer: Value = post(&upstream, CHAT, &body).await.json();
         assert_eq!(chat_answer["choices"][0]["finish_reason"], chat);
+        let response_answer: Value = post(&upstream, RESPONSES, &body).await.json();
+        assert_eq!(json!([response_answer["status"], response_answer["incomplete_details"]]), response);
+        assert_eq!(response_answer["output"][0]["status"], response_answer["status"]);
+        let streamed = post(&upstream, RESPONSES, &json!({"model": "mock-1", "stream": true})).await;
+        let last = format!("event: response.{}\n", response[0].as_str().unwrap());
+        assert!(streamed.text().contains(&last), "{}", streamed.text());
         let message_answer: Value = post(&upstream, MESSAGES, &body).await.json();
         assert_eq!(message_answer["stop_reason"], message);
         let gemini_answer: Value = post(&upstream, &format!("{GEMINI}:generateContent"), &body).await.json();
         assert_eq!(gemini_answer["candidates"][0]["finishReason"], gemini);
     }
+}
+
+#[tokio::test]
+async fn thoughts_are_given_encrypted_to_who_asks_for_them() {
+    let upstream = start(said()).await;
+    for (include, given) in [(json!([]), false), (json!(["reasoning.encrypted_content"]), true)] {
+        let body = json!({"model": "mock-1", "include": include});
+        let answer = post(&upstream, RESPONSES, &body).await.json();
+        assert_eq!(answer["output"][0].get("encrypted_content").is_some(), given, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_a_response_has_the_number_after_the_last_event() {
+    let upstream = start(with_fault(said(), Fault::ErrorEvent { after_chunks: 4 })).await;
+    let seen = post(&upstream, RESPONSES, &json!({"model": "mock-1", "stream": true})).await;
+    let text = seen.text();
+    let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let numbers = events.map(|event| serde_json::from_str::<Value>(event).unwrap()["sequence_number"].clone());
+    let numbers: Vec<Value> = numbers.collect();
+    assert_eq!(numbers, (0..numbers.len()).map(|number| json!(number)).collect::<Vec<_>>(), "{text}");
+    assert!(text.contains("event: error"), "{text}");
 }
 
 #[tokio::test]

@@ -66,19 +66,15 @@ fn plain_input(job: &Job<'_>) -> u64 {
 const SIGNATURE: &str = "bW9jayBzaWduYXR1cmU=";
 
 fn content(job: &Job<'_>) -> Value {
-    let answer = &job.model.answer;
-    let mut blocks = Vec::new();
-    if let Some(text) = &answer.reasoning {
-        blocks.push(json!({"type": "thinking", "thinking": text, "signature": SIGNATURE}));
-    }
-    let text = job.model.reply();
-    if !text.is_empty() || (blocks.is_empty() && answer.tool_calls.is_empty()) {
-        blocks.push(json!({"type": "text", "text": text}));
-    }
-    for (place, call) in answer.tool_calls.iter().enumerate() {
-        blocks.push(tool_use(job, place, &json!(call.arguments)));
-    }
-    Value::Array(blocks)
+    let block = |(of, text)| match of {
+        Of::Reasoning => json!({"type": "thinking", "thinking": text, "signature": SIGNATURE}),
+        Of::Text => json!({"type": "text", "text": text}),
+        Of::Call(place) => {
+            let call = job.model.answer.tool_calls.get(place);
+            tool_use(job, place, &json!(call.map(|call| &call.arguments)))
+        }
+    };
+    job.parts().into_iter().map(block).collect()
 }
 
 fn tool_use(job: &Job<'_>, place: usize, input: &Value) -> Value {

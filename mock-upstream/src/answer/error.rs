@@ -111,8 +111,8 @@ fn request_id(seq: u64) -> String {
     format!("req_mock{seq:08}")
 }
 
-/// The event that tells a stream's reader of an error, after so many frames before it.
-pub(crate) fn event(target: &Target, seq: u64, before: usize) -> Frame {
+/// The event that tells a stream's reader of an error, after these frames.
+pub(crate) fn event(target: &Target, seq: u64, before: &[Frame]) -> Frame {
     let (status, message) = match target.api {
         Api::Anthropic => (529, "Overloaded"),
         Api::Gemini => (503, usual_message(503)),
@@ -128,11 +128,11 @@ pub(crate) fn event(target: &Target, seq: u64, before: usize) -> Frame {
                 "code": "server_error",
                 "message": message,
                 "param": null,
-                "sequence_number": before,
+                "sequence_number": before.iter().map(Frame::events).sum::<usize>(),
             }),
         ),
         (Api::Gemini, _) if target.sse => data_crlf(&value),
-        (Api::Gemini, _) => [array_item(before), &pretty_lines(&value), b"\n]\n"].concat().into(),
+        (Api::Gemini, _) => [array_item(before.len()), &pretty_lines(&value), b"\n]\n"].concat().into(),
         (Api::OpenAi, _) => data(&value),
     };
     Part::Closing.frame(bytes)

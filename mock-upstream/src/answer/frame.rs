@@ -55,6 +55,13 @@ impl Part {
     }
 }
 
+impl Frame {
+    /// How many events it holds: each ends with an empty line, and its JSON has none.
+    pub(crate) fn events(&self) -> usize {
+        self.bytes.windows(2).filter(|pair| pair == b"\n\n").count()
+    }
+}
+
 impl Body {
     /// All bytes of the body.
     pub(crate) fn into_bytes(self) -> Bytes {

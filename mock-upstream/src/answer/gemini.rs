@@ -13,17 +13,17 @@ const SIGNATURE: &str = "bW9jayBzaWduYXR1cmU=";
 
 /// `POST models/{model}:generateContent`.
 pub(super) fn generate(job: &Job<'_>) -> Answer {
-    let answer = &job.model.answer;
-    let mut parts = Vec::new();
-    if let Some(text) = &answer.reasoning {
-        parts.push(json!({"text": text, "thought": true}));
-    }
-    let text = job.model.reply();
-    if !text.is_empty() || (parts.is_empty() && answer.tool_calls.is_empty()) {
-        parts.push(json!({"text": text}));
-    }
-    parts.extend((0..answer.tool_calls.len()).map(|place| call(job, place)));
+    let parts: Vec<Value> = job.parts().into_iter().map(|(of, text)| said(job, of, &text)).collect();
     Answer::gemini_json(pretty(&chunk(job, &parts, true, &job.usage())))
+}
+
+/// A part of the answer; of a call the arguments are not text.
+fn said(job: &Job<'_>, of: Of, text: &str) -> Value {
+    match of {
+        Of::Text => json!({"text": text}),
+        Of::Reasoning => json!({"text": text, "thought": true}),
+        Of::Call(place) => call(job, place),
+    }
 }
 
 fn call(job: &Job<'_>, place: usize) -> Value {
@@ -65,13 +65,11 @@ pub(super) fn stream(job: &Job<'_>, sse: bool) -> Answer {
     let mut tokens = 0;
     for delta in job.deltas() {
         tokens += delta.tokens;
-        let said = match delta.of {
-            Of::Text => json!({"text": delta.text}),
-            Of::Reasoning => json!({"text": delta.text, "thought": true}),
-            // A call comes in one piece.
-            Of::Call(_) if !delta.is_last => continue,
-            Of::Call(place) => call(job, place),
-        };
+        // A call comes in one piece.
+        if matches!(delta.of, Of::Call(_)) && !delta.is_last {
+            continue;
+        }
+        let said = said(job, delta.of, &delta.text);
         let part = Part::Delta { tokens: std::mem::take(&mut tokens) };
         chunks.push((part, chunk(job, &[said], false, &produced(&usage, delta.so_far))));
     }

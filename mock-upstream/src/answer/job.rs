@@ -71,8 +71,9 @@ impl<'a> Job<'a> {
         self.dealt(vec![(Of::Text, Cow::Borrowed(self.model.reply()))])
     }
 
-    /// All that the answer holds, each part in as many pieces as the model's script says.
-    pub(crate) fn deltas(&self) -> Vec<Delta<'a>> {
+    /// What the answer holds, whole and in order: thoughts, text, the arguments of each call. It has
+    /// a text, be it an empty one, where there is nothing else.
+    pub(crate) fn parts(&self) -> Vec<(Of, Cow<'a, str>)> {
         let answer = &self.model.answer;
         let mut parts = Vec::new();
         parts.extend(answer.reasoning.as_deref().map(|text| (Of::Reasoning, Cow::Borrowed(text))));
@@ -82,7 +83,12 @@ impl<'a> Job<'a> {
         }
         let calls = answer.tool_calls.iter().enumerate();
         parts.extend(calls.map(|(place, call)| (Of::Call(place), Cow::Owned(arguments(call)))));
-        self.dealt(parts)
+        parts
+    }
+
+    /// The same, each part in as many pieces as the model's script says.
+    pub(crate) fn deltas(&self) -> Vec<Delta<'a>> {
+        self.dealt(self.parts())
     }
 
     /// Characters are dealt evenly over the pieces of their part, and tokens over all pieces;
