@@ -13,6 +13,7 @@ use crate::control;
 use crate::route::Sheet;
 use crate::script::Script;
 use crate::upstream::{StartError, Upstream};
+use crate::validate::ScriptError;
 
 /// Serve mock providers until told to stop.
 #[derive(Args, Clone, Debug)]
@@ -48,6 +49,14 @@ pub enum ServeError {
         /// What is wrong, and where.
         source: serde_json::Error,
     },
+    /// The script cannot be played.
+    #[error("{}: {source}", path.display())]
+    Script {
+        /// The file.
+        path: PathBuf,
+        /// What makes no sense, and whose.
+        source: ScriptError,
+    },
     /// It did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -60,7 +69,7 @@ impl ServeError {
     /// 2: the configuration is wrong; 3: it did not get ready.
     pub fn exit_code(&self) -> u8 {
         match self {
-            ServeError::Read { .. } | ServeError::Parse { .. } => 2,
+            ServeError::Read { .. } | ServeError::Parse { .. } | ServeError::Script { .. } => 2,
             ServeError::Start(StartError::Script(_)) => 2,
             ServeError::Start(StartError::Listen { .. }) | ServeError::System(_) => 3,
         }
@@ -89,7 +98,10 @@ fn script(path: Option<&Path>) -> Result<Script, ServeError> {
     };
     let failed = |source| ServeError::Read { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|source| ServeError::Parse { path: path.to_owned(), source })
+    let script: Script =
+        serde_json::from_str(&text).map_err(|source| ServeError::Parse { path: path.to_owned(), source })?;
+    script.validate().map_err(|source| ServeError::Script { path: path.to_owned(), source })?;
+    Ok(script)
 }
 
 /// Listens on `addr`, prints one line with the address and the paths to stdout, and serves until

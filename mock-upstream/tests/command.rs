@@ -105,10 +105,7 @@ fn it_plays_the_script_of_its_file() {
     std::fs::write(&file, r#"{"providers": {"a": {"models": ["m"]}}}"#).unwrap();
     let (code, message) = failed(&["--config", file.to_str().unwrap()]);
     assert_eq!(code, Some(2));
-    assert_eq!(
-        message,
-        "mock-upstream: the script of the upstream makes no sense: provider `a`: the script has no model `m`\n"
-    );
+    assert_eq!(message, format!("mock-upstream: {}: provider `a`: the script has no model `m`\n", file.display()));
     std::fs::remove_file(&file).unwrap();
     let (code, message) = failed(&["--config", file.to_str().unwrap()]);
     assert_eq!(code, Some(2));

@@ -1,12 +1,18 @@
 //! `probity serve`: the mock providers or the reference gateway, alone.
 
-use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, path::Path, process::ExitCode};
+
+use mock_upstream::Script;
 
 use super::{
     args::{ServeCommand, UpstreamArgs},
-    drawn, failed,
+    drawn, failed, say,
 };
-use crate::{document::Document, exit::Exit};
+use crate::{
+    document::{Document, DocumentError},
+    exit::Exit,
+    scenario::script,
+};
 
 /// Serves until it is asked to stop.
 pub(super) fn serve(command: ServeCommand) -> ExitCode {
@@ -32,8 +38,8 @@ fn reference(words: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn upstream(args: &UpstreamArgs) -> ExitCode {
     let script = match &args.script {
-        None => mock_upstream::Script::usual(),
-        Some(path) => match Document::load(path).and_then(|document| document.decode()) {
+        None => Script::usual(),
+        Some(path) => match loaded(path) {
             Ok(script) => script,
             Err(error) => return failed(Exit::Usage, &drawn(*error)).into(),
         },
@@ -46,8 +52,16 @@ fn upstream(args: &UpstreamArgs) -> ExitCode {
     match runtime.block_on(mock_upstream::serve_forever(address, script)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            failed(Exit::Usage, &error.to_string());
+            say(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A script that can be played.
+fn loaded(path: &Path) -> Result<Script, Box<DocumentError>> {
+    let document = Document::load(path)?;
+    let script = document.decode()?;
+    script::check(&script).map_err(|(at, message)| document.error(&at, &message, None))?;
+    Ok(script)
 }

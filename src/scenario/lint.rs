@@ -12,6 +12,7 @@ use super::{
     case::Case,
     expect::Measure,
     requirement::Requirement,
+    script,
     step::{Action, Restart, Step, Trespass},
 };
 use crate::{
@@ -201,6 +202,7 @@ fn check_key(key: &VirtualKey, names: &Names<'_>) -> Result<(), Wrong> {
 
 /// A provider of the script that the gateway does not know would never be called, nor with another's key.
 fn check_script(script: &Script, names: &Names<'_>) -> Result<(), Wrong> {
+    script::check(script).map_err(|(path, message)| Wrong::at(path, message).below(["upstream".into()]))?;
     for (name, provider) in &script.providers {
         let at = || vec!["upstream".into(), "providers".into(), name.as_str().into()];
         names.provider(name, at())?;

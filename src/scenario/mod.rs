@@ -11,6 +11,7 @@ pub mod load;
 pub mod range;
 pub mod reason;
 pub mod requirement;
+pub(crate) mod script;
 pub mod step;
 
 pub use case::{Case, CaseContext, Eval};

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use nix::sys::signal::Signal;
 
-use crate::sandbox::{HANG, REFERENCE, Running, Sandbox, root};
+use crate::sandbox::{CAP, HANG, REFERENCE, Running, Sandbox, root};
 
 #[test]
 fn a_typo_in_a_scenario_is_shown_with_its_line_and_what_was_meant() {
@@ -214,6 +214,20 @@ fn a_script_of_the_upstream_that_is_wrong_is_shown_with_its_line() {
     sandbox.write("script.yaml", "providers:\n  primary:\n    fautls: []\n");
     let words = ["serve", "upstream", "--config", "script.yaml"];
     sandbox.probity(&words).exits(2).says(&["script.yaml:3: ", "did you mean `faults`?"]);
+    sandbox.write(
+        "script.yaml",
+        "providers:\n  primary:\n    faults:\n      - fault: hang\n      - first: 0\n        fault: ok\n",
+    );
+    let says = ["script.yaml:5: providers.primary.faults[1]: ", "`first: 0` matches no call"];
+    sandbox.probity(&words).exits(2).says(&says);
+}
+
+#[test]
+fn a_script_that_cannot_be_played_is_shown_before_its_scenario_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/cap", &format!("upstream:\n  models:\n    mock-1: {{ chunks: 0 }}\n{CAP}"));
+    let says = ["budgets/cap.yaml:6: upstream.models.mock-1: ", "`chunks` is 0, and can be 1 to 100000"];
+    sandbox.probity(&["check"]).exits(2).says(&says);
 }
 
 #[test]

@@ -37,13 +37,13 @@ fn whole(job: &Job<'_>) -> Value {
         // What broke off is the last of them.
         item(job, *of, text, if index + 1 == parts.len() { status } else { COMPLETED })
     });
-    let mut whole = response(job, status, items.collect());
+    let mut whole = response(job, status, &items.collect::<Vec<_>>());
     whole["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
     whole["usage"] = usage(job);
     whole
 }
 
-fn response(job: &Job<'_>, status: &str, output: Vec<Value>) -> Value {
+fn response(job: &Job<'_>, status: &str, output: &[Value]) -> Value {
     json!({
         "id": job.id("resp_"),
         "object": "response",
@@ -140,7 +140,7 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
     let mut events = Events { job, sent: 0 };
     let mut frames = Vec::new();
     for name in ["response.created", "response.in_progress"] {
-        let begun = events.event(name, json!({"response": response(job, IN_PROGRESS, Vec::new())}));
+        let begun = events.event(name, json!({"response": response(job, IN_PROGRESS, &[])}));
         frames.push(Part::Opening.frame(begun));
     }
     let parts = job.parts();
