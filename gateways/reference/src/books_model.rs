@@ -134,9 +134,10 @@ async fn open(path: &Path, clock: Arc<Clock>) -> Arc<Books> {
     let mut store = SqliteStore::open(path, Durability::Process).await.unwrap();
     let saved = store.load().unwrap();
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let mut merged = merge(Declared::default(), saved, clock.now()).unwrap();
+    let meters = || -> Result<_, Box<dyn std::error::Error>> { Ok(store.meters()?) };
+    let mut merged = merge(Declared::default(), saved, meters, clock.now()).unwrap();
     let changes = std::mem::take(&mut merged.changes);
-    store.commit(&crate::store::Batch { closed, changes, ..Default::default() }).unwrap();
+    store.begin(&merged, &crate::store::Batch { closed, changes, ..Default::default() }).unwrap();
     let (_, ledger) = policy::build(merged);
     let writer = Writer::new(Box::new(store), Durability::Process);
     Arc::new(Books::new(ledger, writer, clock))

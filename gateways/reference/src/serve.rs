@@ -147,11 +147,10 @@ async fn build(
     known_keys(&settings, &saved)?;
     let live = live::merge(&settings, std::mem::take(&mut saved.documents), |name| std::env::var(name).ok())?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let mut merged = merge(settings.declared, saved, clock.now())?;
+    let mut merged = merge(settings.declared, saved, || store.meters().map_err(ServeError::from), clock.now())?;
     write_generated(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
-    let batch = Batch { closed, changes, ..Batch::default() };
-    store.commit(&batch)?;
+    store.begin(&merged, &Batch { closed, changes, ..Batch::default() })?;
     let (policy, ledger) = policy::build(merged);
     let writer = Writer::new(Box::new(store), settings.durability);
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);

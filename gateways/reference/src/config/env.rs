@@ -18,11 +18,6 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// What is needed once the text has been read.
-    pub(super) fn without_text(self) -> Resolved {
-        Resolved { text: String::new(), ..self }
-    }
-
     /// `message` with each variable's value replaced by its name: what comes from
     /// the environment may be a credential.
     pub(super) fn hide_values(&self, message: &str) -> String {

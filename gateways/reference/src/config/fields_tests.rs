@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::file::ConfigFile;
+use super::governance;
+use super::load::Wrong;
+use super::provider::Providers;
 
 /// A place, as the JSON around the field, `@` where it stands; and the fields there, each with
 /// a test's name, or with `-` and a reason.
@@ -301,8 +304,14 @@ const OWNERS: &[(&str, &[(&str, &str)])] = &[
 /// The fields that the file may have at a place: serde names them when it meets another.
 fn accepted(place: &str) -> BTreeSet<String> {
     let text = place.replace('@', r#""?":0"#);
-    let Err(error) = serde_json::from_str::<ConfigFile>(&text) else { panic!("it was accepted: {text}") };
-    let message = error.to_string();
+    let message = match serde_json::from_str::<ConfigFile<'_>>(&text) {
+        Err(error) => error.to_string(),
+        // The items of the long lists are read when they are checked.
+        Ok(file) => match governance::check(file.governance, &Providers::new(), false) {
+            Err(Wrong::Shape(item)) => item.error.to_string(),
+            _ => panic!("it was accepted: {text}"),
+        },
+    };
     let Some((_, fields)) = message.split_once("unknown field `?`, expected ") else { panic!("{place}: {message}") };
     fields.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

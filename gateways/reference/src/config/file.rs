@@ -13,7 +13,7 @@ use crate::window::ResetDuration;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ConfigFile {
+pub(super) struct ConfigFile<'a> {
     #[serde(rename = "$schema")]
     #[expect(dead_code, reason = "for editors; says nothing to the gateway")]
     pub(super) schema: Option<String>,
@@ -32,8 +32,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) providers: IndexMap<String, ProviderFile>,
     pub(super) auth_config: Option<AuthFile>,
-    #[serde(default)]
-    pub(super) governance: GovernanceFile,
+    #[serde(borrow, default)]
+    pub(super) governance: GovernanceFile<'a>,
 }
 
 /// Also the shape of `client_config` in the management API. Every field may be left out.

@@ -1,60 +1,86 @@
 //! Customers, teams, virtual keys, models and providers of the file, checked.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::governance_file::{
-    CustomerFile, GovernanceFile, MetersFile, ModelConfigFile, ProviderConfigFile, ProviderLimitsFile, TeamFile,
-    VirtualKeyFile,
+    CustomerFile, GovernanceFile, ModelConfigFile, ProviderConfigFile, ProviderLimitsFile, TeamFile, VirtualKeyFile,
 };
-use super::load::Invalid;
+use super::load::{Invalid, Wrong};
 use super::meters::Meters;
 use super::once::Once;
+use super::place::Place;
 use super::provider::Providers;
 use super::types::{AllowList, ConfigId, Weight};
 use crate::clock::Moment;
 use crate::grant::Grant;
+use crate::identity::{KeyHash, KeyValue};
 use crate::store::{Customer, Declared, DeclaredEntity, DeclaredKey, Membership, ModelConfig, OwnerKey, Team};
+
+const SECTION: Place<'static> = Place::Section("governance");
 
 /// Collects what the file declares.
 struct Collector<'a> {
     providers: &'a Providers,
     lists_v1: bool,
     meters: Meters,
-    once: Once,
-    customers: HashSet<Arc<str>>,
-    teams: HashSet<Arc<str>>,
-    keys: HashSet<Arc<str>>,
+    customers: Named,
+    teams: Named,
+    keys: Named,
+    values: Once<KeyHash>,
+    grants: Once<Arc<str>>,
+    targets: Once<String>,
+    models: Once<Arc<str>>,
+    limited_providers: Once<Arc<str>>,
     declared: Declared,
 }
 
+/// Entities of one kind, which have names.
+#[derive(Default)]
+struct Named {
+    ids: Once<Arc<str>>,
+    names: Once<String>,
+}
+
 /// Checks the section. In a file of version 1, empty lists allow all.
-pub(super) fn check(file: GovernanceFile, providers: &Providers, lists_v1: bool) -> Result<Declared, Invalid> {
+pub(super) fn check<'a>(
+    file: GovernanceFile<'a>,
+    providers: &Providers,
+    lists_v1: bool,
+) -> Result<Declared, Wrong<'a>> {
     let mut collector = Collector {
         providers,
         lists_v1,
         meters: Meters::of_lists(file.budgets, file.rate_limits)?,
-        once: Once::default(),
-        customers: HashSet::new(),
-        teams: HashSet::new(),
-        keys: HashSet::new(),
+        customers: Named::default(),
+        teams: Named::default(),
+        keys: Named::default(),
+        values: Once::default(),
+        grants: Once::default(),
+        targets: Once::default(),
+        models: Once::default(),
+        limited_providers: Once::default(),
         declared: Declared::default(),
     };
     // In this order each finds those that it names.
-    for (index, customer) in file.customers.into_iter().enumerate() {
-        collector.customer(&format!("governance.customers[{index}]"), customer)?;
+    for customer in file.customers.read(SECTION, "customers") {
+        let (index, customer) = customer?;
+        collector.customer(&SECTION.item("customers", index), customer)?;
     }
-    for (index, team) in file.teams.into_iter().enumerate() {
-        collector.team(&format!("governance.teams[{index}]"), team)?;
+    for team in file.teams.read(SECTION, "teams") {
+        let (index, team) = team?;
+        collector.team(&SECTION.item("teams", index), team)?;
     }
-    for (index, key) in file.virtual_keys.into_iter().enumerate() {
-        collector.virtual_key(&format!("governance.virtual_keys[{index}]"), key)?;
+    for key in file.virtual_keys.read(SECTION, "virtual_keys") {
+        let (index, key) = key?;
+        collector.virtual_key(&SECTION.item("virtual_keys", index), key)?;
     }
-    for (index, model) in file.model_configs.into_iter().enumerate() {
-        collector.model(&format!("governance.model_configs[{index}]"), model)?;
+    for model in file.model_configs.read(SECTION, "model_configs") {
+        let (index, model) = model?;
+        collector.model(&SECTION.item("model_configs", index), model)?;
     }
-    for (index, provider) in file.providers.into_iter().enumerate() {
-        collector.provider(&format!("governance.providers[{index}]"), provider)?;
+    for provider in file.providers.read(SECTION, "providers") {
+        let (index, provider) = provider?;
+        collector.provider(&SECTION.item("providers", index), provider)?;
     }
     let mut declared = collector.declared;
     declared.meters = collector.meters.finish()?;
@@ -62,66 +88,57 @@ pub(super) fn check(file: GovernanceFile, providers: &Providers, lists_v1: bool)
 }
 
 impl Collector<'_> {
-    fn customer(&mut self, at: &str, mut file: CustomerFile) -> Result<(), Invalid> {
+    fn customer(&mut self, at: &Place<'_>, mut file: CustomerFile) -> Result<(), Invalid> {
         let meters = file.take_meters();
-        let id = self.named(at, "customer", "customer name", file.id, &file.name)?;
-        self.customers.insert(Arc::clone(&id));
-        self.meters.align(OwnerKey::Customer(Arc::clone(&id)), file.calendar_aligned);
-        self.meters.add(at, &OwnerKey::Customer(Arc::clone(&id)), meters)?;
-        self.declared.customers.push(DeclaredEntity {
-            id,
-            entity: Customer { name: file.name },
-            calendar_aligned: file.calendar_aligned,
-        });
+        let id = self.customers.note(at, "customer", file.id, &file.name)?;
+        self.meters.add(at, &OwnerKey::Customer(Arc::clone(&id)), file.calendar_aligned, meters)?;
+        let entity = Customer { name: file.name };
+        self.declared.customers.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });
         Ok(())
     }
 
-    fn team(&mut self, at: &str, mut file: TeamFile) -> Result<(), Invalid> {
+    fn team(&mut self, at: &Place<'_>, mut file: TeamFile) -> Result<(), Invalid> {
         let meters = file.take_meters();
-        let id = self.named(at, "team", "team name", file.id, &file.name)?;
-        self.teams.insert(Arc::clone(&id));
-        self.meters.align(OwnerKey::Team(Arc::clone(&id)), file.calendar_aligned);
-        self.meters.add(at, &OwnerKey::Team(Arc::clone(&id)), meters)?;
+        let id = self.teams.note(at, "team", file.id, &file.name)?;
+        self.meters.add(at, &OwnerKey::Team(Arc::clone(&id)), file.calendar_aligned, meters)?;
         let customer_id = known(at, "customer_id", &self.customers, file.customer_id)?;
         let entity = Team { name: file.name, customer_id };
         self.declared.teams.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });
         Ok(())
     }
 
-    fn virtual_key(&mut self, at: &str, mut file: VirtualKeyFile) -> Result<(), Invalid> {
+    fn virtual_key(&mut self, at: &Place<'_>, mut file: VirtualKeyFile) -> Result<(), Invalid> {
         let meters = file.take_meters();
         if file.value.as_ref().is_some_and(|value| value.trim().is_empty()) {
-            return Err(Invalid::new(format!("{at}.value"), "a virtual key's value cannot be empty"));
+            return Err(Invalid::new(at.field("value"), "a virtual key's value cannot be empty"));
         }
-        let id = self.named(at, "virtual key", "virtual key name", file.id, &file.name)?;
-        if let Some(value) = &file.value {
-            self.once.note(at, "value", "virtual key value", value)?;
+        let id = self.keys.note(at, "virtual key", file.id, &file.name)?;
+        let value = file.value.as_deref().map(KeyValue::of);
+        if let Some(value) = &value {
+            self.values.note(at, "value", "virtual key value", value.hash)?;
         }
-        self.keys.insert(Arc::clone(&id));
-        let owner = OwnerKey::VirtualKey(Arc::clone(&id));
-        self.meters.align(owner.clone(), file.calendar_aligned);
-        self.meters.add(at, &owner, meters)?;
+        self.meters.add(at, &OwnerKey::VirtualKey(Arc::clone(&id)), file.calendar_aligned, meters)?;
         let team = known(at, "team_id", &self.teams, file.team_id)?;
         let customer = known(at, "customer_id", &self.customers, file.customer_id)?;
         let membership = match (team, customer) {
             (Some(_), Some(_)) => {
-                return Err(Invalid::new(format!("{at}.customer_id"), "a virtual key has a team or a customer"));
+                return Err(Invalid::new(at.field("customer_id"), "a virtual key has a team or a customer"));
             }
             (Some(team), None) => Membership::Team(team),
             (None, Some(customer)) => Membership::Customer(customer),
             (None, None) => Membership::None,
         };
-        let grants = self.grants(at, &id, file.provider_configs)?;
+        let grants = self.grants(at, &id, file.calendar_aligned, file.provider_configs)?;
         let expires_at = file.expires_at.map(|text| {
             let problem = format!("`{text}` is no time: write it as 2027-01-31T00:00:00Z");
-            Moment::parse(&text).ok_or_else(|| Invalid::new(format!("{at}.expires_at"), problem))
+            Moment::parse(&text).ok_or_else(|| Invalid::new(at.field("expires_at"), problem))
         });
         self.declared.keys.push(DeclaredKey {
             id,
             name: file.name,
             description: file.description,
             is_active: file.is_active.unwrap_or(true),
-            value: file.value,
+            value,
             membership,
             grants,
             calendar_aligned: file.calendar_aligned,
@@ -130,32 +147,34 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn grants(&mut self, at: &str, key: &Arc<str>, files: Box<[ProviderConfigFile]>) -> Result<Vec<Grant>, Invalid> {
+    /// What a key may use. `is_aligned` is whether its windows follow the calendar.
+    fn grants(
+        &mut self,
+        at: &Place<'_>,
+        key: &Arc<str>,
+        is_aligned: bool,
+        files: Box<[ProviderConfigFile]>,
+    ) -> Result<Vec<Grant>, Invalid> {
         if files.is_empty() && self.lists_v1 {
             return Ok(self.providers.keys().map(|provider| full_grant(key, provider)).collect());
         }
         let mut grants: Vec<Grant> = Vec::with_capacity(files.len());
         for (index, mut config) in files.into_iter().enumerate() {
-            let at = format!("{at}.provider_configs[{index}]");
+            let at = at.item("provider_configs", index);
             let meters = config.take_meters();
-            let grant = self.grant(&at, key, config, meters)?;
+            let grant = self.grant(&at, key, config)?;
+            self.meters.add(&at, &OwnerKey::Grant(Arc::clone(&grant.id)), is_aligned, meters)?;
             if grants.iter().any(|other| other.provider == grant.provider) {
                 let problem = format!("`{}` stands there twice", grant.provider);
-                return Err(Invalid::new(format!("{at}.provider"), problem));
+                return Err(Invalid::new(at.field("provider"), problem));
             }
             grants.push(grant);
         }
         Ok(grants)
     }
 
-    fn grant(
-        &mut self,
-        at: &str,
-        key: &Arc<str>,
-        file: ProviderConfigFile,
-        meters: MetersFile,
-    ) -> Result<Grant, Invalid> {
-        let name = self.known_provider(&format!("{at}.provider"), &file.provider)?;
+    fn grant(&mut self, at: &Place<'_>, key: &Arc<str>, file: ProviderConfigFile) -> Result<Grant, Invalid> {
+        let name = self.known_provider(at, "provider", &file.provider)?;
         let mut allowed_models = file.allowed_models.unwrap_or(AllowList::NONE);
         let mut key_ids = file.key_ids.unwrap_or(AllowList::All);
         if self.lists_v1 {
@@ -166,16 +185,12 @@ impl Collector<'_> {
         let known = |name: &String| keys.iter().any(|key| key.id == *name || key.name == *name);
         if let Some(unknown) = key_ids.names().and_then(|names| names.iter().find(|name| !known(name))) {
             return Err(Invalid::new(
-                format!("{at}.key_ids"),
+                at.field("key_ids"),
                 format!("the provider `{}` has no key `{unknown}`", file.provider),
             ));
         }
         let id: Arc<str> = file.id.map_or_else(|| format!("{key}/{}", file.provider), |id| id.0).into();
-        self.once.note(at, "id", "provider configuration", &id)?;
-        let owner = OwnerKey::Grant(Arc::clone(&id));
-        let is_aligned = self.meters.is_aligned(&OwnerKey::VirtualKey(Arc::clone(key)));
-        self.meters.align(owner.clone(), is_aligned);
-        self.meters.add(at, &owner, meters)?;
+        self.grants.note(at, "id", "provider configuration", Arc::clone(&id))?;
         Ok(Grant {
             id,
             provider: name,
@@ -186,76 +201,70 @@ impl Collector<'_> {
         })
     }
 
-    fn model(&mut self, at: &str, mut file: ModelConfigFile) -> Result<(), Invalid> {
+    fn model(&mut self, at: &Place<'_>, mut file: ModelConfigFile) -> Result<(), Invalid> {
         let meters = file.take_meters();
         if file.model_name.is_empty() {
-            return Err(Invalid::new(format!("{at}.model_name"), "is empty; write `*` for every model"));
+            return Err(Invalid::new(at.field("model_name"), "is empty; write `*` for every model"));
         }
         let provider = match &file.provider {
-            Some(provider) => Some(self.known_provider(&format!("{at}.provider"), provider)?),
+            Some(provider) => Some(self.known_provider(at, "provider", provider)?),
             None => None,
         };
         let virtual_key_id = match (file.scope.as_deref().unwrap_or("global"), file.scope_id) {
             ("global", None) => None,
             ("global", Some(_)) => {
-                return Err(Invalid::new(format!("{at}.scope_id"), "stands beside the scope `global`"));
+                return Err(Invalid::new(at.field("scope_id"), "stands beside the scope `global`"));
             }
-            ("virtual_key", None) => return Err(Invalid::new(format!("{at}.scope_id"), "is missing")),
+            ("virtual_key", None) => return Err(Invalid::new(at.field("scope_id"), "is missing")),
             ("virtual_key", id) => known(at, "scope_id", &self.keys, id)?,
             (other, _) => {
                 let problem = format!("`{other}` is neither `global` nor `virtual_key`");
-                return Err(Invalid::new(format!("{at}.scope"), problem));
+                return Err(Invalid::new(at.field("scope"), problem));
             }
         };
         let entity = ModelConfig { model_name: file.model_name, provider, virtual_key_id };
         let label = crate::store::Entity::label(&entity);
-        self.once.note(at, "model_name", "model configuration", &label.to_ascii_lowercase())?;
+        self.targets.note(at, "model_name", "model configuration", label.to_ascii_lowercase())?;
         let id: Arc<str> = file.id.map_or(label, |id| id.0).into();
-        self.once.note(at, "id", "model configuration's id", &id)?;
-        self.meters.align(OwnerKey::Model(Arc::clone(&id)), file.calendar_aligned);
-        self.meters.add(at, &OwnerKey::Model(Arc::clone(&id)), meters)?;
+        self.models.note(at, "id", "model configuration's id", Arc::clone(&id))?;
+        self.meters.add(at, &OwnerKey::Model(Arc::clone(&id)), file.calendar_aligned, meters)?;
         self.declared.models.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });
         Ok(())
     }
 
-    fn provider(&mut self, at: &str, mut file: ProviderLimitsFile) -> Result<(), Invalid> {
+    fn provider(&mut self, at: &Place<'_>, mut file: ProviderLimitsFile) -> Result<(), Invalid> {
         let meters = file.take_meters();
-        let name = self.known_provider(&format!("{at}.name"), &file.name)?;
-        self.once.note(at, "name", "provider", &name)?;
-        self.meters.add(at, &OwnerKey::Provider(name), meters)
+        let name = self.known_provider(at, "name", &file.name)?;
+        self.limited_providers.note(at, "name", "provider", Arc::clone(&name))?;
+        self.meters.add(at, &OwnerKey::Provider(name), false, meters)
     }
 
-    /// The id of an entity with a name: without one, the name. Neither stands there twice.
-    fn named(
-        &mut self,
-        at: &str,
-        noun: &'static str,
-        name_noun: &'static str,
-        id: Option<ConfigId>,
-        name: &str,
-    ) -> Result<Arc<str>, Invalid> {
-        if name.is_empty() {
-            return Err(Invalid::new(format!("{at}.name"), format!("a {noun} needs a name")));
-        }
-        let id = id.map_or_else(|| name.to_owned(), |id| id.0);
-        self.once.note(at, "id", noun, &id)?;
-        self.once.note(at, "name", name_noun, name)?;
-        Ok(id.into())
-    }
-
-    fn known_provider(&self, at: &str, name: &str) -> Result<Arc<str>, Invalid> {
+    fn known_provider(&self, at: &Place<'_>, field: &str, name: &str) -> Result<Arc<str>, Invalid> {
         let known = self.providers.get_key_value(name).map(|(name, _)| Arc::clone(name));
-        known.ok_or_else(|| Invalid::new(at, format!("there is no provider `{name}`")))
+        known.ok_or_else(|| Invalid::new(at.field(field), format!("there is no provider `{name}`")))
+    }
+}
+
+impl Named {
+    /// The id of one of them: without one, the name. Neither stands there twice.
+    fn note(&mut self, at: &Place<'_>, noun: &str, id: Option<ConfigId>, name: &str) -> Result<Arc<str>, Invalid> {
+        if name.is_empty() {
+            return Err(Invalid::new(at.field("name"), format!("a {noun} needs a name")));
+        }
+        let id: Arc<str> = id.map_or_else(|| name.into(), |id| id.0.into());
+        self.ids.note(at, "id", noun, Arc::clone(&id))?;
+        self.names.note(at, "name", format_args!("{noun} name"), name.to_owned())?;
+        Ok(id)
     }
 }
 
 /// The id that a field names, which must be among those that the file declares.
-fn known(at: &str, field: &str, ids: &HashSet<Arc<str>>, id: Option<ConfigId>) -> Result<Option<Arc<str>>, Invalid> {
+fn known(at: &Place<'_>, field: &str, among: &Named, id: Option<ConfigId>) -> Result<Option<Arc<str>>, Invalid> {
     let Some(ConfigId(id)) = id else {
         return Ok(None);
     };
-    let known = ids.get(id.as_str()).cloned();
-    known.map(Some).ok_or_else(|| Invalid::new(format!("{at}.{field}"), format!("there is no `{id}`")))
+    let known = among.ids.get(id.as_str()).cloned();
+    known.map(Some).ok_or_else(|| Invalid::new(at.field(field), format!("there is no `{id}`")))
 }
 
 fn full_grant(key: &str, provider: &Arc<str>) -> Grant {

@@ -5,50 +5,80 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::each::Each;
 use super::file::{AuthFile, OverrideFile};
+use super::place::Place;
 use super::types::{AllowList, ConfigId, Weight};
 use crate::money::Usd;
 use crate::window::ResetDuration;
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GovernanceFile {
+pub(super) struct GovernanceFile<'a> {
     pub(super) auth_config: Option<AuthFile>,
-    #[serde(default)]
-    pub(super) customers: Vec<CustomerFile>,
-    #[serde(default)]
-    pub(super) teams: Vec<TeamFile>,
-    #[serde(default)]
-    pub(super) virtual_keys: Vec<VirtualKeyFile>,
-    #[serde(default)]
-    pub(super) model_configs: Vec<ModelConfigFile>,
-    #[serde(default)]
-    pub(super) providers: Vec<ProviderLimitsFile>,
-    #[serde(default)]
-    pub(super) budgets: Vec<BudgetFile>,
-    #[serde(default)]
-    pub(super) rate_limits: Vec<RateLimitFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<CustomerFile>")]
+    pub(super) customers: Each<'a, CustomerFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<TeamFile>")]
+    pub(super) teams: Each<'a, TeamFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<VirtualKeyFile>")]
+    pub(super) virtual_keys: Each<'a, VirtualKeyFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<ModelConfigFile>")]
+    pub(super) model_configs: Each<'a, ModelConfigFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<ProviderLimitsFile>")]
+    pub(super) providers: Each<'a, ProviderLimitsFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<BudgetFile>")]
+    pub(super) budgets: Each<'a, BudgetFile>,
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<RateLimitFile>")]
+    pub(super) rate_limits: Each<'a, RateLimitFile>,
     #[serde(default)]
     pub(super) pricing_overrides: Vec<OverrideFile>,
 }
 
 /// What an owner says of its budgets and limits, in the spellings of all of Bifrost's
-/// versions. Whatever is said counts. Each stands beside its field, like `budgets[1]`.
+/// versions. Whatever is said counts.
 pub(super) struct MetersFile {
-    pub(super) budgets: Vec<(String, BudgetFile)>,
-    pub(super) budget_ids: Vec<(String, ConfigId)>,
-    pub(super) rate_limits: Vec<(String, RateLimitFile)>,
-    pub(super) rate_limit_ids: Vec<(String, ConfigId)>,
+    pub(super) budgets: Spelled<BudgetFile>,
+    pub(super) budget_ids: Spelled<ConfigId>,
+    pub(super) rate_limits: Spelled<RateLimitFile>,
+    pub(super) rate_limit_ids: Spelled<ConfigId>,
 }
 
-/// The field of a single rate limit.
-pub(super) const RATE_LIMIT: &str = "rate_limit";
+/// One in a field of its own, and a list of the same.
+pub(super) struct Spelled<T> {
+    one: Option<T>,
+    list: Box<[T]>,
+}
 
-/// What stands in a field and in the list of the same, each with its field.
-fn fields<T>(name: &str, one: Option<T>, list: &mut Box<[T]>) -> Vec<(String, T)> {
-    let list = std::mem::take(list).into_iter().enumerate();
-    let list = list.map(|(index, item)| (format!("{name}s[{index}]"), item));
-    one.map(|item| (name.to_owned(), item)).into_iter().chain(list).collect()
+/// The field of one, or an item of the list: `budget`, or `budgets[1]`.
+#[derive(Clone, Copy)]
+pub(super) enum Spelling {
+    One,
+    Listed(usize),
+}
+
+impl<T> Spelled<T> {
+    /// All of them, each with how it was spelled.
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (Spelling, T)> {
+        let list = self.list.into_iter().enumerate().map(|(index, item)| (Spelling::Listed(index), item));
+        self.one.map(|item| (Spelling::One, item)).into_iter().chain(list)
+    }
+}
+
+impl Spelling {
+    /// Where it stands: in the field `one`, or in the list `list`.
+    pub(super) fn place<'a>(self, at: &'a Place<'a>, one: &'a str, list: &'a str) -> Place<'a> {
+        match self {
+            Spelling::One => at.field(one),
+            Spelling::Listed(index) => at.item(list, index),
+        }
+    }
 }
 
 /// An entity of the file that can own budgets and limits: its own fields, and theirs. serde
@@ -78,11 +108,12 @@ macro_rules! owner_file {
         impl $name {
             /// Takes what it says of its budgets and limits.
             pub(super) fn take_meters(&mut self) -> MetersFile {
+                let one = self.rate_limit.take().map(|one| *one);
                 MetersFile {
-                    budgets: fields("budget", self.budget.take().map(|one| *one), &mut self.budgets),
-                    budget_ids: fields("budget_id", self.budget_id.take(), &mut self.budget_ids),
-                    rate_limits: fields(RATE_LIMIT, self.rate_limit.take().map(|one| *one), &mut self.rate_limits),
-                    rate_limit_ids: fields("rate_limit_id", self.rate_limit_id.take(), &mut self.rate_limit_ids),
+                    budgets: Spelled { one: self.budget.take().map(|one| *one), list: std::mem::take(&mut self.budgets) },
+                    budget_ids: Spelled { one: self.budget_id.take(), list: std::mem::take(&mut self.budget_ids) },
+                    rate_limits: Spelled { one, list: std::mem::take(&mut self.rate_limits) },
+                    rate_limit_ids: Spelled { one: self.rate_limit_id.take(), list: std::mem::take(&mut self.rate_limit_ids) },
                 }
             }
         }

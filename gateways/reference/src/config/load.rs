@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::each::Misshapen;
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
 use super::overrides::{NamedOverride, OverrideSpec};
@@ -72,6 +73,25 @@ impl Invalid {
     }
 }
 
+/// What is wrong with a section: the shape of an item, or a value.
+#[derive(Debug)]
+pub(super) enum Wrong<'a> {
+    Shape(Misshapen<'a>),
+    Value(Invalid),
+}
+
+impl<'a> From<Misshapen<'a>> for Wrong<'a> {
+    fn from(misshapen: Misshapen<'a>) -> Wrong<'a> {
+        Wrong::Shape(misshapen)
+    }
+}
+
+impl From<Invalid> for Wrong<'_> {
+    fn from(invalid: Invalid) -> Self {
+        Wrong::Value(invalid)
+    }
+}
+
 /// Reads and checks `config.json` in `app_dir`, with `lookup` for variables.
 pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
     let path = app_dir.join("config.json");
@@ -81,19 +101,11 @@ pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> R
     let as_written = written_providers(&text);
     // The whole configuration stands in memory twice else, and may be long.
     drop(text);
-    let file = parse(&path, &resolved)?;
-    let resolved = resolved.without_text();
+    let reading = Reading { path: &path, resolved: &resolved };
+    let file = reading.parse()?;
     let passphrase = file.encryption_key.clone().or_else(|| lookup(ENCRYPTION_KEY).filter(|key| !key.is_empty()));
-    let settings = check(file, app_dir).map(|settings| Settings {
-        written_providers: as_written,
-        encryption_key: passphrase,
-        ..settings
-    });
-    settings.map_err(|invalid| ConfigError::Value {
-        file: path,
-        at: invalid.at,
-        problem: resolved.hide_values(&invalid.problem),
-    })
+    let settings = check(file, app_dir).map_err(|wrong| reading.error(wrong))?;
+    Ok(Settings { written_providers: as_written, encryption_key: passphrase, ..settings })
 }
 
 /// The providers with their references to variables, if the file turns out to be right. In
@@ -119,22 +131,55 @@ fn written_providers(text: &str) -> WrittenProviders {
     written.collect()
 }
 
-fn parse(path: &Path, resolved: &env::Resolved) -> Result<ConfigFile, ConfigError> {
-    let shape = |error: &serde_json::Error, problem: String| ConfigError::Shape {
-        file: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        problem: resolved.hide_values(&problem),
-    };
-    // Where each value stands is noted only for a message: it takes longer than the reading.
-    if let Ok(file) = serde_json::from_str(&resolved.text) {
-        return Ok(file);
+/// A file whose variables are filled in.
+struct Reading<'a> {
+    path: &'a Path,
+    resolved: &'a env::Resolved,
+}
+
+impl<'a> Reading<'a> {
+    fn parse(&self) -> Result<ConfigFile<'a>, ConfigError> {
+        let text = self.resolved.text.as_str();
+        // Where each value stands is noted only for a message: it takes longer than the reading.
+        if let Ok(file) = serde_json::from_str(text) {
+            return Ok(file);
+        }
+        let mut json = serde_json::Deserializer::from_str(text);
+        let file = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| self.misshapen(text, &error.path().to_string(), error.inner()))?;
+        json.end().map_err(|error| self.shape(text, &error, "there is text behind the configuration"))?;
+        Ok(file)
     }
-    let mut json = serde_json::Deserializer::from_str(&resolved.text);
-    let file = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| shape(error.inner(), describe(&error.path().to_string(), error.inner()).to_string()))?;
-    json.end().map_err(|error| shape(&error, "there is text behind the configuration".to_owned()))?;
-    Ok(file)
+
+    fn error(&self, wrong: Wrong<'a>) -> ConfigError {
+        match wrong {
+            Wrong::Shape(item) => self.misshapen(item.text, &item.at, &item.error),
+            Wrong::Value(Invalid { at, problem }) => ConfigError::Value {
+                file: self.path.to_owned(),
+                at: self.resolved.hide_values(&at),
+                problem: self.resolved.hide_values(&problem),
+            },
+        }
+    }
+
+    /// What is wrong with the field `at` in `part`, which is a part of the text.
+    fn misshapen(&self, part: &str, at: &str, error: &serde_json::Error) -> ConfigError {
+        self.shape(part, error, &describe(at, error).to_string())
+    }
+
+    fn shape(&self, part: &str, error: &serde_json::Error, problem: &str) -> ConfigError {
+        let text = self.resolved.text.as_str();
+        let start = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        let before = text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = if error.line() > 1 { error.column() } else { start - line_start + error.column() };
+        ConfigError::Shape {
+            file: self.path.to_owned(),
+            line: before.matches('\n').count() + error.line(),
+            column,
+            problem: self.resolved.hide_values(problem),
+        }
+    }
 }
 
 /// Reads a part of the configuration that an administrator wrote: the shape of the file at
@@ -171,16 +216,16 @@ fn may_be_secret(path: &str) -> bool {
     matches!(name, "value" | "admin_username" | "admin_password" | "auth_config" | "keys" | "virtual_keys")
 }
 
-fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
+fn check<'a>(file: ConfigFile<'a>, app_dir: &Path) -> Result<Settings, Wrong<'a>> {
     let lists_v1 = match file.version {
         None | Some(2) => false,
         Some(1) => true,
         Some(other) => {
-            return Err(Invalid::new("version", format!("{other} is neither 1 nor 2")));
+            return Err(Invalid::new("version", format!("{other} is neither 1 nor 2")).into());
         }
     };
     if file.encryption_key.as_deref() == Some("") {
-        return Err(Invalid::new("encryption_key", "is empty"));
+        return Err(Invalid::new("encryption_key", "is empty").into());
     }
     let switch = plugins(file.plugins)?;
     let database = database(file.config_store, app_dir)?;
@@ -188,7 +233,7 @@ fn check(file: ConfigFile, app_dir: &Path) -> Result<Settings, Invalid> {
     let mut governance = file.governance;
     let admin = match (file.auth_config, governance.auth_config.take()) {
         (Some(_), Some(_)) => {
-            return Err(Invalid::new("auth_config", "stands beside governance.auth_config"));
+            return Err(Invalid::new("auth_config", "stands beside governance.auth_config").into());
         }
         (Some(auth), None) => administrator("auth_config", auth)?,
         (None, auth) => auth.map_or(Ok(None), |auth| administrator("governance.auth_config", auth))?,

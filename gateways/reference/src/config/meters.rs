@@ -2,17 +2,21 @@
 //! Bifrost's versions have written them. One that nobody owns is refused: its author
 //! believes that it protects something.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::governance_file::{BudgetFile, MetersFile, RATE_LIMIT, RateLimitFile};
-use super::load::Invalid;
+use super::each::Each;
+use super::governance_file::{BudgetFile, MetersFile, RateLimitFile, Spelling};
+use super::load::{Invalid, Wrong};
 use super::once::Once;
+use super::place::Place;
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::money::Usd;
 use crate::store::{DeclaredMeter, OwnerKey};
 use crate::window::ResetDuration;
+
+const SECTION: Place<'static> = Place::Section("governance");
 
 /// What a budget says, apart from its id and its owner.
 struct Figures {
@@ -28,102 +32,110 @@ impl From<BudgetFile> for Figures {
     }
 }
 
+/// A budget of the list of all that names its owner.
+struct Owned {
+    index: usize,
+    /// In which it names the owner.
+    field: &'static str,
+    id: String,
+    figures: Figures,
+}
+
 /// Collects what the file says of budgets and limits.
 #[derive(Default)]
 pub(super) struct Meters {
     /// Budgets of the list of all that an owner names by id.
     budgets: HashMap<String, Figures>,
     rate_limits: HashMap<String, RateLimitFile>,
-    /// Budgets of the list of all that name their owner: place, field of the owner, id.
-    owned: Vec<(String, &'static str, String, Figures, OwnerKey)>,
-    owners: HashSet<OwnerKey>,
-    /// Whose windows follow the calendar.
-    aligned: HashSet<OwnerKey>,
-    once: Once,
+    owned: HashMap<OwnerKey, Vec<Owned>>,
+    ids: Once<MeterId>,
     declared: Vec<DeclaredMeter>,
 }
 
 impl Meters {
     /// Takes the lists of all budgets and limits.
-    pub(super) fn of_lists(budgets: Vec<BudgetFile>, rate_limits: Vec<RateLimitFile>) -> Result<Meters, Invalid> {
+    pub(super) fn of_lists<'a>(
+        budgets: Each<'a, BudgetFile>,
+        rate_limits: Each<'a, RateLimitFile>,
+    ) -> Result<Meters, Wrong<'a>> {
         let mut meters = Meters::default();
-        for (index, budget) in budgets.into_iter().enumerate() {
-            let at = format!("governance.budgets[{index}]");
+        for budget in budgets.read(SECTION, "budgets") {
+            let (index, budget) = budget?;
+            let at = SECTION.item("budgets", index);
             let id = named(&at, budget.id.as_ref())?;
-            let owner = owner(&at, &budget)?;
-            let figures = budget.into();
-            match owner {
-                Some((field, owner)) => meters.owned.push((at, field, id, figures, owner)),
-                None => {
-                    if meters.budgets.insert(id.clone(), figures).is_some() {
-                        return Err(twice(&at, &id));
-                    }
+            match owner(&at, &budget)? {
+                Some((field, owner)) => {
+                    let owned = Owned { index, field, id, figures: budget.into() };
+                    meters.owned.entry(owner).or_default().push(owned);
                 }
+                None if meters.budgets.contains_key(&id) => return Err(twice(&at, &id).into()),
+                None => drop(meters.budgets.insert(id, budget.into())),
             }
         }
-        for (index, limit) in rate_limits.into_iter().enumerate() {
-            let at = format!("governance.rate_limits[{index}]");
+        for limit in rate_limits.read(SECTION, "rate_limits") {
+            let (index, limit) = limit?;
+            let at = SECTION.item("rate_limits", index);
             let id = named(&at, limit.id.as_ref())?;
-            if meters.rate_limits.insert(id.clone(), limit).is_some() {
-                return Err(twice(&at, &id));
+            if meters.rate_limits.contains_key(&id) {
+                return Err(twice(&at, &id).into());
             }
+            meters.rate_limits.insert(id, limit);
         }
         Ok(meters)
     }
 
-    /// Whether the windows of this owner follow the calendar, where they do not say so
+    /// Takes everything of one owner: what it says of its own, and what names it in the list of
+    /// all. `is_aligned` is whether its windows follow the calendar, where they do not say so
     /// themselves.
-    pub(super) fn align(&mut self, owner: OwnerKey, is_aligned: bool) {
-        if is_aligned {
-            self.aligned.insert(owner);
-        }
-    }
-
-    pub(super) fn is_aligned(&self, owner: &OwnerKey) -> bool {
-        self.aligned.contains(owner)
-    }
-
-    /// Takes what an owner says of its own.
-    pub(super) fn add(&mut self, at: &str, owner: &OwnerKey, file: MetersFile) -> Result<(), Invalid> {
-        self.owners.insert(owner.clone());
-        for (field, budget) in file.budgets {
-            let at = format!("{at}.{field}");
+    pub(super) fn add(
+        &mut self,
+        at: &Place<'_>,
+        owner: &OwnerKey,
+        is_aligned: bool,
+        file: MetersFile,
+    ) -> Result<(), Invalid> {
+        let mut adding = Adding { meters: self, owner, is_aligned, windows: Vec::new() };
+        for (spelling, budget) in file.budgets.into_iter() {
+            let at = spelling.place(at, "budget", "budgets");
             if self::owner(&at, &budget)?.is_some() {
                 return Err(Invalid::new(at, "a budget inside its owner cannot name another"));
             }
             let named = budget.id.as_ref().map(|id| id.0.clone());
             let id = named.unwrap_or_else(|| own_id(owner, budget.reset_duration.text()));
-            self.budget(&at, &id, budget.into(), owner)?;
+            adding.budget(&at, &id, budget.into())?;
         }
-        for (field, ConfigId(id)) in file.budget_ids {
-            let at = format!("{at}.{field}");
-            let Some(figures) = self.budgets.remove(&id) else {
+        for (spelling, ConfigId(id)) in file.budget_ids.into_iter() {
+            let at = spelling.place(at, "budget_id", "budget_ids");
+            let Some(figures) = adding.meters.budgets.remove(&id) else {
                 return Err(Invalid::new(at, format!("there is no budget `{id}` without another owner")));
             };
-            self.budget(&at, &id, figures, owner)?;
+            adding.budget(&at, &id, figures)?;
         }
-        for (field, limit) in file.rate_limits {
-            let id = limit.id.as_ref().map_or_else(|| own_limit_id(owner, &field, &limit), |id| id.0.clone());
-            self.rate_limit(&format!("{at}.{field}"), &id, limit, owner)?;
+        for (spelling, limit) in file.rate_limits.into_iter() {
+            let at = spelling.place(at, "rate_limit", "rate_limits");
+            let id = limit.id.as_ref().map_or_else(|| own_limit_id(owner, spelling, &limit), |id| id.0.clone());
+            adding.rate_limit(&at, &id, limit)?;
         }
-        for (field, ConfigId(id)) in file.rate_limit_ids {
-            let at = format!("{at}.{field}");
-            let Some(limit) = self.rate_limits.remove(&id) else {
+        for (spelling, ConfigId(id)) in file.rate_limit_ids.into_iter() {
+            let at = spelling.place(at, "rate_limit_id", "rate_limit_ids");
+            let Some(limit) = adding.meters.rate_limits.remove(&id) else {
                 return Err(Invalid::new(at, format!("there is no rate limit `{id}` without another owner")));
             };
-            self.rate_limit(&at, &id, limit, owner)?;
+            adding.rate_limit(&at, &id, limit)?;
+        }
+        for Owned { index, id, figures, .. } in adding.meters.owned.remove(owner).unwrap_or_default() {
+            adding.budget(&SECTION.item("budgets", index), &id, figures)?;
         }
         Ok(())
     }
 
     /// All budgets and limits, when every owner has been there.
-    pub(super) fn finish(mut self) -> Result<Vec<DeclaredMeter>, Invalid> {
-        for (at, field, id, figures, owner) in std::mem::take(&mut self.owned) {
-            if !self.owners.contains(&owner) {
-                let (_, owner) = owner.parts();
-                return Err(Invalid::new(format!("{at}.{field}"), format!("there is no `{owner}`")));
-            }
-            self.budget(&at, &id, figures, &owner)?;
+    pub(super) fn finish(self) -> Result<Vec<DeclaredMeter>, Invalid> {
+        let left = self.owned.iter().flat_map(|(owner, list)| list.iter().map(move |owned| (owner, owned)));
+        if let Some((owner, owned)) = left.min_by_key(|(_, owned)| owned.index) {
+            let (_, owner) = owner.parts();
+            let at = SECTION.item("budgets", owned.index);
+            return Err(Invalid::new(at.field(owned.field), format!("there is no `{owner}`")));
         }
         let unowned = "nothing it could protect names it";
         if let Some(id) = self.budgets.keys().min() {
@@ -134,47 +146,63 @@ impl Meters {
         }
         Ok(self.declared)
     }
+}
 
-    fn budget(&mut self, at: &str, id: &str, figures: Figures, owner: &OwnerKey) -> Result<(), Invalid> {
+/// The budgets and limits of one owner.
+struct Adding<'a> {
+    meters: &'a mut Meters,
+    owner: &'a OwnerKey,
+    is_aligned: bool,
+    /// What is measured over which length, of which there may be one.
+    windows: Vec<(Measure, i64)>,
+}
+
+impl Adding<'_> {
+    fn budget(&mut self, at: &Place<'_>, id: &str, figures: Figures) -> Result<(), Invalid> {
         let Figures { limit, length, calendar_aligned } = figures;
-        let is_aligned = calendar_aligned.unwrap_or_else(|| self.is_aligned(owner));
         let length = length
-            .aligned(is_aligned)
-            .map_err(|error| Invalid::new(format!("{at}.reset_duration"), error.to_string()))?;
+            .aligned(calendar_aligned.unwrap_or(self.is_aligned))
+            .map_err(|error| Invalid::new(at.field("reset_duration"), error.to_string()))?;
         if limit <= Usd::ZERO {
-            return Err(Invalid::new(format!("{at}.max_limit"), "must be above 0"));
+            return Err(Invalid::new(at.field("max_limit"), "must be above 0"));
         }
-        let (level, owner_id) = owner.parts();
-        let window = format!("{level} {owner_id} {}", length.millis());
-        self.once.note(at, "reset_duration", "budget window", &window)?;
-        self.meter(at, MeterId::new(Measure::Usd, id), Amount::of_money(limit), length, owner)
+        if !self.is_new_window(Measure::Usd, &length) {
+            return Err(Invalid::new(at.field("reset_duration"), "the same budget window stands there twice"));
+        }
+        self.meter(at, MeterId::new(Measure::Usd, id), Amount::of_money(limit), length)
     }
 
-    fn rate_limit(&mut self, at: &str, id: &str, file: RateLimitFile, owner: &OwnerKey) -> Result<(), Invalid> {
-        let (level, owner_id) = owner.parts();
-        let is_aligned = self.is_aligned(owner);
+    fn rate_limit(&mut self, at: &Place<'_>, id: &str, file: RateLimitFile) -> Result<(), Invalid> {
         for (measure, limit, length) in limit_meters(at, file)? {
             // A minute has no place in the calendar, and a limit by the minute stands beside
             // budgets by the month.
-            let length = length.aligned_where_possible(is_aligned);
-            let window = format!("{level} {owner_id} {} {}", measure.word(), length.millis());
-            let field = if measure == Measure::Requests { "request_reset_duration" } else { "token_reset_duration" };
-            self.once.note(at, field, "rate limit window", &window)?;
-            self.meter(at, MeterId::new(measure, id), Amount::of_count(limit), length, owner)?;
+            let length = length.aligned_where_possible(self.is_aligned);
+            if !self.is_new_window(measure, &length) {
+                let field =
+                    if measure == Measure::Requests { "request_reset_duration" } else { "token_reset_duration" };
+                return Err(Invalid::new(at.field(field), "the same rate limit window stands there twice"));
+            }
+            self.meter(at, MeterId::new(measure, id), Amount::of_count(limit), length)?;
         }
         Ok(())
     }
 
+    fn is_new_window(&mut self, measure: Measure, length: &ResetDuration) -> bool {
+        let window = (measure, length.millis());
+        let is_new = !self.windows.contains(&window);
+        self.windows.push(window);
+        is_new
+    }
+
     fn meter(
         &mut self,
-        at: &str,
+        at: &Place<'_>,
         id: MeterId,
         limit: Amount,
         reset_duration: ResetDuration,
-        owner: &OwnerKey,
     ) -> Result<(), Invalid> {
-        self.once.note(at, "id", id.measure().word(), id.id())?;
-        self.declared.push(DeclaredMeter { id, owner: owner.clone(), limit, reset_duration });
+        self.meters.ids.note(at, "id", id.measure().word(), id.clone())?;
+        self.meters.declared.push(DeclaredMeter { id, owner: self.owner.clone(), limit, reset_duration });
         Ok(())
     }
 }
@@ -183,7 +211,7 @@ impl Meters {
 type OwnerField<'a> = (&'static str, &'a Option<ConfigId>, fn(Arc<str>) -> OwnerKey);
 
 /// The owner that a budget names, and in which field.
-fn owner(at: &str, budget: &BudgetFile) -> Result<Option<(&'static str, OwnerKey)>, Invalid> {
+fn owner(at: &Place<'_>, budget: &BudgetFile) -> Result<Option<(&'static str, OwnerKey)>, Invalid> {
     let fields: [OwnerField<'_>; 6] = [
         ("customer_id", &budget.customer_id, OwnerKey::Customer),
         ("team_id", &budget.team_id, OwnerKey::Team),
@@ -196,14 +224,14 @@ fn owner(at: &str, budget: &BudgetFile) -> Result<Option<(&'static str, OwnerKey
         fields.into_iter().filter_map(|(field, id, owner)| Some((field, owner(id.as_ref()?.0.as_str().into()))));
     let first = owners.next();
     if owners.next().is_some() {
-        return Err(Invalid::new(at, "a budget has one owner"));
+        return Err(Invalid::new(*at, "a budget has one owner"));
     }
     Ok(first)
 }
 
 /// The meters of a rate limit. A limit needs its window, and a window its limit.
-fn limit_meters(at: &str, file: RateLimitFile) -> Result<Vec<(Measure, u64, ResetDuration)>, Invalid> {
-    let mut meters = Vec::new();
+fn limit_meters(at: &Place<'_>, file: RateLimitFile) -> Result<Vec<(Measure, u64, ResetDuration)>, Invalid> {
+    let mut meters = Vec::with_capacity(2);
     for (measure, word, limit, length) in [
         (Measure::Requests, "request", file.request_max_limit, file.request_reset_duration),
         (Measure::Tokens, "token", file.token_max_limit, file.token_reset_duration),
@@ -216,22 +244,22 @@ fn limit_meters(at: &str, file: RateLimitFile) -> Result<Vec<(Measure, u64, Rese
             (Some(limit), Some(length)) => meters.push((measure, limit, length)),
             _ => {
                 let problem = format!("`{word}_max_limit` and `{word}_reset_duration` belong together");
-                return Err(Invalid::new(at, problem));
+                return Err(Invalid::new(*at, problem));
             }
         }
     }
     if meters.is_empty() {
-        return Err(Invalid::new(at, "a rate limit without any limit"));
+        return Err(Invalid::new(*at, "a rate limit without any limit"));
     }
     Ok(meters)
 }
 
-fn named(at: &str, id: Option<&ConfigId>) -> Result<String, Invalid> {
-    id.map(|id| id.0.clone()).ok_or_else(|| Invalid::new(format!("{at}.id"), "is missing"))
+fn named(at: &Place<'_>, id: Option<&ConfigId>) -> Result<String, Invalid> {
+    id.map(|id| id.0.clone()).ok_or_else(|| Invalid::new(at.field("id"), "is missing"))
 }
 
-fn twice(at: &str, id: &str) -> Invalid {
-    Invalid::new(format!("{at}.id"), format!("`{id}` stands there twice"))
+fn twice(at: &Place<'_>, id: &str) -> Invalid {
+    Invalid::new(at.field("id"), format!("`{id}` stands there twice"))
 }
 
 fn own_id(owner: &OwnerKey, what: &str) -> String {
@@ -241,8 +269,8 @@ fn own_id(owner: &OwnerKey, what: &str) -> String {
 
 /// The id of a rate limit without one. In a list it has its windows in it, by which it is
 /// known where the list's order changes.
-fn own_limit_id(owner: &OwnerKey, field: &str, limit: &RateLimitFile) -> String {
-    if field == RATE_LIMIT {
+fn own_limit_id(owner: &OwnerKey, spelling: Spelling, limit: &RateLimitFile) -> String {
+    if matches!(spelling, Spelling::One) {
         return own_id(owner, "limit");
     }
     let window = |length: &Option<ResetDuration>| length.as_ref().map_or("", ResetDuration::text).to_owned();

@@ -1,6 +1,7 @@
 //! `config.json`: Bifrost's file, read strictly.
 //!
 //! - [`client`]: `client`, of the file or of an administrator
+//! - [`each`]: lists whose items are read one at a time
 //! - [`env`]: `env.NAME` becomes the variable's value
 //! - [`file`]: the file's shape
 //! - [`governance_file`]: that of its section `governance`
@@ -8,6 +9,8 @@
 //! - [`meters`]: their budgets and limits, in every historic spelling
 //! - [`overrides`]: an administrator's own prices
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
+//! - [`once`]: what must not stand there twice
+//! - [`place`]: where in the file something stands
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
 //! - [`schema`]: the JSON Schema of the file
@@ -17,6 +20,7 @@
 //! - [`provider`], [`settings`]: the checked form that the rest of the gateway uses
 
 mod client;
+mod each;
 mod env;
 #[cfg(test)]
 mod fields_tests;
@@ -27,6 +31,7 @@ mod load;
 mod meters;
 mod once;
 mod overrides;
+mod place;
 mod provider;
 mod providers;
 mod schema;

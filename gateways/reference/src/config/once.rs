@@ -1,19 +1,36 @@
-//! What must not stand in the file twice: ids, names, values, windows.
+//! What must not stand in the file twice: ids, names, values.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::hash::Hash;
 
 use super::load::Invalid;
+use super::place::Place;
 
 /// What stood there so far.
-#[derive(Default)]
-pub(super) struct Once(HashSet<(&'static str, String)>);
+pub(super) struct Once<T>(HashSet<T>);
 
-impl Once {
-    /// Notes a value. A credential is not repeated in the message.
-    pub(super) fn note(&mut self, at: &str, field: &str, what: &'static str, value: &str) -> Result<(), Invalid> {
-        if self.0.insert((what, value.to_owned())) {
+impl<T> Default for Once<T> {
+    fn default() -> Once<T> {
+        Once(HashSet::new())
+    }
+}
+
+impl<T: Eq + Hash> Once<T> {
+    /// Notes a value, which is called `what`. A credential is not repeated in the message.
+    pub(super) fn note(&mut self, at: &Place<'_>, field: &str, what: impl Display, value: T) -> Result<(), Invalid> {
+        if self.0.insert(value) {
             return Ok(());
         }
-        Err(Invalid::new(format!("{at}.{field}"), format!("the same {what} stands there twice")))
+        Err(Invalid::new(at.field(field), format!("the same {what} stands there twice")))
+    }
+
+    /// The one that stood there.
+    pub(super) fn get<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> Option<&T>
+    where
+        T: Borrow<Q>,
+    {
+        self.0.get(value)
     }
 }

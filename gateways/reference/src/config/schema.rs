@@ -19,7 +19,7 @@ const VARIABLE: &str = "^env\\..+$";
 /// The schema of `config.json`.
 pub(crate) fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.contract = Contract::Deserialize);
-    let mut schema = settings.into_generator().into_root_schema_for::<ConfigFile>();
+    let mut schema = settings.into_generator().into_root_schema_for::<ConfigFile<'_>>();
     AllowVariables.transform(&mut schema);
     schema.insert("title".to_owned(), json!("config.json of the reference gateway"));
     schema.to_value()

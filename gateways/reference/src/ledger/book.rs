@@ -17,6 +17,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// A ledger with room for so many meters.
+    pub(crate) fn with_room(meters: usize) -> Ledger {
+        Ledger { meters: HashMap::with_capacity(meters) }
+    }
+
     /// Holds the claim against all its meters, or refuses and changes nothing.
     ///
     /// Rate limits are asked before budgets, each in the claim's order. A claim on a

@@ -58,6 +58,12 @@ impl KeyRing {
         self.by_id.get(id).cloned()
     }
 
+    /// Makes room for so many more keys.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.by_hash.reserve(more);
+        self.by_id.reserve_exact(more);
+    }
+
     /// All keys in the order in which they were added.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<VirtualKey>> {
         self.by_id.values()

@@ -6,6 +6,7 @@ use super::entities::{Customer, ModelConfig, Team};
 use super::rows::{Membership, OwnerKey};
 use crate::clock::Moment;
 use crate::grant::Grant;
+use crate::identity::KeyValue;
 use crate::ledger::{Amount, MeterId};
 use crate::window::ResetDuration;
 
@@ -36,7 +37,7 @@ pub(crate) struct DeclaredKey {
     pub(crate) description: String,
     pub(crate) is_active: bool,
     /// Without one, a value is generated at the first start.
-    pub(crate) value: Option<String>,
+    pub(crate) value: Option<KeyValue>,
     pub(crate) membership: Membership,
     pub(crate) grants: Vec<Grant>,
     /// Whether its windows follow the calendar, where they do not say so themselves.

@@ -1,8 +1,6 @@
 //! What an administrator changed beside keys and meters: one JSON document an entity. What
 //! was never changed has none; then `config.json` alone says what it is.
 
-use rusqlite::Row;
-
 use super::rows::Standing;
 
 /// What a document is about.
@@ -35,6 +33,10 @@ impl DocumentKind {
     pub(super) fn word(self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
     }
+
+    pub(super) fn from_word(word: &str) -> Option<DocumentKind> {
+        KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+    }
 }
 
 /// A document as stored.
@@ -49,17 +51,4 @@ pub(crate) struct DocumentRow {
     /// through the API.
     pub(crate) file_hash: Option<String>,
     pub(crate) standing: Standing,
-}
-
-impl DocumentRow {
-    pub(super) fn read(row: &Row<'_>) -> Result<Option<DocumentRow>, rusqlite::Error> {
-        let word = row.get_ref("kind")?.as_str()?;
-        let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
-        let standing = Standing::from_word(row.get_ref("standing")?.as_str()?);
-        let (Some(kind), Some(standing)) = (kind, standing) else {
-            return Ok(None);
-        };
-        let (id, body, file_hash) = (row.get("id")?, row.get("body")?, row.get("file_hash")?);
-        Ok(Some(DocumentRow { kind, id, body, file_hash, standing }))
-    }
 }

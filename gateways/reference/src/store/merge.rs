@@ -12,11 +12,11 @@ use std::sync::Arc;
 use super::declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
 use super::entities::{Customer, Entity, EntityRow, ModelConfig, Team};
 use super::file_hash::FileHash;
-use super::pairs::{self, SavedMeter};
+use super::pairs;
 use super::rows::{Change, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey};
 use crate::clock::Moment;
 use crate::grant::grants_json;
-use crate::identity::{self, KeyHash};
+use crate::identity::{self, KeyHash, KeyValue};
 use crate::ledger::{Amount, MeterId};
 use crate::window::Window;
 
@@ -26,16 +26,44 @@ pub(crate) struct Merged {
     pub(crate) customers: Vec<EntityRow<Customer>>,
     pub(crate) teams: Vec<EntityRow<Team>>,
     pub(crate) models: Vec<EntityRow<ModelConfig>>,
-    pub(crate) keys: Vec<StoredKey>,
-    pub(crate) meters: Vec<MeterRow>,
+    /// Also those that do not count.
+    pub(crate) keys: Vec<Noted<StoredKey>>,
+    /// Also those that do not count.
+    pub(crate) meters: Vec<Noted<MeterRow>>,
+    /// What has to be written beside the keys and meters that have changed.
     pub(crate) changes: Vec<Change>,
     /// Name and value of each key whose value was generated just now.
     pub(crate) generated: Vec<(String, String)>,
 }
 
+/// A row, and whether it has to be written. There may be hundreds of thousands, so that what
+/// has to be written is no list of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted<T> {
+    pub(crate) row: T,
+    has_changed: bool,
+}
+
+impl<T> Noted<T> {
+    fn same(row: T) -> Noted<T> {
+        Noted { row, has_changed: false }
+    }
+
+    fn new(row: T) -> Noted<T> {
+        Noted { row, has_changed: true }
+    }
+
+    /// The row if it has to be written.
+    pub(super) fn changed(&self) -> Option<&T> {
+        self.has_changed.then_some(&self.row)
+    }
+}
+
 /// Two entities that cannot both be valid.
 #[derive(Debug, thiserror::Error)]
-#[error("the {noun} '{declared}' of config.json has the same {field} as '{saved}', which was made through the API")]
+#[error(
+    "the {noun} '{declared}' of config.json has the same {field} as '{saved}', which was made or edited through the API"
+)]
 pub(crate) struct MergeError {
     noun: &'static str,
     declared: String,
@@ -43,15 +71,22 @@ pub(crate) struct MergeError {
     field: &'static str,
 }
 
-/// Brings the file and the database together.
-pub(crate) fn merge(declared: Declared, saved: Saved, now: Moment) -> Result<Merged, MergeError> {
+/// Brings the file and the database together. The meters are read last, when what the file says
+/// of its keys has made room for them.
+pub(crate) fn merge<E: From<MergeError>>(
+    declared: Declared,
+    saved: Saved,
+    meters: impl FnOnce() -> Result<Vec<MeterRow>, E>,
+    now: Moment,
+) -> Result<Merged, E> {
     let mut merged = Merged::default();
     let mut won = HashSet::new();
     merged.customers = entities(declared.customers, saved.customers, now, &mut merged.changes, &mut won)?;
     merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
     merged.models = entities(declared.models, saved.models, now, &mut merged.changes, &mut won)?;
     keys(declared.keys, saved.keys, now, &mut merged, &mut won)?;
-    meters(declared.meters, recovered(saved.meters, &saved.holds, now), now, &won, &mut merged);
+    merged.meters = recovered(meters()?, &saved.holds, now);
+    self::meters(declared.meters, now, &won, &mut merged);
     Ok(merged)
 }
 
@@ -128,54 +163,59 @@ fn keys(
     for key in declared {
         let hash = key_hash(&key);
         let before = places.get(&key.id).and_then(|place| saved.get_mut(*place)?.take());
-        let key = match before {
-            Some(key) if key.row.file_hash == Some(hash) && key.row.standing != Standing::Left => key,
+        merged.keys.push(match before {
+            Some(key) if key.row.file_hash == Some(hash) && key.row.standing != Standing::Left => Noted::same(key),
             before => {
                 if before.is_some() {
                     won.insert(OwnerKey::VirtualKey(Arc::clone(&key.id)));
                     won.extend(key.grants.iter().map(|grant| OwnerKey::Grant(Arc::clone(&grant.id))));
                 }
-                let key = stored_key(key, hash, before.map(|key| key.row), now, &mut merged.generated);
-                merged.changes.push(Change::PutKey(key.clone()));
-                key
+                Noted::new(stored_key(key, hash, before.map(|key| key.row), now, &mut merged.generated))
             }
-        };
-        if key.row.standing == Standing::Live {
-            merged.keys.push(key);
-        }
+        });
     }
     let mut rest: Vec<StoredKey> =
         saved.into_iter().flatten().filter(|key| key.row.standing == Standing::Live).collect();
     rest.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
-    let mut kept = Vec::new();
-    for mut key in rest {
-        if key.row.file_hash.is_some() {
+    let rest = rest.into_iter().map(|mut key| {
+        let has_left = key.row.file_hash.is_some();
+        if has_left {
             key.row.standing = Standing::Left;
-            merged.changes.push(Change::PutKey(key));
-        } else {
-            kept.push(key);
+        }
+        Noted { row: key, has_changed: has_left }
+    });
+    let of_file = merged.keys.len();
+    merged.keys.extend(rest);
+    check_clashes(&merged.keys, of_file)
+}
+
+/// A key made through the API cannot have the name of one of the file, and no two keys have one
+/// value: an edit through the API may have given one of the file what the file gives another.
+fn check_clashes(keys: &[Noted<StoredKey>], of_file: usize) -> Result<(), MergeError> {
+    let is_live = |key: &&KeyRow| key.standing == Standing::Live;
+    let (declared, kept) = keys.split_at(of_file);
+    let clash = |declared: &str, saved: &str, field| {
+        Err(MergeError { noun: "virtual key", declared: declared.to_owned(), saved: saved.to_owned(), field })
+    };
+    if !kept.is_empty() {
+        let names: HashSet<&str> = rows(declared).filter(is_live).map(|row| row.name.as_str()).collect();
+        if let Some(row) = rows(kept).filter(is_live).find(|row| names.contains(row.name.as_str())) {
+            return clash(&row.name, &row.name, "name");
         }
     }
-    check_clashes(&merged.keys, &kept)?;
-    merged.keys.extend(kept);
+    let mut values: HashMap<KeyHash, &str> = HashMap::with_capacity(keys.len());
+    // Those that were stored come first: what they clash with is newer.
+    let (stored, new): (Vec<_>, Vec<_>) = keys.iter().rev().partition(|key| !key.has_changed);
+    for row in stored.into_iter().chain(new).map(|key| &key.row.row).filter(is_live) {
+        if let Some(saved) = values.insert(row.value_hash, &row.name) {
+            return clash(&row.name, saved, "value");
+        }
+    }
     Ok(())
 }
 
-/// A key made through the API cannot have the name or the value of one of the file.
-fn check_clashes(declared: &[StoredKey], kept: &[StoredKey]) -> Result<(), MergeError> {
-    if kept.is_empty() {
-        return Ok(());
-    }
-    let names: HashSet<&str> = declared.iter().map(|key| key.row.name.as_str()).collect();
-    let values: HashMap<KeyHash, &str> =
-        declared.iter().map(|key| (key.row.value_hash, key.row.name.as_str())).collect();
-    for KeyRow { name, value_hash, .. } in kept.iter().map(|key| &key.row) {
-        let same_name = names.get(name.as_str()).map(|other| ("name", *other));
-        if let Some((field, other)) = same_name.or_else(|| values.get(value_hash).map(|other| ("value", *other))) {
-            return Err(MergeError { noun: "virtual key", declared: other.to_owned(), saved: name.clone(), field });
-        }
-    }
-    Ok(())
+fn rows(keys: &[Noted<StoredKey>]) -> impl Iterator<Item = &KeyRow> {
+    keys.iter().map(|key| &key.row.row)
 }
 
 fn stored_key(
@@ -186,18 +226,18 @@ fn stored_key(
     generated: &mut Vec<(String, String)>,
 ) -> StoredKey {
     let retired_hash = before.as_ref().and_then(|before| before.retired_hash);
-    let declared = key.value.as_deref().map(|value| (KeyHash::of(value), identity::hint(value)));
     // A value that was rotated away is not valid again because something else was edited.
-    let declared = declared.filter(|(hash, _)| retired_hash != Some(*hash));
+    let declared = key.value.filter(|value| retired_hash != Some(value.hash));
     let retired_hash = if declared.is_some() { None } else { retired_hash };
-    let (value_hash, value_hint) = match (declared, &before) {
+    let value = match (declared, &before) {
         (Some(declared), _) => declared,
         // The generated value of an earlier start stays valid.
-        (None, Some(before)) => (before.value_hash, before.value_hint.clone()),
+        (None, Some(before)) => KeyValue { hash: before.value_hash, hint: before.value_hint.clone() },
         (None, None) => {
             let value = identity::generate();
-            generated.push((key.name.clone(), value.clone()));
-            (KeyHash::of(&value), identity::hint(&value))
+            let known = KeyValue::of(&value);
+            generated.push((key.name.clone(), value));
+            known
         }
     };
     let row = KeyRow {
@@ -205,8 +245,8 @@ fn stored_key(
         name: key.name,
         description: key.description,
         is_active: key.is_active,
-        value_hash,
-        value_hint,
+        value_hash: value.hash,
+        value_hint: value.hint,
         membership: key.membership,
         calendar_aligned: key.calendar_aligned,
         expires_at: key.expires_at,
@@ -219,50 +259,46 @@ fn stored_key(
     StoredKey { row, grants: key.grants }
 }
 
-fn meters(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>, now: Moment, won: &Won, merged: &mut Merged) {
-    let (pairs, mut rest) = pairs::of(declared, saved);
-    merged.meters.reserve_exact(pairs.len());
-    for (meter, before) in pairs {
-        let before = before.and_then(|at| rest.take(at));
+fn meters(declared: Vec<DeclaredMeter>, now: Moment, won: &Won, merged: &mut Merged) {
+    let pairs = pairs::of(&declared, &merged.meters);
+    let mut is_declared = vec![false; merged.meters.len()];
+    let known = pairs.iter().flatten().count();
+    merged.meters.reserve_exact(declared.len().saturating_sub(known));
+    for (meter, before) in declared.into_iter().zip(pairs) {
         let hash = meter_hash(&meter);
-        let renamed = before.as_ref().map(|(row, _)| row.id.clone()).filter(|old| *old != meter.id);
-        let is_renamed = renamed.is_some();
-        merged.changes.extend(renamed.map(Change::DeleteMeter));
-        let stays = |row: &MeterRow| match row.standing {
+        let before = before.and_then(|at| merged.meters.get_mut(at).zip(is_declared.get_mut(at)));
+        let Some((before, is_declared)) = before else {
+            merged.meters.push(Noted::new(meter_row(meter, hash, None, now)));
+            continue;
+        };
+        *is_declared = true;
+        let row = &before.row;
+        let stays = match row.standing {
             Standing::Live => true,
             Standing::Left => false,
             Standing::Deleted => !won.contains(&row.owner),
         };
-        let (row, changed) = match before {
-            Some((row, charged)) if !is_renamed && row.file_hash == Some(hash) && stays(&row) => (row, charged),
-            before => (meter_row(meter, hash, before.map(|(row, _)| row), now), true),
-        };
-        if changed {
-            merged.changes.push(Change::PutMeter(row.clone()));
+        if row.id != meter.id {
+            merged.changes.push(Change::DeleteMeter(row.id.clone()));
+        } else if row.file_hash == Some(hash) && stays {
+            continue;
         }
-        if row.standing == Standing::Live {
-            merged.meters.push(row);
-        }
+        *before = Noted::new(meter_row(meter, hash, Some(row), now));
     }
-    for (mut row, mut changed) in rest.into_iter() {
-        if row.file_hash.is_some() && row.standing == Standing::Live {
-            row.standing = Standing::Left;
-            changed = true;
-        }
-        if changed {
-            merged.changes.push(Change::PutMeter(row.clone()));
-        }
-        if row.standing == Standing::Live {
-            merged.meters.push(row);
+    let rest = merged.meters.iter_mut().zip(is_declared).filter(|(_, is_declared)| !is_declared);
+    for (meter, _) in rest {
+        if meter.row.file_hash.is_some() && meter.row.standing == Standing::Live {
+            meter.row.standing = Standing::Left;
+            meter.has_changed = true;
         }
     }
 }
 
-fn meter_row(meter: DeclaredMeter, hash: FileHash, before: Option<MeterRow>, now: Moment) -> MeterRow {
+fn meter_row(meter: DeclaredMeter, hash: FileHash, before: Option<&MeterRow>, now: Moment) -> MeterRow {
     let window = |row: &MeterRow| Window { start: row.window_start, length: row.reset_duration.clone() };
     let (used, window) = match before.filter(|row| !window(row).has_ended(now)) {
         // As for an edit through the API: what was used in a window that goes on stays.
-        Some(row) => (row.used, window(&row).edited(meter.reset_duration, now)),
+        Some(row) => (row.used, window(row).edited(meter.reset_duration, now)),
         None => (Amount::ZERO, Window::beginning(meter.reset_duration, now)),
     };
     MeterRow {
@@ -277,9 +313,9 @@ fn meter_row(meter: DeclaredMeter, hash: FileHash, before: Option<MeterRow>, now
     }
 }
 
-/// The meters with every leftover hold counted as spent now, and whether each changed.
+/// The meters with every leftover hold counted as spent now.
 /// A window that begins in the future (the clock was set back) begins now.
-fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<SavedMeter> {
+fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Noted<MeterRow>> {
     let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
     for hold in holds {
         for id in hold.meters.iter() {
@@ -302,7 +338,7 @@ fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Saved
                 row.window_start = Window::beginning(window.length, now).start;
             }
             row.used = row.used.plus(lost);
-            (row, ahead || lost > Amount::ZERO)
+            Noted { row, has_changed: ahead || lost > Amount::ZERO }
         })
         .collect()
 }
@@ -315,7 +351,7 @@ fn entity_hash<T: Entity>(declared: &DeclaredEntity<T>) -> FileHash {
 }
 
 fn key_hash(key: &DeclaredKey) -> FileHash {
-    let value = key.value.as_deref().map_or_else(String::new, |value| KeyHash::of(value).to_hex());
+    let value = key.value.as_ref().map_or_else(String::new, |value| value.hash.to_hex());
     let active = if key.is_active { "active" } else { "inactive" };
     let grants = grants_json(&key.grants);
     let mut parts = vec![key.name.as_str(), &key.description, active, &value, &grants];

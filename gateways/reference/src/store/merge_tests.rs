@@ -16,7 +16,7 @@ fn key(name: &str, active: bool) -> DeclaredKey {
         name: name.to_owned(),
         description: String::new(),
         is_active: active,
-        value: Some(format!("sk-{name}")),
+        value: Some(KeyValue::of(&format!("sk-{name}"))),
         membership: Membership::None,
         grants: Vec::new(),
         calendar_aligned: false,
@@ -37,38 +37,56 @@ fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
     Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)], ..Declared::default() }
 }
 
+/// What a store holds.
+#[derive(Clone, Debug, Default)]
+struct Stored {
+    saved: Saved,
+    meters: Vec<MeterRow>,
+}
+
 /// What a store holds after the merge, with `used` spent since.
-fn saved(merged: Merged, used: i64) -> Saved {
-    let meters = merged.meters.into_iter().map(|row| MeterRow { used: Amount::from_raw(used), ..row }).collect();
-    Saved {
+fn stored(merged: Merged, used: i64) -> Stored {
+    let rows = merged.meters.into_iter().map(|meter| meter.row);
+    let saved = Saved {
         customers: merged.customers,
         teams: merged.teams,
         models: merged.models,
-        keys: merged.keys,
-        meters,
+        keys: merged.keys.into_iter().map(|key| key.row).collect(),
         ..Saved::default()
-    }
+    };
+    Stored { saved, meters: rows.map(|row| MeterRow { used: Amount::from_raw(used), ..row }).collect() }
+}
+
+fn start(declared: Declared, stored: Stored, now: Moment) -> Merged {
+    merge::<MergeError>(declared, stored.saved, || Ok(stored.meters), now).unwrap()
 }
 
 fn first_start() -> Merged {
-    merge(declared(true, "b", 100), Saved::default(), NOW).unwrap()
+    start(declared(true, "b", 100), Stored::default(), NOW)
+}
+
+/// The meters that count.
+fn live(merged: &Merged) -> Vec<&MeterRow> {
+    merged.meters.iter().map(|meter| &meter.row).filter(|row| row.standing == Standing::Live).collect()
+}
+
+fn first_meter(merged: &Merged) -> &MeterRow {
+    live(merged).first().copied().unwrap()
 }
 
 #[test]
 fn a_limit_raised_in_the_file_keeps_what_was_spent() {
-    let merged = merge(declared(true, "b", 900), saved(first_start(), 70), NOW).unwrap();
-    let row = merged.meters.first().unwrap();
+    let merged = start(declared(true, "b", 900), stored(first_start(), 70), NOW);
+    let row = first_meter(&merged);
     assert_eq!((row.limit.raw(), row.used.raw()), (900, 70));
 }
 
 #[test]
 fn a_budget_whose_id_changed_keeps_what_was_spent() {
-    let merged = merge(declared(true, "renamed", 100), saved(first_start(), 70), NOW).unwrap();
-    assert_eq!(merged.meters.len(), 1);
-    assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
-    let [Change::DeleteMeter(old), Change::PutMeter(new)] = merged.changes.as_slice() else {
-        panic!("{:?}", merged.changes)
-    };
+    let merged = start(declared(true, "renamed", 100), stored(first_start(), 70), NOW);
+    let [new] = merged.meters.as_slice() else { panic!("{:?}", merged.meters) };
+    let [Change::DeleteMeter(old)] = merged.changes.as_slice() else { panic!("{:?}", merged.changes) };
+    let new = new.changed().unwrap();
     assert_eq!((old.id(), new.id.id(), new.used.raw()), ("b", "renamed", 70));
 }
 
@@ -76,15 +94,15 @@ fn a_budget_whose_id_changed_keeps_what_was_spent() {
 fn a_budget_whose_window_changed_keeps_what_was_spent() {
     let mut edited = declared(true, "hourly", 100);
     edited.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-    let merged = merge(edited.clone(), saved(first_start(), 70), NOW).unwrap();
-    let [row] = merged.meters.as_slice() else { panic!("{:?}", merged.meters) };
+    let merged = start(edited.clone(), stored(first_start(), 70), NOW);
+    let [row] = live(&merged)[..] else { panic!("{:?}", merged.meters) };
     assert_eq!((row.used.raw(), row.reset_duration.text()), (70, "1d"));
     // Of two new ones nobody can say which it is.
     let mut other = budget("other", 100);
     other.reset_duration = "1w".parse().unwrap();
     edited.meters.push(other);
-    let merged = merge(edited, saved(first_start(), 70), NOW).unwrap();
-    assert!(merged.meters.iter().all(|row| row.used == Amount::ZERO));
+    let merged = start(edited, stored(first_start(), 70), NOW);
+    assert!(live(&merged).iter().all(|row| row.used == Amount::ZERO));
 }
 
 #[test]
@@ -92,63 +110,69 @@ fn a_window_that_is_shortened_or_aligned_in_the_file_keeps_what_was_spent_in_one
     let hour = |at: i64| NOW.after(at * 3_600_000);
     let mut daily = declared(true, "b", 100);
     daily.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-    let start = merge(daily.clone(), Saved::default(), NOW).unwrap();
+    let first = start(daily.clone(), Stored::default(), NOW);
     for reset_duration in ["1h".parse().unwrap(), "1d".parse::<ResetDuration>().unwrap().aligned(true).unwrap()] {
         let mut edited = daily.clone();
         edited.meters.first_mut().unwrap().reset_duration = reset_duration;
-        let first = Merged { meters: start.meters.clone(), ..Merged::default() };
-        let merged = merge(edited, saved(first, 70), hour(5)).unwrap();
-        assert_eq!(merged.meters.first().unwrap().used.raw(), 70);
+        let before = Merged { meters: first.meters.clone(), ..Merged::default() };
+        let merged = start(edited, stored(before, 70), hour(5));
+        assert_eq!(first_meter(&merged).used.raw(), 70);
     }
-    let merged = merge(declared(true, "b", 100), saved(start, 70), hour(24)).unwrap();
-    assert_eq!(merged.meters.first().unwrap().used.raw(), 0);
+    let merged = start(declared(true, "b", 100), stored(first, 70), hour(24));
+    assert_eq!(first_meter(&merged).used.raw(), 0);
 }
 
 #[test]
 fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
-    let mut stored = saved(first_start(), 0);
-    stored.keys.first_mut().unwrap().row.is_active = false;
-    let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
-    assert!(!merged.keys.first().unwrap().row.is_active);
+    let mut stored = stored(first_start(), 0);
+    stored.saved.keys.first_mut().unwrap().row.is_active = false;
+    let merged = start(declared(true, "b", 100), stored.clone(), NOW);
+    let key = merged.keys.first().unwrap();
+    assert!(!key.row.row.is_active && key.changed().is_none());
     assert!(merged.changes.is_empty());
     let mut edited = declared(true, "b", 100);
     edited.keys.first_mut().unwrap().description = "edited".to_owned();
-    let merged = merge(edited, stored, NOW).unwrap();
-    assert!(merged.keys.first().unwrap().row.is_active);
+    let merged = start(edited, stored, NOW);
+    assert!(merged.keys.first().unwrap().changed().unwrap().row.is_active);
+}
+
+/// A key of the file whose value was rotated through the API, and then given to another one.
+#[test]
+fn a_value_that_an_edit_gave_one_key_cannot_be_given_to_another_in_the_file() {
+    let mut stored = stored(first_start(), 0);
+    stored.saved.keys.first_mut().unwrap().row.value_hash = KeyValue::of("sk-rotated").hash;
+    let mut edited = declared(true, "b", 100);
+    let other = DeclaredKey { value: Some(KeyValue::of("sk-rotated")), ..key("other", true) };
+    edited.keys.insert(0, other);
+    let refused = merge::<MergeError>(edited, stored.saved, || Ok(stored.meters), NOW).unwrap_err().to_string();
+    let expected = "the virtual key 'other' of config.json has the same value as 'agent', which was made or edited through the API";
+    assert_eq!(refused, expected);
 }
 
 #[test]
 fn a_key_that_left_the_file_is_invalid_and_its_spend_is_kept_for_its_return() {
-    let gone = merge(Declared::default(), saved(first_start(), 70), NOW).unwrap();
-    assert!(gone.keys.is_empty() && gone.meters.is_empty());
-    let mut store = Saved::default();
-    for change in gone.changes {
-        match change {
-            Change::PutKey(row) => store.keys.push(row),
-            Change::PutMeter(row) => store.meters.push(row),
-            _ => {}
-        }
-    }
-    let back = merge(declared(true, "b", 100), store, NOW).unwrap();
-    assert_eq!(back.keys.len(), 1);
-    assert_eq!(back.meters.first().unwrap().used.raw(), 70);
+    let gone = start(Declared::default(), stored(first_start(), 70), NOW);
+    assert!(live(&gone).is_empty());
+    assert!(gone.keys.iter().all(|key| key.changed().unwrap().row.standing == Standing::Left));
+    let back = start(declared(true, "b", 100), stored(gone, 70), NOW);
+    assert_eq!(back.keys.first().unwrap().changed().unwrap().row.standing, Standing::Live);
+    assert_eq!(first_meter(&back).used.raw(), 70);
 }
 
 #[test]
 fn a_hold_without_an_outcome_counts_as_spent() {
-    let mut stored = saved(first_start(), 10);
-    stored.holds.push(HoldRow {
+    let mut stored = stored(first_start(), 10);
+    stored.saved.holds.push(HoldRow {
         id: HoldId(1),
         cost: Usd::from_pico(25),
         tokens: 5,
         meters: [MeterId::new(Measure::Usd, "b")].into(),
     });
-    let merged = merge(declared(true, "b", 100), stored.clone(), NOW).unwrap();
-    assert_eq!(merged.meters.first().unwrap().used.raw(), 35);
-    assert!(matches!(merged.changes.as_slice(), [Change::PutMeter(_)]));
+    let merged = start(declared(true, "b", 100), stored.clone(), NOW);
+    assert_eq!(merged.meters.first().unwrap().changed().unwrap().used.raw(), 35);
     // It settles now: in the window of now, if its own has ended.
-    let later = merge(declared(true, "b", 100), stored, NOW.after(7_200_000)).unwrap();
-    let row = later.meters.first().unwrap();
+    let later = start(declared(true, "b", 100), stored, NOW.after(7_200_000));
+    let row = first_meter(&later);
     assert_eq!((row.used.raw(), row.window_start), (25, NOW.after(7_200_000)));
 }
 
@@ -156,10 +180,10 @@ fn a_hold_without_an_outcome_counts_as_spent() {
 fn a_generated_value_stays_the_same_at_the_next_start() {
     let mut without = declared(true, "b", 100);
     without.keys.first_mut().unwrap().value = None;
-    let first = merge(without.clone(), Saved::default(), NOW).unwrap();
+    let first = start(without.clone(), Stored::default(), NOW);
     assert_eq!(first.generated.len(), 1);
-    let hash = first.keys.first().unwrap().row.value_hash;
-    let second = merge(without, saved(first, 0), NOW).unwrap();
+    let hash = first.keys.first().unwrap().row.row.value_hash;
+    let second = start(without, stored(first, 0), NOW);
     assert!(second.generated.is_empty());
-    assert_eq!(second.keys.first().unwrap().row.value_hash, hash);
+    assert_eq!(second.keys.first().unwrap().row.row.value_hash, hash);
 }

@@ -4,7 +4,8 @@
 //! - [`rows`]: the shapes that a store keeps
 //! - [`database`]: a file of SQLite's
 //! - [`sqlite`]: the store in `config.db`
-//! - [`statements`]: how each row is written and read there
+//! - [`tables`]: its tables, and how a row of each is read and written
+//! - [`columns`]: how each value stands in a column
 //! - [`checkpoints`]: when the database's log is folded into it
 //! - [`declared`]: the entities and meters of `config.json`
 //! - [`documents`]: what an administrator changed beside them
@@ -15,6 +16,7 @@
 //! - [`pairs`]: which meter of the one is which of the other
 
 mod checkpoints;
+mod columns;
 pub(crate) mod database;
 mod declared;
 mod documents;
@@ -25,7 +27,7 @@ mod merge;
 mod pairs;
 mod rows;
 mod sqlite;
-mod statements;
+mod tables;
 mod writer;
 
 pub(crate) use database::{Durability, StoreError};
@@ -34,7 +36,7 @@ pub(crate) use documents::{DocumentKind, DocumentRow};
 pub(crate) use entities::{Customer, Entity, EntityRow, ModelConfig, Team};
 pub(crate) use file_hash::FileHash;
 pub(crate) use lock::{DatabaseLock, LockError};
-pub(crate) use merge::{MergeError, Merged, merge};
+pub(crate) use merge::{MergeError, Merged, Noted, merge};
 pub(crate) use rows::{
     Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey,
 };
@@ -43,8 +45,14 @@ pub(crate) use writer::{NotWritten, Writer, Written};
 
 /// A place that keeps entities, meters and holds. Its functions block for as long as the disk takes.
 pub(crate) trait Store: Send + 'static {
-    /// Everything that is kept.
+    /// Everything that is kept, but for the meters.
     fn load(&mut self) -> Result<Saved, StoreError>;
+
+    /// The meters. There may be hundreds of thousands, which are read when there is room for them.
+    fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError>;
+
+    /// Writes what a start has changed, and the batch, in one transaction.
+    fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError>;
 
     /// Writes the batch in one transaction: all of it or nothing.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;

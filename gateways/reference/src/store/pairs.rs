@@ -4,111 +4,88 @@
 use std::collections::HashMap;
 
 use super::declared::DeclaredMeter;
+use super::merge::Noted;
 use super::rows::{MeterRow, OwnerKey, Standing};
 use crate::ledger::{Measure, MeterId};
 
-/// A meter of the database, and whether it has to be written.
-pub(super) type SavedMeter = (MeterRow, bool);
+/// Where a meter of the database stands among the others.
+type At = usize;
 
 /// What an owner can have several of.
 type Place = (OwnerKey, Measure);
 
-/// Where a meter of the database stands among the others: there may be hundreds of thousands,
-/// which stay where they are until they are taken.
-#[derive(Clone, Copy)]
-pub(super) struct At(u32);
-
-/// The meters of the database that were not taken yet.
-pub(super) struct Rest(Vec<Option<SavedMeter>>);
-
-impl Rest {
-    pub(super) fn take(&mut self, at: At) -> Option<SavedMeter> {
-        self.0.get_mut(at.0 as usize).and_then(Option::take)
-    }
-
-    /// Those that none of the declared ones was.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = SavedMeter> {
-        self.0.into_iter().flatten()
-    }
-
-    fn row(&self, at: At) -> Option<&MeterRow> {
-        self.0.get(at.0 as usize).and_then(Option::as_ref).map(|(row, _)| row)
-    }
-
-    fn all(&self) -> impl Iterator<Item = (At, &MeterRow)> {
-        let rows = (0..).map(At).zip(&self.0);
-        rows.filter_map(|(at, saved)| saved.as_ref().map(|(row, _)| (at, row)))
-    }
-}
-
-/// Each declared meter with where it was before, and all the saved ones.
+/// For each declared meter, where it is among the saved ones, if it is there.
 ///
 /// They are the same by id; else by owner, measure and window; else where exactly one of an
 /// owner's is gone from the file and exactly one is new.
-pub(super) fn of(declared: Vec<DeclaredMeter>, saved: Vec<SavedMeter>) -> (Vec<(DeclaredMeter, Option<At>)>, Rest) {
-    let rest = Rest(saved.into_iter().map(Some).collect());
-    if declared.is_empty() {
-        return (Vec::new(), rest);
+pub(super) fn of(declared: &[DeclaredMeter], saved: &[Noted<MeterRow>]) -> Vec<Option<At>> {
+    if saved.is_empty() {
+        return vec![None; declared.len()];
     }
-    let mut by_id: HashMap<&MeterId, At> = rest.all().map(|(at, row)| (&row.id, at)).collect();
-    let mut pairs: Vec<_> = declared
-        .into_iter()
-        .map(|meter| {
-            let same = by_id.remove(&meter.id);
-            (meter, same)
-        })
-        .collect();
-    if pairs.iter().any(|(_, before)| before.is_none()) {
-        let mut places = Places::of(&rest, by_id.into_values());
-        places.pair(&rest, &mut pairs);
+    let mut by_id: HashMap<&MeterId, At> = saved.iter().enumerate().map(|(at, meter)| (&meter.row.id, at)).collect();
+    let mut pairs: Vec<_> = declared.iter().map(|meter| by_id.remove(&meter.id)).collect();
+    let mut unpaired: Vec<At> = by_id.into_values().collect();
+    unpaired.sort_unstable();
+    let mut places = Places::of(saved, &unpaired);
+    if !places.all.is_empty() {
+        places.pair(declared, &mut pairs);
     }
-    (pairs, rest)
+    pairs
 }
 
 /// The meters of the file that none of the declared ones was by id, by their place.
-struct Places(HashMap<Place, Vec<At>>);
+struct Places<'a> {
+    saved: &'a [Noted<MeterRow>],
+    all: HashMap<Place, Vec<At>>,
+}
 
-impl Places {
-    fn of(rest: &Rest, unpaired: impl Iterator<Item = At>) -> Places {
-        let mut unpaired: Vec<At> = unpaired.collect();
-        unpaired.sort_unstable_by_key(|at| at.0);
-        let mut places: HashMap<Place, Vec<At>> = HashMap::new();
+impl<'a> Places<'a> {
+    fn of(saved: &'a [Noted<MeterRow>], unpaired: &[At]) -> Places<'a> {
+        let mut all: HashMap<Place, Vec<At>> = HashMap::new();
         for at in unpaired {
-            if let Some(row) = rest.row(at).filter(|row| row.file_hash.is_some()) {
-                places.entry(place(&row.owner, &row.id)).or_default().push(at);
+            if let Some(Noted { row, .. }) = saved.get(*at).filter(|meter| meter.row.file_hash.is_some()) {
+                all.entry(place(&row.owner, &row.id)).or_default().push(*at);
             }
         }
-        Places(places)
+        Places { saved, all }
     }
 
-    fn pair(&mut self, rest: &Rest, pairs: &mut [(DeclaredMeter, Option<At>)]) {
-        for (meter, before) in pairs.iter_mut().filter(|(_, before)| before.is_none()) {
+    fn pair(&mut self, declared: &[DeclaredMeter], pairs: &mut [Option<At>]) {
+        for (meter, before) in unpaired(declared, pairs) {
             let has_window = |row: &MeterRow| row.reset_duration.millis() == meter.reset_duration.millis();
-            *before = self.take(rest, &place(&meter.owner, &meter.id), has_window);
+            *before = self.take(&place(&meter.owner, &meter.id), has_window);
         }
         let mut new: HashMap<Place, usize> = HashMap::new();
-        for (meter, _) in pairs.iter().filter(|(_, before)| before.is_none()) {
+        for (meter, _) in unpaired(declared, pairs) {
             *new.entry(place(&meter.owner, &meter.id)).or_default() += 1;
         }
-        for (meter, before) in pairs.iter_mut().filter(|(_, before)| before.is_none()) {
+        for (meter, before) in unpaired(declared, pairs) {
             let here = place(&meter.owner, &meter.id);
             let is_live = |row: &MeterRow| row.standing == Standing::Live;
-            if new.get(&here) == Some(&1) && self.count(rest, &here, is_live) == 1 {
-                *before = self.take(rest, &here, is_live);
+            if new.get(&here) == Some(&1) && self.count(&here, is_live) == 1 {
+                *before = self.take(&here, is_live);
             }
         }
     }
 
-    fn take(&mut self, rest: &Rest, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> Option<At> {
-        let all = self.0.get_mut(here)?;
-        let index = all.iter().position(|at| rest.row(*at).is_some_and(&is_it))?;
+    fn take(&mut self, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> Option<At> {
+        let all = self.all.get_mut(here)?;
+        let index = all.iter().position(|at| self.saved.get(*at).is_some_and(|meter| is_it(&meter.row)))?;
         Some(all.remove(index))
     }
 
-    fn count(&self, rest: &Rest, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> usize {
-        let all = self.0.get(here).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|at| rest.row(**at).is_some_and(&is_it)).count()
+    fn count(&self, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> usize {
+        let all = self.all.get(here).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(|at| self.saved.get(**at).is_some_and(|meter| is_it(&meter.row))).count()
     }
+}
+
+/// The declared meters that have no place among the saved ones yet.
+fn unpaired<'a>(
+    declared: &'a [DeclaredMeter],
+    pairs: &'a mut [Option<At>],
+) -> impl Iterator<Item = (&'a DeclaredMeter, &'a mut Option<At>)> {
+    declared.iter().zip(pairs).filter(|(_, before)| before.is_none())
 }
 
 fn place(owner: &OwnerKey, id: &MeterId) -> Place {

@@ -144,8 +144,9 @@ impl OwnerKey {
         }
     }
 
-    pub(crate) fn from_parts(level: &str, id: &str) -> Option<OwnerKey> {
-        let owner = match level {
+    /// How an owner is made of its id, by the word for the level.
+    pub(super) fn of_level(word: &str) -> Option<fn(Arc<str>) -> OwnerKey> {
+        Some(match word {
             "customer" => OwnerKey::Customer,
             "team" => OwnerKey::Team,
             "virtual_key" => OwnerKey::VirtualKey,
@@ -153,8 +154,7 @@ impl OwnerKey {
             "provider" => OwnerKey::Provider,
             "model" => OwnerKey::Model,
             _ => return None,
-        };
-        Some(owner(id.into()))
+        })
     }
 }
 
@@ -167,14 +167,13 @@ pub(crate) struct HoldRow {
     pub(crate) meters: Arc<[MeterId]>,
 }
 
-/// Everything that a store holds.
+/// Everything that a store holds, but for its meters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Saved {
     pub(crate) customers: Vec<EntityRow<Customer>>,
     pub(crate) teams: Vec<EntityRow<Team>>,
     pub(crate) models: Vec<EntityRow<ModelConfig>>,
     pub(crate) keys: Vec<StoredKey>,
-    pub(crate) meters: Vec<MeterRow>,
     pub(crate) holds: Vec<HoldRow>,
     pub(crate) documents: Vec<DocumentRow>,
 }

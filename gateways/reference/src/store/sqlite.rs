@@ -6,18 +6,17 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
-
-use crate::ledger::{Amount, MeterId};
 
 use super::Store;
 use super::checkpoints::Checkpoints;
 use super::database::{self, Durability, StoreError, from_sqlx};
-use super::documents::DocumentRow;
-use super::rows::{Batch, HoldRow, Saved};
-use super::statements::{self, Read};
+use super::merge::{Merged, Noted};
+use super::rows::{Batch, MeterRow, Saved};
+use super::tables::{self, Columns, Kept};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// After how many commits the content of the write-ahead log moves into the database.
@@ -45,63 +44,106 @@ impl SqliteStore {
         Ok(SqliteStore { path: path.to_owned(), connection, checkpoints, commits: 0 })
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        statements::apply(&transaction, &batch.changes)?;
-        let mut insert =
-            transaction.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
-        for HoldRow { id, cost, tokens, meters } in &batch.holds {
-            let tokens = Amount::of_count(*tokens).raw();
-            insert.execute(params![id.0, cost.pico(), tokens, meters_json(meters)])?;
-        }
-        // A state that was noted before an edit began a new window does not bring the old one back.
-        let mut update = transaction
-            .prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
-        for state in batch.states.values() {
-            update.execute(params![state.used.raw(), state.window_start.millis(), state.id.as_str()])?;
-        }
-        let mut delete = transaction.prepare_cached("DELETE FROM holds WHERE id = ?")?;
-        for id in &batch.closed {
-            delete.execute([id.0])?;
-        }
-        drop((insert, update, delete));
-        if batch.is_ping {
-            // An empty batch runs no statement that could find its table gone.
-            transaction.execute("DELETE FROM holds WHERE id = 0", [])?;
-            transaction.execute("UPDATE meters SET used = used WHERE id = ''", [])?;
-        }
-        transaction.commit()
+    fn transact(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<(), rusqlite::Error>,
+    ) -> Result<(), StoreError> {
+        let attempt = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            write(&transaction)?;
+            transaction.commit()
+        };
+        attempt().map_err(|error| from_rusqlite(&self.path, &error))
     }
 
     /// Reads a table row by row, into a list of its size: there may be many.
-    fn read<T>(&self, table: &str, read: fn(&Row<'_>) -> Read<T>) -> Result<Vec<T>, StoreError> {
+    fn read<T: Kept>(&self) -> Result<Vec<T>, StoreError> {
+        let table = T::TABLE;
         let failed = |error| from_rusqlite(&self.path, &error);
-        let count: Result<u32, _> =
-            self.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
-        let mut all = Vec::with_capacity(count.map_err(failed)? as usize);
-        let mut statement = self.connection.prepare(&format!("SELECT * FROM {table}")).map_err(failed)?;
+        let count = format!("SELECT count(*) FROM {}", table.name);
+        let count: u32 = self.connection.query_row(&count, [], |row| row.get(0)).map_err(failed)?;
+        let mut all = Vec::with_capacity(count as usize);
+        let mut statement = self.connection.prepare(table.all).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let Some(one) = read(row).map_err(failed)? else {
-                let id: String = row.get("id").unwrap_or_default();
-                return Err(StoreError::Damaged(self.path.clone(), format!("{table}: row '{id}'")));
-            };
-            all.push(one);
+            match T::read(&mut Columns::of(row)) {
+                Ok(read) => all.push(read),
+                Err(rusqlite::Error::FromSqlConversionFailure(column, ..)) => {
+                    return Err(StoreError::Damaged(self.path.clone(), strange(table.name, row, column)));
+                }
+                Err(error) => return Err(failed(error)),
+            }
         }
         Ok(all)
     }
 }
 
+/// Which value of which row no gateway wrote so.
+fn strange(table: &str, row: &Row<'_>, column: usize) -> String {
+    let id = match row.get_ref("id") {
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        Ok(value) => value.as_str().unwrap_or_default().to_owned(),
+        Err(_) => String::new(),
+    };
+    let column = row.as_ref().column_name(column).unwrap_or_default();
+    format!("table {table}, row '{id}', column {column}")
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
+    batch.changes.iter().try_for_each(|change| tables::apply(transaction, change))?;
+    let mut insert = transaction.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
+    for hold in &batch.holds {
+        hold.put(&mut insert)?;
+    }
+    // A state that was noted before an edit began a new window does not bring the old one back.
+    let mut update =
+        transaction.prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
+    for state in batch.states.values() {
+        update.execute(params![state.used, state.window_start, state.id])?;
+    }
+    let mut delete = transaction.prepare_cached("DELETE FROM holds WHERE id = ?")?;
+    for id in &batch.closed {
+        delete.execute([id])?;
+    }
+    if batch.is_ping {
+        // An empty batch runs no statement that could find its table gone.
+        transaction.execute("DELETE FROM holds WHERE id = 0", [])?;
+        transaction.execute("UPDATE meters SET used = used WHERE id = ''", [])?;
+    }
+    Ok(())
+}
+
+/// Writes the rows that a start changed, in the order of their ids: each then stands beside the
+/// one that was written before.
+fn write_merged(transaction: &Transaction<'_>, merged: &Merged) -> Result<(), rusqlite::Error> {
+    let mut keys: Vec<_> = merged.keys.iter().filter_map(Noted::changed).collect();
+    keys.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
+    tables::put(transaction, keys)?;
+    let mut meters: Vec<_> = merged.meters.iter().filter_map(Noted::changed).collect();
+    meters.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    tables::put(transaction, meters)
+}
+
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Saved, StoreError> {
         Ok(Saved {
-            customers: self.read("customers", statements::customer)?,
-            teams: self.read("teams", statements::team)?,
-            models: self.read("model_configs", statements::model)?,
-            keys: self.read("virtual_keys", statements::key)?,
-            meters: self.read("meters", statements::meter)?,
-            holds: self.read("holds", statements::hold)?,
-            documents: self.read("documents", DocumentRow::read)?,
+            customers: self.read()?,
+            teams: self.read()?,
+            models: self.read()?,
+            keys: self.read()?,
+            holds: self.read()?,
+            documents: self.read()?,
+        })
+    }
+
+    fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError> {
+        self.read()
+    }
+
+    fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError> {
+        self.transact(|transaction| {
+            write(transaction, batch)?;
+            write_merged(transaction, merged)
         })
     }
 
@@ -109,7 +151,7 @@ impl Store for SqliteStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.write(batch).map_err(|error| from_rusqlite(&self.path, &error))?;
+        self.transact(|transaction| write(transaction, batch))?;
         self.commits += 1;
         if self.commits >= COMMITS_BETWEEN_CHECKPOINTS {
             self.commits = 0;
@@ -140,12 +182,6 @@ fn from_rusqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
         }
         _ => StoreError::Sqlite(path.to_owned(), error.to_string()),
     }
-}
-
-/// The ids of a hold's meters as its row has them.
-fn meters_json(meters: &[MeterId]) -> String {
-    let ids: Vec<_> = meters.iter().map(MeterId::as_str).collect();
-    serde_json::json!(ids).to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,61 @@
+//! Lists of which the items are read one at a time: there may be very many, and read all at
+//! once they would be several times as large as their text.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::place::Place;
+
+/// The texts of a list's items.
+pub(super) struct Each<'a, T> {
+    texts: Vec<&'a RawValue>,
+    item: PhantomData<fn() -> T>,
+}
+
+/// An item that has not the shape of its kind.
+#[derive(Debug)]
+pub(super) struct Misshapen<'a> {
+    /// Its text, as a part of the file's.
+    pub(super) text: &'a str,
+    /// The path of the field that is wrong.
+    pub(super) at: String,
+    /// What is wrong with it, at which line and column of the item's text.
+    pub(super) error: serde_json::Error,
+}
+
+impl<T> Default for Each<'_, T> {
+    fn default() -> Self {
+        Each { texts: Vec::new(), item: PhantomData }
+    }
+}
+
+impl<'de: 'a, 'a, T> Deserialize<'de> for Each<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Each { texts: Vec::deserialize(deserializer)?, item: PhantomData })
+    }
+}
+
+impl<'a, T: DeserializeOwned> Each<'a, T> {
+    /// The items with their indices. `list` is the list's name in the section `at`.
+    pub(super) fn read(self, at: Place<'a>, list: &'a str) -> impl Iterator<Item = Result<(usize, T), Misshapen<'a>>> {
+        self.texts.into_iter().enumerate().map(move |(index, text)| {
+            let item = serde_json::from_str(text.get());
+            item.map(|item| (index, item)).map_err(|error| misshapen::<T>(text.get(), &at.item(list, index), error))
+        })
+    }
+}
+
+/// Where each value stands is noted only for a message: it takes longer than the reading.
+fn misshapen<'a, T: DeserializeOwned>(text: &'a str, place: &Place<'_>, error: serde_json::Error) -> Misshapen<'a> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(error) => {
+            let at = format!("{place}.{}", error.path());
+            Misshapen { text, at, error: error.into_inner() }
+        }
+        Ok(_) => Misshapen { text, at: place.to_string(), error },
+    }
+}
