@@ -64,9 +64,8 @@ impl Upload {
     }
 
     /// How many bytes the fields beside the file have.
-    pub(crate) fn text_bytes(&self) -> u64 {
-        let texts = self.parts.iter().filter(|part| part.name != "file").map(|part| part.content.len());
-        texts.fold(0, |sum, length| sum.saturating_add(u64::try_from(length).unwrap_or(u64::MAX)))
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.parts.iter().filter(|part| part.name != "file").map(|part| part.content.len()).sum()
     }
 
     pub(crate) fn content_type(&self) -> Option<HeaderValue> {

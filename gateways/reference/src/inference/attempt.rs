@@ -245,10 +245,11 @@ fn claim(
             format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
         ));
     }
-    let Bounds { input_bytes, max_output, answers, service } = request.bounds;
+    let Bounds { input, max_output, answers, service } = request.bounds;
+    let input_tokens = input.most_tokens(candidate.provider.api, catalog.max_input_tokens(provider, model));
     let mut tariff = Tariff::new(prices.unwrap_or_default(), service);
     if let Some(media) = request.media {
-        let most = tariff.media_bound(media, input_bytes);
+        let most = tariff.media_bound(media, input_tokens);
         let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
         return Ok((claim, tariff));
     }
@@ -256,7 +257,7 @@ fn claim(
         RequestType::Embedding => Some(0),
         _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),
     };
-    let bound = |output: u64| tariff.bound(input_bytes, output.saturating_mul(answers));
+    let bound = |output: u64| tariff.bound(input_tokens, output.saturating_mul(answers));
     let unbounded =
         known_output.is_none().then(|| Unbounded { provider: Arc::clone(provider), model: model.clone(), answers });
     let last = unbounded.as_ref().and_then(|model| gateway.last_spent.get(model));

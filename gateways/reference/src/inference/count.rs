@@ -23,6 +23,8 @@ use crate::upstream::{Answer, Call, Failure};
 
 /// A token of usual text has about so many bytes.
 const BYTES_A_TOKEN: u64 = 4;
+/// And a usual picture counts so many.
+const TOKENS_A_PICTURE: u64 = 1_500;
 const REQUEST_TYPE: &str = "count_tokens";
 
 /// Counts the tokens of what `asked` would be asked.
@@ -107,13 +109,14 @@ fn candidate(
     Err(answer::not_asked_for(&candidate.provider.name))
 }
 
-/// The bytes of what a model reads, by [`BYTES_A_TOKEN`]. Gemini's may stand one level deeper,
+/// The bytes of what a model reads, by [`BYTES_A_TOKEN`], and its pictures. Gemini's may stand one level deeper,
 /// in `generateContentRequest`.
 fn estimate(route: Route, asked: &Asked, request: &Request, body: &[u8]) -> Result<Response, Problem> {
     let inner = serde_json::from_slice::<Value>(body).ok().and_then(|body| body.get("generateContentRequest").cloned());
     let inner = inner.map(|inner| Request::parse(asked.clone(), inner.to_string().as_bytes())).transpose()?;
-    let bytes = inner.map_or(0, |inner| inner.bounds.input_bytes).saturating_add(request.bounds.input_bytes);
-    let tokens = bytes.div_ceil(BYTES_A_TOKEN);
+    let input = inner.map_or(request.bounds.input, |inner| inner.bounds.input.and(request.bounds.input));
+    let of_pictures = input.pictures.saturating_mul(TOKENS_A_PICTURE);
+    let tokens = input.bytes.div_ceil(BYTES_A_TOKEN).saturating_add(of_pictures);
     let name = if route.form() == Form::Messages { "input_tokens" } else { "totalTokens" };
     Ok(Json(json!({ name: tokens })).into_response())
 }

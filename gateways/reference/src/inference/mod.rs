@@ -4,6 +4,7 @@
 //! - [`route`]: the routes, and how providers serve them
 //! - [`request`]: what a request says, as far as the gateway must know
 //! - [`bounds`]: what bounds its cost
+//! - [`input`]: what goes into a model, as far as a body shows it
 //! - [`handle`]: which providers are tried
 //! - [`attempt`]: one provider: admitted, held, called, charged
 //! - [`answer`]: answers with the headers that the gateway adds
@@ -17,6 +18,7 @@ mod bounds;
 mod caller;
 mod count;
 mod handle;
+mod input;
 mod media;
 mod models;
 mod request;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bounds::{self, Bounds};
+use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
 use crate::errors::Problem;
@@ -84,7 +85,7 @@ impl Request {
             is_stream: false,
             as_array: false,
             stream_options: None,
-            bounds: Bounds { input_bytes: upload.text_bytes(), max_output: None, answers: 1, service: None },
+            bounds: Bounds { input: Input::of_bytes(upload.text_bytes()), max_output: None, answers: 1, service: None },
             media: Some(media::of_file(u64::try_from(file).unwrap_or(u64::MAX))),
             upload: Some(upload),
         })

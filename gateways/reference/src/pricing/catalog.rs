@@ -67,6 +67,11 @@ impl Catalog {
         self.sheet.entry(provider, model)?.max_output_tokens
     }
 
+    /// How many tokens a model reads at once, if the sheet says so.
+    pub(crate) fn max_input_tokens(&self, provider: &str, model: &str) -> Option<u64> {
+        self.sheet.entry(provider, model)?.max_input_tokens
+    }
+
     /// The models that the sheet has for a provider, or for any.
     pub(crate) fn models_of(&self, provider: &str) -> Vec<String> {
         self.sheet.models_of(provider)

@@ -41,6 +41,7 @@ pub(crate) struct Sheet {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     pub(super) rates: Arc<Rates>,
+    pub(super) max_input_tokens: Option<u64>,
     pub(super) max_output_tokens: Option<u64>,
 }
 
@@ -54,10 +55,13 @@ impl Entry {
                 rates.add(name, figure).map_err(|error| error.to_string())?;
             }
         }
-        let most = fields.get("max_output_tokens").and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
-        // No model answers with nothing: that is how some sheets say that they do not know.
-        let max_output_tokens = most.as_ref().and_then(Value::as_u64).filter(|most| *most > 0);
-        Ok(Entry { rates: Arc::new(rates), max_output_tokens })
+        let most = |name: &str| {
+            let most = serde_json::from_str::<Value>(fields.get(name)?.get()).ok()?.as_u64();
+            // No model has none: that is how some sheets say that they do not know.
+            most.filter(|most| *most > 0)
+        };
+        let (max_input_tokens, max_output_tokens) = (most("max_input_tokens"), most("max_output_tokens"));
+        Ok(Entry { rates: Arc::new(rates), max_input_tokens, max_output_tokens })
     }
 }
 
@@ -93,6 +97,7 @@ impl Sheet {
             if !entry.rates.is_empty() {
                 known.rates = Arc::new(entry.rates.or(&known.rates));
             }
+            known.max_input_tokens = entry.max_input_tokens.or(known.max_input_tokens);
             known.max_output_tokens = entry.max_output_tokens.or(known.max_output_tokens);
         }
         Ok(())

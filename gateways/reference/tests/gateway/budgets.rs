@@ -262,3 +262,44 @@ async fn completions_responses_and_embeddings_are_charged_too() {
     assert_eq!(world.spent().await, "0.00275");
     assert_eq!(world.charged(), "0.00275");
 }
+
+#[tokio::test]
+async fn a_picture_is_held_at_the_most_that_it_can_count_and_not_at_its_urls_length() {
+    let world = World::with_budget("0.13").await;
+    let mut body = body();
+    let picture = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
+    body["messages"][0]["content"] = json!([picture.clone(), picture]);
+    let refused = world.send(world.chat(KEY, &body)).await;
+    assert_eq!((refused.status.as_u16(), world.upstream_calls()), (402, 0), "{}", refused.text);
+    let large = format!("data:image/png;base64,{}", "A".repeat(400_000));
+    body["messages"][0]["content"] = json!([{"type": "image_url", "image_url": {"url": large}}]);
+    let served = world.send(world.chat(KEY, &body)).await;
+    assert_eq!(served.status, 200, "{}", served.text);
+    assert_eq!(world.spent().await, "0.00125");
+}
+
+#[tokio::test]
+async fn a_document_is_held_at_all_that_a_model_can_read() {
+    let mut world = World::prepare(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+    })
+    .await;
+    let sheet = world.folder.path().join("prices.json");
+    let priced = |window: &str| {
+        format!(r#"{{"mock-1": {{"input_cost_per_token": 0.0000025, "output_cost_per_token": 0.00001{window}}}}}"#)
+    };
+    world.config["framework"]["pricing"]["pricing_url"] = json!(format!("file://{}", sheet.display()));
+    let mut body = body();
+    body["messages"][0]["content"] =
+        json!([{"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}}]);
+    for (window, status) in
+        [("", 402), (r#", "max_input_tokens": 500000"#, 402), (r#", "max_input_tokens": 200000"#, 200)]
+    {
+        std::fs::write(&sheet, priced(window)).unwrap();
+        world.process = None;
+        world.run(&[]).await;
+        let answer = world.send(world.chat(KEY, &body)).await;
+        assert_eq!(answer.status, status, "{window}: {}", answer.text);
+    }
+    assert_eq!((world.upstream_calls(), world.spent().await), (1, "0.00125".to_owned()));
+}
