@@ -1,7 +1,12 @@
 //! Why a provider did not answer with success, and what can help.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::retry_after;
 
 /// Why a provider did not answer with success.
 #[derive(Clone, Debug)]
@@ -58,6 +63,14 @@ impl Failure {
             Failure::Broken(_) => "broken".to_owned(),
             Failure::Exhausted { .. } => "credentials_exhausted".to_owned(),
             Failure::Status { status, .. } => status.as_u16().to_string(),
+        }
+    }
+
+    /// How long the provider wants to be left alone, if it says so.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        match self {
+            Failure::Status { retry_after: header, body, .. } => retry_after::told(header.as_ref(), body, now),
+            _ => None,
         }
     }
 

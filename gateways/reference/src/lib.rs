@@ -36,6 +36,7 @@ mod policy;
 mod pricing;
 mod rates;
 mod reporting;
+mod retry_after;
 mod routes;
 mod routing;
 mod serve;

@@ -1,11 +1,13 @@
 //! Calls to providers: which of its keys, how often, how long.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
 
 use crate::address;
 use crate::config::{AllowList, Provider, ProviderKey};
@@ -88,6 +90,7 @@ impl Upstream {
         let mut tried = KeysTried::default();
         let mut pauses = Pauses::of(call.provider);
         let mut tries_left = call.provider.max_retries;
+        let mut told_to_wait = Duration::ZERO;
         let mut key = tried.next(call.keys(), dice).map(|next| next.key);
         loop {
             let failure = match self.once(call, key).await {
@@ -98,21 +101,29 @@ impl Upstream {
                 return Err(failure);
             };
             tries_left = left;
+            told_to_wait = told_to_wait.max(failure.retry_after(Timestamp::now()).unwrap_or_default());
             let mut has_to_wait = remedy != Remedy::Rotate;
+            // Another key was not told to wait.
+            let mut is_again = true;
             if let Some(known) = key.filter(|_| remedy != Remedy::Wait) {
                 if remedy == Remedy::Rotate {
                     tried.refused(known);
                 } else {
                     tried.busy(known);
                 }
-                let next = tried.next(call.keys(), dice).ok_or_else(|| exhausted(failure))?;
-                has_to_wait |= next.was_busy;
+                let Some(next) = tried.next(call.keys(), dice) else { return Err(exhausted(failure)) };
+                is_again = next.was_busy;
+                has_to_wait |= is_again;
                 key = Some(next.key);
             } else if remedy == Remedy::Rotate {
                 return Err(failure);
             }
+            let least = if is_again { told_to_wait } else { Duration::ZERO };
+            if least > call.provider.backoff_max {
+                return Err(failure);
+            }
             if has_to_wait {
-                tokio::time::sleep(pauses.next(dice)).await;
+                tokio::time::sleep(pauses.next(dice).max(least)).await;
             }
         }
     }

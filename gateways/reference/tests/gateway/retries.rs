@@ -167,3 +167,39 @@ async fn an_answer_larger_than_it_may_be_is_given_up_and_costs_what_was_held() {
     assert!(answer.text.contains("larger than 1 MB"), "{}", answer.text);
     assert_eq!(world.spent().await, "0.00115");
 }
+
+#[tokio::test]
+async fn a_provider_is_left_alone_for_as_long_as_it_says() {
+    for status in [429, 503] {
+        let world = world(1, |config| {
+            config["providers"]["primary"]["keys"].as_array_mut().unwrap().truncate(1);
+            config["providers"]["primary"]["network_config"]["retry_backoff_max"] = json!("2s");
+        })
+        .await;
+        let busy = json!({"status": {"code": status, "retry_after": 1}});
+        world.faults(&json!({"primary": [{"sequence": [busy]}]}));
+        assert_eq!(world.call().await.status, 200, "{status}");
+        let ledger = world.upstream.ledger();
+        let arrivals: Vec<u64> = ledger.inference().map(|entry| entry.at_us).collect();
+        assert!(arrivals.len() == 2 && arrivals[1] - arrivals[0] >= 1_000_000, "{status}: {arrivals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_wants_to_be_left_alone_for_longer_is_not_tried_again() {
+    let busy = |status: u16| json!({"status": {"code": status, "retry_after": 60}});
+    for status in [429, 503] {
+        let world = World::start(|config| {
+            config["providers"]["primary"]["network_config"]["max_retries"] = json!(3);
+        })
+        .await;
+        world.faults(&json!({"primary": [{"fault": busy(status)}]}));
+        let answer = world.call().await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-bifrost-provider")), (200, "second"), "{status}");
+        assert_eq!(world.called(), ["primary", "second"], "{status}");
+    }
+    let world = world(3, |_| {}).await;
+    world.faults(&json!({"primary": [{"sequence": [busy(429)]}]}));
+    assert_eq!(world.call().await.status, 200, "another key was not told to wait");
+    assert_eq!(distinct(used(&world)), 2);
+}
