@@ -100,7 +100,7 @@ impl Admitted {
         if let Err(error) = wait(self.written.take()).await {
             // What is not on disk need not be deleted there.
             self.held.id = None;
-            drop(self.held.end(None));
+            drop(self.held.end(Outcome::Free));
             return Err(error);
         }
         Ok(self.held)
@@ -124,29 +124,36 @@ impl Held {
 
     /// The hold becomes what was spent. Waits until that is on disk.
     pub(crate) async fn settle(mut self, spent: Spent) -> Result<(), NotWritten> {
-        wait(self.end(Some(spent))).await
+        wait(self.end(Outcome::Served(spent))).await
+    }
+
+    /// The same for a call that served nobody: it costs, and does not count as a request.
+    pub(crate) async fn settle_unserved(mut self, spent: Spent) -> Result<(), NotWritten> {
+        wait(self.end(Outcome::Unserved(spent))).await
     }
 
     /// The same without waiting, for a caller that has left.
     pub(crate) fn settle_behind(mut self, spent: Spent) {
-        drop(self.end(Some(spent)));
+        drop(self.end(Outcome::Served(spent)));
     }
 
     /// The request was not served and cost nothing.
     pub(crate) async fn release(mut self) -> Result<(), NotWritten> {
-        wait(self.end(None)).await
+        wait(self.end(Outcome::Free)).await
     }
 
-    fn end(&mut self, spent: Option<Spent>) -> Option<Written> {
+    fn end(&mut self, outcome: Outcome) -> Option<Written> {
         if !std::mem::take(&mut self.open) {
             return None;
         }
         let mut ledger = self.books.ledger();
-        let states = match spent {
-            Some(spent) => ledger.settle(&self.claim, spent, self.books.clock.now()),
-            None => {
+        let now = self.books.clock.now();
+        let (states, spent) = match outcome {
+            Outcome::Served(spent) => (ledger.settle(&self.claim, spent, now), Some(spent)),
+            Outcome::Unserved(spent) => (ledger.settle_unserved(&self.claim, spent, now), Some(spent)),
+            Outcome::Free => {
                 ledger.release(&self.claim);
-                Vec::new()
+                (Vec::new(), None)
             }
         };
         let written = self.id.map(|id| self.books.writer.close(id, states));
@@ -158,10 +165,21 @@ impl Held {
     }
 }
 
+/// What came of what was held.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// It was served, or may have been, and cost so much.
+    Served(Spent),
+    /// It served nobody, and cost so much.
+    Unserved(Spent),
+    /// It was not served and cost nothing.
+    Free,
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let bound = self.bound();
-        drop(self.end(Some(bound)));
+        drop(self.end(Outcome::Served(bound)));
     }
 }
 

@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::*;
 use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
@@ -12,10 +14,15 @@ use crate::money::Usd;
 use crate::store::{Batch, Durability, Merged, MeterRow, OwnerKey, Saved, Standing, Store, StoreError};
 use crate::window::Window;
 
+const DEADLINE: Duration = Duration::from_secs(10);
+
 /// What a disk holds, and whether it fails.
 #[derive(Default)]
 struct Disk {
     fails: AtomicBool,
+    /// Whether a commit takes until this is no longer so, and whether one has begun.
+    is_slow: AtomicBool,
+    is_busy: AtomicBool,
     kept: Mutex<Kept>,
 }
 
@@ -43,6 +50,10 @@ impl Store for DiskStore {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         if self.0.fails.load(Ordering::Relaxed) {
             return Err(StoreError::Create(PathBuf::from("disk"), std::io::Error::other("full")));
+        }
+        self.0.is_busy.store(true, Ordering::Relaxed);
+        while self.0.is_slow.load(Ordering::Relaxed) {
+            std::thread::yield_now();
         }
         let mut kept = self.0.kept.lock().unwrap();
         kept.holds.extend(batch.holds.iter().map(|hold| hold.id));
@@ -139,4 +150,30 @@ async fn what_was_spent_outlives_an_edit_of_its_budget_that_could_not_be_written
     disk.fails.store(false, Ordering::Relaxed);
     drop(books.admit(claim("b")).unwrap().written().await.unwrap());
     assert_eq!(disk.kept.lock().unwrap().used.get(&id("a")), Some(&70));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_comes_while_the_disk_is_tried_again_is_written() {
+    let (books, disk) = books();
+    let held = books.admit(claim("a")).unwrap().written().await.unwrap();
+    disk.fails.store(true, Ordering::Relaxed);
+    assert!(held.settle(spent(70)).await.is_err());
+    disk.is_busy.store(false, Ordering::Relaxed);
+    disk.is_slow.store(true, Ordering::Relaxed);
+    disk.fails.store(false, Ordering::Relaxed);
+    // Nobody else writes: it is what was owed.
+    let trying = async {
+        while !disk.is_busy.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, trying).await.unwrap();
+    let mut hold = Box::pin(books.admit(claim("b")).unwrap().written());
+    for _ in 0..2 {
+        let once = std::future::poll_fn(|context| Poll::Ready(hold.as_mut().poll(context).is_pending()));
+        assert!(once.await, "it is written although the disk is busy");
+    }
+    disk.is_slow.store(false, Ordering::Relaxed);
+    let held = tokio::time::timeout(DEADLINE, hold).await.unwrap().unwrap();
+    held.release().await.unwrap();
 }

@@ -11,18 +11,29 @@ use crate::retry_after;
 /// Why a provider did not answer with success.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// No connection could be made.
+    /// Nothing was sent: no connection could be made.
     Unreachable(String),
-    /// The connection ended before the answer's head.
+    /// The request was sent, and the connection ended before the answer's head.
     Reset(String),
-    /// Nothing came in time.
-    Timeout { began: bool },
+    /// The time was over.
+    Timeout(Progress),
     /// The answer began with success and then broke off.
     Broken(String),
     /// The provider refused every key that may be used, the last one with this status.
     Exhausted { last: StatusCode },
     /// The provider refused or failed; its keys are not in the body.
     Status { status: StatusCode, content_type: Option<HeaderValue>, retry_after: Option<HeaderValue>, body: Bytes },
+}
+
+/// How far a call had come when its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing was sent: no connection was made.
+    Unsent,
+    /// The request was sent; the answer had no head yet.
+    Sent,
+    /// The answer had begun with success.
+    Began,
 }
 
 /// What to do with the key before another try.
@@ -39,7 +50,13 @@ pub(crate) enum Remedy {
 impl Failure {
     /// Whether the provider had begun to answer with success, and may charge.
     pub(crate) fn had_begun(&self) -> bool {
-        matches!(self, Failure::Broken(_) | Failure::Timeout { began: true })
+        matches!(self, Failure::Broken(_) | Failure::Timeout(Progress::Began))
+    }
+
+    /// Whether the provider was sent the request and said nothing: it may have computed the
+    /// answer, and charge for it.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Failure::Reset(_) | Failure::Timeout(Progress::Sent))
     }
 
     /// The status and the kind of failure that a caller is told.
@@ -49,7 +66,7 @@ impl Failure {
             Failure::Reset(_) => (StatusCode::BAD_GATEWAY, "upstream_reset"),
             Failure::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
             Failure::Exhausted { .. } => (StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted"),
-            Failure::Timeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Failure::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Failure::Status { status, .. } => (*status, "upstream_error"),
         }
     }
@@ -59,7 +76,7 @@ impl Failure {
         match self {
             Failure::Unreachable(_) => "unreachable".to_owned(),
             Failure::Reset(_) => "reset".to_owned(),
-            Failure::Timeout { .. } => "timeout".to_owned(),
+            Failure::Timeout(_) => "timeout".to_owned(),
             Failure::Broken(_) => "broken".to_owned(),
             Failure::Exhausted { .. } => "credentials_exhausted".to_owned(),
             Failure::Status { status, .. } => status.as_u16().to_string(),
@@ -78,7 +95,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> Option<Remedy> {
         match self {
             Failure::Unreachable(_) | Failure::Reset(_) => Some(Remedy::Wait),
-            Failure::Timeout { .. } | Failure::Broken(_) | Failure::Exhausted { .. } => None,
+            Failure::Timeout(_) | Failure::Broken(_) | Failure::Exhausted { .. } => None,
             Failure::Status { status, .. } => match status.as_u16() {
                 500 | 502 | 503 | 504 => Some(Remedy::Wait),
                 401..=403 => Some(Remedy::Rotate),

@@ -39,6 +39,7 @@ mod reporting;
 mod retry_after;
 mod routes;
 mod routing;
+mod sent;
 mod serve;
 mod server;
 mod slow_body;

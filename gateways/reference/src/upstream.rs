@@ -14,10 +14,11 @@ use crate::config::{AllowList, Provider, ProviderKey};
 use crate::connect::Connections;
 use crate::dice::Dice;
 use crate::endpoint::Endpoint;
-pub(crate) use crate::failure::Failure;
 use crate::failure::Remedy;
+pub(crate) use crate::failure::{Failure, Progress};
 use crate::keys_tried::{KeysTried, Pauses};
 use crate::pin::Pin;
+use crate::sent::Sent;
 use crate::upload::Upload;
 
 /// The pieces of an answer's body.
@@ -79,56 +80,60 @@ impl Upstream {
         self.connections.client(url, true)
     }
 
-    /// Calls a provider, again with another key or after a pause where that can help
-    /// and the provider's configuration allows it.
-    /// The answer comes with the key that served.
-    pub(crate) async fn call<'a>(
-        &self,
-        call: &Call<'a>,
-        dice: &Dice,
-    ) -> Result<(Answer, Option<&'a ProviderKey>), Failure> {
-        let mut tried = KeysTried::default();
-        let mut pauses = Pauses::of(call.provider);
-        let mut tries_left = call.provider.max_retries;
-        let mut told_to_wait = Duration::ZERO;
-        let mut key = tried.next(call.keys(), dice).map(|next| next.key);
+    /// Calls a provider, again where that can help, for what costs nothing.
+    pub(crate) async fn call(&self, call: &Call<'_>, dice: &Dice) -> Result<Answer, Failure> {
+        let mut tries = Tries::of(self, call, dice);
         loop {
-            let failure = match self.once(call, key).await {
-                Ok(answer) => return Ok((answer, key)),
-                Err(failure) => failure,
-            };
-            let (Some(remedy), Some(left)) = (failure.remedy(), tries_left.checked_sub(1)) else {
-                return Err(failure);
-            };
-            tries_left = left;
-            told_to_wait = told_to_wait.max(failure.retry_after(Timestamp::now()).unwrap_or_default());
-            let mut has_to_wait = remedy != Remedy::Rotate;
-            // Another key was not told to wait.
-            let mut is_again = true;
-            if let Some(known) = key.filter(|_| remedy != Remedy::Wait) {
-                if remedy == Remedy::Rotate {
-                    tried.refused(known);
-                } else {
-                    tried.busy(known);
-                }
-                let Some(next) = tried.next(call.keys(), dice) else { return Err(exhausted(failure)) };
-                is_again = next.was_busy;
-                has_to_wait |= is_again;
-                key = Some(next.key);
-            } else if remedy == Remedy::Rotate {
-                return Err(failure);
-            }
-            let least = if is_again { told_to_wait } else { Duration::ZERO };
-            if least > call.provider.backoff_max {
-                return Err(failure);
-            }
-            if has_to_wait {
-                tokio::time::sleep(pauses.next(dice).max(least)).await;
+            match tries.once().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => tries.again(failure).await?,
             }
         }
     }
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
+        let sent = Sent::default();
+        let request = self.request(call, key, &sent)?;
+        let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
+        let answer = match tokio::time::timeout_at(deadline, request.send()).await {
+            Err(_) if sent.is_sent() => return Err(Failure::Timeout(Progress::Sent)),
+            Err(_) => return Err(Failure::Timeout(Progress::Unsent)),
+            Ok(Err(error)) if sent.is_sent() => return Err(Failure::Reset(describe(&error))),
+            Ok(Err(error)) => return Err(Failure::Unreachable(describe(&error))),
+            Ok(Ok(answer)) => answer,
+        };
+        let status = answer.status();
+        let content_type = answer.headers().get(header::CONTENT_TYPE).cloned();
+        if !status.is_success() {
+            let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
+            // The status says enough where its body does not come.
+            let read = tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await;
+            let body = read.ok().and_then(Result::ok).unwrap_or_default();
+            let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
+            return Err(Failure::Status { status, content_type, retry_after, body });
+        }
+        if call.is_stream {
+            let mut rest = answer.bytes_stream().boxed();
+            return match tokio::time::timeout_at(deadline, rest.next()).await {
+                Err(_) => Err(Failure::Timeout(Progress::Began)),
+                Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
+                Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
+                Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
+            };
+        }
+        match tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await {
+            Err(_) => Err(Failure::Timeout(Progress::Began)),
+            Ok(Err(problem)) => Err(Failure::Broken(problem)),
+            Ok(Ok(body)) => Ok(Answer::Whole { content_type, body }),
+        }
+    }
+
+    fn request(
+        &self,
+        call: &Call<'_>,
+        key: Option<&ProviderKey>,
+        sent: &Sent,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
         let model = key.map_or(call.model, |key| key.wire_model(call.model));
         let url = address::url(call.provider, key, call.endpoint, model);
         let client = self
@@ -144,40 +149,73 @@ impl Upstream {
             Some(upload) => upload.body_for(model),
             None => address::with_model(&call.body, call.provider.api, model),
         };
-        let request = client.post(url).headers(headers).body(body);
-        let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
-        let answer = match tokio::time::timeout_at(deadline, request.send()).await {
-            Err(_) => return Err(Failure::Timeout { began: false }),
-            Ok(Err(error)) if error.is_connect() => {
-                return Err(Failure::Unreachable(describe(&error)));
+        Ok(client.post(url).headers(headers).body(reqwest::Body::wrap(sent.by(body))))
+    }
+}
+
+/// The tries of one call: each with one of the provider's keys.
+pub(crate) struct Tries<'a> {
+    upstream: &'a Upstream,
+    call: &'a Call<'a>,
+    dice: &'a Dice,
+    tried: KeysTried<'a>,
+    pauses: Pauses,
+    left: u32,
+    /// How long the provider wants to be left alone by a key that it knows.
+    told_to_wait: Duration,
+    key: Option<&'a ProviderKey>,
+}
+
+impl<'a> Tries<'a> {
+    pub(crate) fn of(upstream: &'a Upstream, call: &'a Call<'a>, dice: &'a Dice) -> Tries<'a> {
+        let mut tried = KeysTried::default();
+        let key = tried.next(call.keys(), dice).map(|next| next.key);
+        let (pauses, left) = (Pauses::of(call.provider), call.provider.max_retries);
+        Tries { upstream, call, dice, tried, pauses, left, told_to_wait: Duration::ZERO, key }
+    }
+
+    /// The key of the present try.
+    pub(crate) fn key(&self) -> Option<&'a ProviderKey> {
+        self.key
+    }
+
+    /// One try.
+    pub(crate) async fn once(&self) -> Result<Answer, Failure> {
+        self.upstream.once(self.call, self.key).await
+    }
+
+    /// After a failure: chooses the key for another try, and waits where that helps. Fails
+    /// with what the caller is told where no other try can help, or may be made.
+    pub(crate) async fn again(&mut self, failure: Failure) -> Result<(), Failure> {
+        let (Some(remedy), Some(left)) = (failure.remedy(), self.left.checked_sub(1)) else {
+            return Err(failure);
+        };
+        self.left = left;
+        self.told_to_wait = self.told_to_wait.max(failure.retry_after(Timestamp::now()).unwrap_or_default());
+        let mut has_to_wait = remedy != Remedy::Rotate;
+        // Another key was not told to wait.
+        let mut is_again = true;
+        if let Some(known) = self.key.filter(|_| remedy != Remedy::Wait) {
+            if remedy == Remedy::Rotate {
+                self.tried.refused(known);
+            } else {
+                self.tried.busy(known);
             }
-            Ok(Err(error)) => return Err(Failure::Reset(describe(&error))),
-            Ok(Ok(answer)) => answer,
-        };
-        let status = answer.status();
-        let began = status.is_success();
-        let content_type = answer.headers().get(header::CONTENT_TYPE).cloned();
-        let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
-        if began && call.is_stream {
-            let mut rest = answer.bytes_stream().boxed();
-            return match tokio::time::timeout_at(deadline, rest.next()).await {
-                Err(_) => Err(Failure::Timeout { began }),
-                Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
-                Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
-                Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
-            };
+            let Some(next) = self.tried.next(self.call.keys(), self.dice) else { return Err(exhausted(failure)) };
+            is_again = next.was_busy;
+            has_to_wait |= is_again;
+            self.key = Some(next.key);
+        } else if remedy == Remedy::Rotate {
+            return Err(failure);
         }
-        let body = match tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await {
-            Err(_) => return Err(Failure::Timeout { began }),
-            Ok(Err(problem)) if began => return Err(Failure::Broken(problem)),
-            Ok(Err(problem)) => return Err(Failure::Reset(problem)),
-            Ok(Ok(body)) => body,
-        };
-        if began {
-            return Ok(Answer::Whole { content_type, body });
+        let least = if is_again { self.told_to_wait } else { Duration::ZERO };
+        if least > self.call.provider.backoff_max {
+            return Err(failure);
         }
-        let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
-        Err(Failure::Status { status, content_type, retry_after, body })
+        if has_to_wait {
+            tokio::time::sleep(self.pauses.next(self.dice).max(least)).await;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::routing::{Candidate, RouteError};
-use crate::upstream::Failure;
+use crate::upstream::{Failure, Progress};
 
 /// Who served, and what is left of the limits that the request counted against.
 pub(super) fn add_headers(
@@ -89,13 +89,20 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
     let problem = |message| Problem::failure(status, kind, message).render(wording, about);
     match failure {
         Failure::Unreachable(cause) => problem(format!("the provider '{provider}' cannot be reached: {cause}")),
-        Failure::Reset(cause) => problem(format!("the provider '{provider}' closed the connection: {cause}")),
+        Failure::Reset(cause) => problem(format!(
+            "the provider '{provider}' closed the connection without an answer, and may charge for the call: {cause}"
+        )),
         Failure::Broken(cause) => problem(format!("the answer of the provider '{provider}' broke off: {cause}")),
         Failure::Exhausted { last } => problem(format!(
             "the provider '{provider}' refused every key that may be used, the last one with {}",
             last.as_u16()
         )),
-        Failure::Timeout { .. } => problem(format!("the provider '{provider}' did not answer in time")),
+        Failure::Timeout(Progress::Unsent) => {
+            problem(format!("the provider '{provider}' could not be connected to in time"))
+        }
+        Failure::Timeout(Progress::Sent | Progress::Began) => {
+            problem(format!("the provider '{provider}' did not answer in time, and may charge for the call"))
+        }
         Failure::Status { status, content_type, retry_after, body } => {
             let parsed: Option<Value> = serde_json::from_slice(body).ok();
             let mut response = match parsed.filter(|body| is_worded(body, wording)) {

@@ -1,4 +1,4 @@
-//! One provider's turn: admitted, held, called, charged.
+//! One provider's turn: held, called, charged.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,29 +8,25 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::bounds::Bounds;
+use super::hold::{Asks, Hold, key_ids};
 use super::request::Request;
 use super::route::{Route, Service};
-use super::{answer, caller, media};
-use crate::books::{Admitted, Bill, Held};
+use super::{answer, media};
+use crate::books::Held;
 use crate::clock::Moment;
-use crate::config::{AllowList, Paths, Provider, RequestType};
+use crate::config::{Paths, Provider, ProviderKey};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
-use crate::ledger::{Claim, Measure, MeterId};
 use crate::policy::VirtualKey;
-use crate::pricing::{PriceQuestion, Tariff, Unbounded};
-use crate::routing::{self, Candidate};
+use crate::pricing::Tariff;
+use crate::routing::Candidate;
 use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
 use crate::telemetry::Notes;
 use crate::translate::{Bridge, OpenAi};
-use crate::upstream::{Answer, Call, Failure};
+use crate::upstream::{Answer, Call, Failure, Tries};
 use crate::usage::{self, Usage};
-
-/// What is held for output where nothing bounds it and the model is new.
-const UNKNOWN_OUTPUT_TOKENS: u64 = 4_096;
 
 /// Why a provider's turn did not serve the request.
 #[derive(Debug)]
@@ -82,9 +78,9 @@ pub(super) async fn attempt(
     let provider = Arc::clone(&candidate.provider);
     let Worded { service, bridge, body } =
         worded(request, key, &candidate, gateway.books.now()).map_err(AttemptError::Refused)?;
-    let Turn { key, admitted, mut tariff, meters } =
-        admit(gateway, request, key, &candidate, notes).map_err(AttemptError::Refused)?;
-    let held = admitted.written().await.map_err(|error| AttemptError::Refused(not_held(error)))?;
+    let asks = Asks { gateway, request, key, candidate: &candidate, notes };
+    let hold = asks.hold().await.map_err(AttemptError::Refused)?;
+    let key = hold.key.clone();
     let call = Call {
         provider: &provider,
         endpoint: service.endpoint,
@@ -98,18 +94,9 @@ pub(super) async fn attempt(
         max_answer_bytes: gateway.client().max_answer_bytes,
     };
     notes.called();
-    let called = gateway.upstream.call(&call, &gateway.dice).await;
-    let called = called.map(|(answer, key)| {
-        tariff.served_by(key.map(|key| key.id.as_str()));
-        notes.served_by(key);
-        answer
-    });
-    let mut response = match called {
-        Err(failure) => {
-            charge_failure(held, &failure, &tariff, notes).await;
-            return Err(AttemptError::Upstream(failure));
-        }
-        Ok(Answer::Whole { content_type, body }) => {
+    let (answer, Hold { held, tariff, meters, .. }) = answered(&asks, &call, hold).await?;
+    let mut response = match answer {
+        Answer::Whole { content_type, body } => {
             let body = match request.media {
                 Some(asked) => {
                     media::charge(held, &tariff, asked, &body).await;
@@ -125,7 +112,7 @@ pub(super) async fn attempt(
             notes.served();
             plain(content_type, body)
         }
-        Ok(Answer::Stream { first, rest }) => {
+        Answer::Stream { first, rest } => {
             let framing = Framing {
                 caller: request.route.form().into(),
                 theirs: service.form.into(),
@@ -142,9 +129,31 @@ pub(super) async fn attempt(
     Ok(response)
 }
 
-/// Which of the provider's keys a virtual key may use; `None`: any.
-fn key_ids<'a>(key: Option<&'a VirtualKey>, provider: &Provider) -> Option<&'a AllowList> {
-    key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids)
+/// Calls the provider, again where that can help, and gives its answer with what is held for
+/// it. A try that may have cost something is charged, and the next one is held anew.
+async fn answered(asks: &Asks<'_>, call: &Call<'_>, mut hold: Hold) -> Result<(Answer, Hold), AttemptError> {
+    let mut tries = Tries::of(&asks.gateway.upstream, call, &asks.gateway.dice);
+    loop {
+        let failure = match tries.once().await {
+            Ok(answer) => {
+                hold.tariff.served_by(tries.key().map(|key| key.id.as_str()));
+                asks.notes.served_by(tries.key());
+                return Ok((answer, hold));
+            }
+            Err(failure) => failure,
+        };
+        let kept = charge_failure(hold, &failure, tries.key(), asks.notes).await;
+        if let Err(failure) = tries.again(failure).await {
+            if let Some(hold) = kept {
+                log(hold.held.release().await);
+            }
+            return Err(AttemptError::Upstream(failure));
+        }
+        hold = match kept {
+            Some(hold) => hold,
+            None => asks.hold().await.map_err(AttemptError::Refused)?,
+        };
+    }
 }
 
 /// How the provider serves the request, if it can and may.
@@ -188,113 +197,29 @@ fn worded(request: &Request, key: Option<&VirtualKey>, candidate: &Candidate, no
     Ok(Worded { service, bridge: Some(bridge), body: body.to_string().into() })
 }
 
-/// A provider's turn that was admitted.
-struct Turn {
-    /// The virtual key as it is now.
-    key: Option<Arc<VirtualKey>>,
-    admitted: Admitted,
-    tariff: Tariff,
-    meters: Arc<[MeterId]>,
-}
-
-/// Admits the request by what its virtual key says at this moment: since it was asked for
-/// last, an administrator may have edited, disabled or deleted it.
-fn admit(
-    gateway: &Gateway,
-    request: &Request,
-    key: Option<&VirtualKey>,
-    candidate: &Candidate,
-    notes: &Arc<Notes>,
-) -> Result<Turn, Problem> {
-    // Until the claim is admitted no edit can come between.
-    let policy = gateway.policy();
-    let key = key.map(|key| caller::current(&policy.keys, &key.row.value_hash, gateway.books.now())).transpose()?;
-    if key.is_some() {
-        let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref(), &candidate.pin);
-        allowed.map_err(|error| answer::refused(&error))?;
-    }
-    notes.belongs_to(policy.levels.members(key.as_deref()));
-    let meters = policy.levels.chain(key.as_deref(), &candidate.provider.name, &candidate.model);
-    let (claim, tariff) = claim(gateway, request, key.as_deref(), candidate, meters)?;
-    let meters = Arc::clone(&claim.meters);
-    let admitted = gateway.books.admit(claim);
-    let admitted = admitted.map_err(|refusal| Problem::from_refusal(&refusal, gateway.books.now()))?;
-    drop(policy);
-    let admitted = admitted.billed_to(Arc::clone(notes) as Arc<dyn Bill>);
-    Ok(Turn { key, admitted, tariff, meters })
-}
-
-/// The most that the request can cost at this provider, to be held against the meters.
-fn claim(
-    gateway: &Gateway,
-    request: &Request,
-    key: Option<&VirtualKey>,
-    candidate: &Candidate,
-    meters: Arc<[MeterId]>,
-) -> Result<(Claim, Tariff), Problem> {
-    let (provider, model) = (&candidate.provider.name, &candidate.model);
-    let kind = request.route.request_type();
-    let catalog = gateway.prices();
-    let question = PriceQuestion { key: key.map(|key| key.row.id.as_ref()), provider, provider_key: None, model, kind };
-    let prices = catalog.prices(question, candidate.provider.keys_for(model, key_ids(key, &candidate.provider)));
-    let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
-    if prices.is_none() && has_budget && !gateway.client().unpriced_allowed {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "model_unpriced",
-            format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
-        ));
-    }
-    let Bounds { input, max_output, answers, service } = request.bounds;
-    let input_tokens = input.most_tokens(candidate.provider.api, catalog.max_input_tokens(provider, model));
-    let mut tariff = Tariff::new(prices.unwrap_or_default(), service);
-    if let Some(media) = request.media {
-        let most = tariff.media_bound(media, input_tokens);
-        let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
-        return Ok((claim, tariff));
-    }
-    let known_output = match kind {
-        RequestType::Embedding => Some(0),
-        _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),
-    };
-    let bound = |output: u64| tariff.bound(input_tokens, output.saturating_mul(answers));
-    let unbounded =
-        known_output.is_none().then(|| Unbounded { provider: Arc::clone(provider), model: model.clone(), answers });
-    let last = unbounded.as_ref().and_then(|model| gateway.last_spent.get(model));
-    let most = match last {
-        // A long prompt costs more than the last answer to a short one.
-        Some(last) => last.max(bound(0)),
-        None => bound(known_output.unwrap_or(UNKNOWN_OUTPUT_TOKENS)),
-    };
-    let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
-    tariff.unbounded = unbounded;
-    Ok((claim, tariff))
-}
-
-fn not_held(error: NotWritten) -> Problem {
-    let message = format!("{error}; nothing was sent to a provider");
-    Problem::failure(StatusCode::SERVICE_UNAVAILABLE, "spend_not_recorded", message)
-}
-
-/// A failed call costs nothing, unless the provider says what it used, or had begun
-/// to answer with success: then it may have charged anything up to the bound.
-async fn charge_failure(held: Held, failure: &Failure, tariff: &Tariff, notes: &Notes) {
+/// Charges a failed try. It costs what the provider says that it used; else all that is held,
+/// if it was sent and not answered with an error: the provider may have charged anything up to
+/// that. Else it costs nothing, and the hold is given back.
+async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>, notes: &Notes) -> Option<Hold> {
     let reported = match failure {
         Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| Usage::of_body(&body)),
         _ => None,
     };
-    let written = match reported {
-        Some(usage) => {
-            notes.used(usage);
-            held.settle(tariff.spent(&usage)).await
-        }
-        None if failure.had_begun() => {
-            let bound = held.bound();
-            held.settle(bound).await
-        }
-        None => held.release().await,
+    let bound = hold.held.bound();
+    let written = if let Some(usage) = reported {
+        let Hold { held, mut tariff, .. } = hold;
+        tariff.served_by(key.map(|key| key.id.as_str()));
+        notes.used(usage);
+        held.settle_unserved(tariff.spent(&usage)).await
+    } else if failure.is_unanswered() {
+        hold.held.settle_unserved(bound).await
+    } else if failure.had_begun() {
+        hold.held.settle(bound).await
+    } else {
+        return Some(hold);
     };
     log(written);
+    None
 }
 
 /// Charges a plain answer, and gives it as JSON, if it is that.

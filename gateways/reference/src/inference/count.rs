@@ -82,12 +82,12 @@ async fn counted(
         pin: &candidate.pin,
     };
     match gateway.upstream.call(&call, &gateway.dice).await {
-        Ok((Answer::Whole { body, .. }, _)) => {
+        Ok(Answer::Whole { body, .. }) => {
             let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(([json], body).into_response())
         }
         // It asked for none.
-        Ok((Answer::Stream { .. }, _)) => Err(Uncounted::Failed(Failure::Broken("it is a stream".to_owned()))),
+        Ok(Answer::Stream { .. }) => Err(Uncounted::Failed(Failure::Broken("it is a stream".to_owned()))),
         Err(failure) => Err(Uncounted::Failed(failure)),
     }
 }

@@ -6,7 +6,8 @@
 //! - [`bounds`]: what bounds its cost
 //! - [`input`]: what goes into a model, as far as a body shows it
 //! - [`handle`]: which providers are tried
-//! - [`attempt`]: one provider: admitted, held, called, charged
+//! - [`attempt`]: one provider: held, called, charged
+//! - [`hold`]: what a call to it holds
 //! - [`answer`]: answers with the headers that the gateway adds
 //! - [`count`]: how many tokens a request has
 //! - [`media`]: images and audio
@@ -18,6 +19,7 @@ mod bounds;
 mod caller;
 mod count;
 mod handle;
+mod hold;
 mod input;
 mod media;
 mod models;

@@ -1,4 +1,4 @@
-//! The ledger: all meters, and the three things that happen to them.
+//! The ledger: all meters, and what happens to them.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use crate::clock::Moment;
 use crate::window::Window;
 
 use super::claim::{BudgetAdmission, Claim, Spent};
-use super::meter::{Measure, Meter, MeterId, MeterState};
+use super::meter::{Amount, Measure, Meter, MeterId, MeterState};
 use super::refusal::{Breach, Refusal};
 
 /// Every meter of the gateway.
@@ -14,12 +14,15 @@ use super::refusal::{Breach, Refusal};
 pub(crate) struct Ledger {
     /// Boxed, since a table has room for twice as many as there are.
     meters: HashMap<MeterId, Box<Meter>>,
+    /// What requests on their way hold against meters that were removed. One that comes back
+    /// meanwhile will be charged for them.
+    gone: HashMap<MeterId, Amount>,
 }
 
 impl Ledger {
     /// A ledger with room for so many meters.
     pub(crate) fn with_room(meters: usize) -> Ledger {
-        Ledger { meters: HashMap::with_capacity(meters) }
+        Ledger { meters: HashMap::with_capacity(meters), gone: HashMap::new() }
     }
 
     /// Holds the claim against all its meters, or refuses and changes nothing.
@@ -45,13 +48,30 @@ impl Ledger {
 
     /// Replaces the claim's hold by what was spent. Returned are the new states.
     pub(crate) fn settle(&mut self, claim: &Claim, spent: Spent, now: Moment) -> Vec<MeterState> {
+        self.charge(claim, |measure| spent.amount(measure), now)
+    }
+
+    /// The same for a request that was not served: it does not count as one.
+    pub(crate) fn settle_unserved(&mut self, claim: &Claim, spent: Spent, now: Moment) -> Vec<MeterState> {
+        let amount = |measure| match measure {
+            Measure::Requests => Amount::ZERO,
+            Measure::Usd | Measure::Tokens => spent.amount(measure),
+        };
+        self.charge(claim, amount, now)
+    }
+
+    fn charge(&mut self, claim: &Claim, amount: impl Fn(Measure) -> Amount, now: Moment) -> Vec<MeterState> {
         let mut states = Vec::with_capacity(claim.meters.len());
         for id in claim.meters.iter() {
-            if let Some(meter) = self.meters.get_mut(id) {
-                meter.roll(now);
-                meter.held = meter.held.minus(claim.amount(meter.measure));
-                meter.used = meter.used.plus(spent.amount(meter.measure));
-                states.push(meter.state(id));
+            let hold = claim.amount(id.measure());
+            match self.meters.get_mut(id) {
+                Some(meter) => {
+                    meter.roll(now);
+                    meter.held = meter.held.minus(hold);
+                    meter.used = meter.used.plus(amount(meter.measure));
+                    states.push(meter.state(id));
+                }
+                None => self.let_go(id, hold),
             }
         }
         states
@@ -60,8 +80,20 @@ impl Ledger {
     /// Takes the claim's hold back: the request was not served and cost nothing.
     pub(crate) fn release(&mut self, claim: &Claim) {
         for id in claim.meters.iter() {
-            if let Some(meter) = self.meters.get_mut(id) {
-                meter.held = meter.held.minus(claim.amount(meter.measure));
+            let hold = claim.amount(id.measure());
+            match self.meters.get_mut(id) {
+                Some(meter) => meter.held = meter.held.minus(hold),
+                None => self.let_go(id, hold),
+            }
+        }
+    }
+
+    /// Takes back what is held against a meter that is gone.
+    fn let_go(&mut self, id: &MeterId, hold: Amount) {
+        if let Some(held) = self.gone.get_mut(id) {
+            *held = held.minus(hold);
+            if *held == Amount::ZERO {
+                self.gone.remove(id);
             }
         }
     }
@@ -74,6 +106,7 @@ impl Ledger {
     /// Adds a meter, or edits the one that is there, as [`Ledger::edited`] says.
     pub(crate) fn edit(&mut self, id: MeterId, meter: Meter) -> &Meter {
         let meter = self.edited(&id, meter);
+        self.gone.remove(&id);
         self.meters.entry(id).insert_entry(Box::new(meter)).into_mut()
     }
 
@@ -87,6 +120,7 @@ impl Ledger {
             meter.held = present.held;
             meter.window = present.window_at(now).edited(meter.window.length, now);
         } else {
+            meter.held = self.gone.get(id).copied().unwrap_or_default();
             meter.window = Window::beginning(meter.window.length, meter.window.start);
         }
         meter
@@ -99,9 +133,13 @@ impl Ledger {
         }
     }
 
-    /// Removes a meter. Requests on their way settle with the others they touch.
+    /// Removes a meter. Requests on their way settle with the others they touch, and with
+    /// this one if it comes back before.
     pub(crate) fn remove(&mut self, id: &MeterId) {
-        self.meters.remove(id);
+        let meter = self.meters.remove(id);
+        if let Some(held) = meter.map(|meter| meter.held).filter(|held| *held > Amount::ZERO) {
+            self.gone.insert(id.clone(), held);
+        }
     }
 
     /// The meter as it stands.
@@ -167,7 +205,7 @@ fn last(breaches: Vec<Breach>) -> Option<Breach> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use super::super::meter::{Amount, Level, Owner};
+    use super::super::meter::{Level, Owner};
     use super::*;
     use crate::money::Usd;
 
@@ -241,6 +279,50 @@ mod tests {
         let refusal = *ledger.admit(&claim, START).unwrap_err();
         assert_eq!(refusal, Refusal::Gone(MeterId::parse("budget:gone").unwrap()));
         assert_eq!(ledger.get(&MeterId::parse("budget:kept").unwrap()).unwrap().held, Amount::ZERO);
+    }
+
+    #[test]
+    fn a_meter_that_comes_back_meanwhile_knows_what_is_held_against_it() {
+        let id = MeterId::parse("budget:b").unwrap();
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 200))]);
+        let (old, new) = (claim(125, &["budget:b"]), claim(75, &["budget:b"]));
+        ledger.admit(&old, START).unwrap();
+        ledger.remove(&id);
+        let back = ledger.edit(id, meter(Measure::Usd, Level::VirtualKey, 200));
+        assert_eq!((back.used.raw(), back.held.raw()), (0, 125));
+        ledger.admit(&new, START).unwrap();
+        ledger.settle(&old, spent(125), START);
+        assert!(ledger.admit(&new, START).is_err(), "what the new one holds was lost");
+    }
+
+    #[test]
+    fn what_ends_while_its_meter_is_gone_is_no_longer_held_when_it_comes_back() {
+        let id = MeterId::parse("budget:b").unwrap();
+        let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 200))]);
+        let [settled, released, open] = [50, 60, 70].map(|cost| claim(cost, &["budget:b"]));
+        for claim in [&settled, &released, &open] {
+            ledger.admit(claim, START).unwrap();
+        }
+        ledger.remove(&id);
+        ledger.settle(&settled, spent(50), START);
+        ledger.release(&released);
+        let back = ledger.edit(id, meter(Measure::Usd, Level::VirtualKey, 200));
+        assert_eq!((back.used.raw(), back.held.raw()), (0, 70));
+    }
+
+    #[test]
+    fn a_request_that_was_not_served_costs_and_counts_as_none() {
+        let mut ledger = ledger(&[
+            ("budget:b", meter(Measure::Usd, Level::VirtualKey, 500)),
+            ("requests:r", meter(Measure::Requests, Level::VirtualKey, 1)),
+            ("tokens:r", meter(Measure::Tokens, Level::VirtualKey, 100)),
+        ]);
+        let claim = claim(125, &["budget:b", "requests:r", "tokens:r"]);
+        ledger.admit(&claim, START).unwrap();
+        ledger.settle_unserved(&claim, spent(125), START);
+        let figures = ["budget:b", "requests:r", "tokens:r"].map(|id| used(&ledger, id));
+        assert_eq!(figures, [125, 0, 10]);
+        ledger.admit(&claim, START).unwrap();
     }
 
     #[test]

@@ -9,26 +9,30 @@ use crate::money::Usd;
 use crate::window::Window;
 
 /// A quantity in its meter's own unit: pico-dollars, requests or tokens.
+///
+/// A single figure fits 64 bits. Twice as many hold the sum of more requests than can be on
+/// their way at once, each at its largest, so that what is added can be taken away again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Amount(i64);
+pub(crate) struct Amount(i128);
 
 impl Amount {
     pub(crate) const ZERO: Amount = Amount(0);
 
-    pub(crate) const fn from_raw(raw: i64) -> Amount {
-        Amount(raw)
+    pub(crate) fn from_raw(raw: i64) -> Amount {
+        Amount(raw.into())
     }
 
-    pub(crate) const fn raw(self) -> i64 {
-        self.0
+    /// The quantity in 64 bits; a larger sum is the largest of them.
+    pub(crate) fn raw(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn of_money(usd: Usd) -> Amount {
-        Amount(usd.pico())
+        Amount(usd.pico().into())
     }
 
     pub(crate) fn of_count(count: u64) -> Amount {
-        Amount(i64::try_from(count).unwrap_or(i64::MAX))
+        Amount(count.into())
     }
 
     pub(crate) fn plus(self, other: Amount) -> Amount {

@@ -233,6 +233,21 @@ proptest! {
         }
     }
 
+    /// However much requests may take at most: what each holds is given back, and no more.
+    #[test]
+    fn holds_of_any_size_add_up(tokens in prop::collection::vec(prop_oneof![0..1_000_u64, any::<u64>()], 1..20)) {
+        let mut ledger = Ledger::default();
+        ledger.put(id("tokens:t"), Meter { measure: Measure::Tokens, ..budget(i64::MAX, "1h", Level::Team) });
+        let now = Moment::from_millis(0);
+        let claims = tokens.into_iter().map(|tokens| Claim { tokens, ..claim(0, &["tokens:t"]) });
+        let mut open: Vec<Claim> = claims.filter(|claim| ledger.admit(claim, now).is_ok()).collect();
+        while let Some(claim) = open.pop() {
+            ledger.release(&claim);
+            let held = open.iter().map(|claim| Amount::of_count(claim.tokens)).fold(Amount::ZERO, Amount::plus);
+            prop_assert_eq!(ledger.get(&id("tokens:t")).unwrap().held, held);
+        }
+    }
+
     /// A request limit counts every admission, in whatever order they end.
     #[test]
     fn a_request_limit_admits_exactly_its_number(limit in 1_i64..50, tries in 1_usize..100) {

@@ -17,21 +17,24 @@ impl Levels {
     /// of levels, not with that of keys or entities.
     pub(crate) fn chain(&self, key: Option<&VirtualKey>, provider: &Arc<str>, model: &str) -> Arc<[MeterId]> {
         let model = lower(model);
+        // One that is called like all of them has no limits besides theirs.
+        let model = Some(model.as_ref()).filter(|model| *model != ModelConfig::ALL);
+        let all = Some(ModelConfig::ALL);
         let at = Some(provider);
         let mut chain = Chain { levels: self, key, meters: Vec::new() };
-        chain.model(ModelConfig::ALL, None);
+        chain.model(all, None);
         chain.members();
         chain.add(key.map(|key| key.meters.as_slice()).unwrap_or_default());
-        chain.key_model(ModelConfig::ALL, None);
-        chain.model(&model, None);
-        chain.key_model(&model, None);
+        chain.key_model(all, None);
+        chain.model(model, None);
+        chain.key_model(model, None);
         chain.add(self.provider(provider));
-        chain.model(ModelConfig::ALL, at);
+        chain.model(all, at);
         let grant = key.and_then(|key| key.grant(provider));
         chain.add(grant.map(|grant| grant.meters.as_slice()).unwrap_or_default());
-        chain.key_model(ModelConfig::ALL, at);
-        chain.model(&model, at);
-        chain.key_model(&model, at);
+        chain.key_model(all, at);
+        chain.model(model, at);
+        chain.key_model(model, at);
         chain.meters.into()
     }
 }
@@ -79,16 +82,18 @@ impl Chain<'_> {
         }
     }
 
-    fn model(&mut self, model: &str, provider: Option<&Arc<str>>) {
-        if !self.levels.has_no_models() {
+    fn model(&mut self, model: Option<&str>, provider: Option<&Arc<str>>) {
+        if let Some(model) = model
+            && !self.levels.has_no_models()
+        {
             for policy in self.levels.for_all(model, provider) {
                 self.add(&policy.meters);
             }
         }
     }
 
-    fn key_model(&mut self, model: &str, provider: Option<&Arc<str>>) {
-        if let Some(key) = self.key
+    fn key_model(&mut self, model: Option<&str>, provider: Option<&Arc<str>>) {
+        if let (Some(key), Some(model)) = (self.key, model)
             && !self.levels.has_no_models()
         {
             for policy in self.levels.for_key(&key.row.id, model, provider) {
@@ -104,5 +109,37 @@ fn lower(model: &str) -> Cow<'_, str> {
         Cow::Owned(model.to_ascii_lowercase())
     } else {
         Cow::Borrowed(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::ledger::Measure;
+    use crate::policy::OwnedMeter;
+    use crate::policy::levels::ModelPolicy;
+    use crate::store::{EntityRow, Standing};
+
+    #[test]
+    fn a_model_that_is_called_like_all_of_them_counts_once() {
+        let entity = ModelConfig { model_name: ModelConfig::ALL.to_owned(), provider: None, virtual_key_id: None };
+        let created_at = Moment::from_millis(0);
+        let row = EntityRow {
+            id: "all".into(),
+            entity,
+            calendar_aligned: false,
+            file_hash: None,
+            created_at,
+            updated_at: created_at,
+            standing: Standing::Live,
+        };
+        let budget = OwnedMeter { id: MeterId::new(Measure::Usd, "b"), file_hash: None };
+        let mut levels = Levels::default();
+        levels.put_model(ModelPolicy { row, meters: vec![budget.clone()] });
+        for model in ["mock-1", ModelConfig::ALL] {
+            let chain = levels.chain(None, &"primary".into(), model);
+            assert_eq!(chain.iter().collect::<Vec<_>>(), [&budget.id], "{model}");
+        }
     }
 }

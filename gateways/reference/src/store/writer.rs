@@ -96,6 +96,9 @@ impl Writer {
         let mut pen = lock(&self.0.pen);
         let Some(mut store) = pen.store.take() else { return Ok(()) };
         let last = store.commit(&std::mem::take(&mut pen.owed));
+        drop(pen);
+        // Whoever came meanwhile learns that nothing is written any more.
+        self.0.write_all();
         store.close().and(last)
     }
 
@@ -185,6 +188,8 @@ impl Desk {
             if again.is_err() {
                 desk.write_later();
             }
+            // Whoever came meanwhile leaves it to the one who holds the pen.
+            desk.write_all();
         });
     }
 }

@@ -56,15 +56,20 @@ impl Witnesses {
 }
 
 async fn world(collector: &Collector) -> World {
+    edited_world(collector, |_| {}).await
+}
+
+async fn edited_world(collector: &Collector, edit: impl FnOnce(&mut Value)) -> World {
     let mut world = World::prepare(|config| {
         config["governance"]["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", OTHER_KEY)]);
         config["governance"]["budgets"] =
             json!([budget("b", "0.5", "1h", "vk-agent"), budget("c", "0.005", "1h", "vk-other")]);
-        // A busy machine must not turn an answer into a time-out, which costs nothing here.
+        // A busy machine must not turn an answer into a time-out, which costs what was held.
         for (_, provider) in config["providers"].as_object_mut().unwrap() {
             provider["network_config"]["default_request_timeout_in_seconds"] = json!(30);
             provider["network_config"]["stream_idle_timeout_in_seconds"] = json!(30);
         }
+        edit(config);
     })
     .await;
     world.env = collector.env();
@@ -99,7 +104,7 @@ async fn settled(world: &World, collector: &Collector, count: u64) {
 async fn under_a_mixed_load_every_witness_tells_the_providers_figure() {
     let collector = Collector::start().await;
     let world = world(&collector).await;
-    // The first calls of each kind fail in ways that cost nothing, and fall back.
+    // The first calls of each kind fail and fall back; only one of them costs something.
     world.faults(&json!({
         "primary": [{"sequence": [{"status": {"code": 503}}, "reset_before", {"status": {"code": 429}}, "ok"]}],
         "second": [{"first": 2, "fault": {"status": {"code": 500}}}],
@@ -123,7 +128,31 @@ async fn under_a_mixed_load_every_witness_tells_the_providers_figure() {
     let count = |status: u16| statuses.iter().filter(|seen| **seen == status).count();
     assert_eq!((count(401), count(402) > 0), (10, true), "{statuses:?}");
     settled(&world, &collector, 60).await;
-    assert_eq!(Witnesses::ask(&world, &collector).await, Witnesses::all(pico(&world.charged())));
+    let cost = pico(&world.charged()) + pico("0.00125");
+    assert_eq!(Witnesses::ask(&world, &collector).await, Witnesses::all(cost), "with what the reset may have cost");
+}
+
+#[tokio::test]
+async fn of_calls_without_an_answer_every_witness_tells_what_was_held() {
+    let collector = Collector::start().await;
+    let world = edited_world(&collector, |config| {
+        let network = &mut config["providers"]["primary"]["network_config"];
+        network["default_request_timeout_in_seconds"] = json!(1);
+        network["max_retries"] = json!(1);
+        network["retry_backoff_initial"] = json!(1);
+    })
+    .await;
+    // Neither is tried again after the last: five calls that nobody answers.
+    let faults = ["reset_before", "hang", "hang", "reset_before", "reset_before"];
+    world.faults(&json!({"primary": [{"sequence": faults}], "second": [{"fault": {"status": {"code": 500}}}]}));
+    for body in [call(), stream(), call()] {
+        let answer = world.send(world.chat(KEY, &body)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-bifrost-provider")), (200, "third"));
+    }
+    settled(&world, &collector, 3).await;
+    // Each of the five costs what was held, which is as much as each of the three answers.
+    assert_eq!(Witnesses::ask(&world, &collector).await, Witnesses::all(pico("0.01")));
+    assert_eq!(world.charged(), "0.00375");
 }
 
 #[tokio::test]

@@ -44,4 +44,5 @@ mod streams;
 mod support;
 mod tools;
 mod traces;
+mod unanswered;
 mod windows;

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::callers::{Call, End, Target};
-use super::levels::{NAMES, touched};
+use super::levels::{NAMES, retries, touched};
 
 pub(super) const PROMPT_BYTES: usize = 120;
 pub(super) const MAX_TOKENS: u64 = 150;
@@ -110,29 +110,81 @@ fn turns(ledger: &Ledger) -> HashMap<String, Turns<'_>> {
 }
 
 /// What a provider's turn was charged, at least and at most. It is one figure wherever the
-/// gateway had the whole answer and its caller too.
+/// gateway had the whole answer and its caller too, and for each try that got none.
 fn turn(call: &Call, target: Target, entries: &[&Entry], was_cut_off: bool) -> Sum {
-    let last = entries.last().unwrap();
-    let has_begun = last.status == Some(200) || !last.charged.decimal().is_zero();
-    let charged = Used {
-        usd: entries.iter().map(|entry| entry.charged.decimal()).sum(),
-        tokens: entries.iter().map(|entry| Decimal::from(entry.tokens.total())).sum(),
-        requests: u8::from(has_begun).into(),
+    let (last, earlier) = entries.split_last().unwrap();
+    let before = earlier.iter().map(|entry| if is_unanswered(entry) { unanswered(target, entry) } else { free(entry) });
+    let before = before.fold(Sum::default(), Sum::add);
+    let mut sum = match (is_unanswered(last), was_cut_off) {
+        (true, false) => unanswered(target, last),
+        (false, false) => before_end(call, target, last),
+        (_, true) => cut_off(call, target, last),
     };
+    if was_cut_off && is_unanswered(last) && entries.len() <= retries(target) {
+        // The next try may have been held, and have never begun.
+        sum.most = sum.most + bound(target);
+    }
+    before + sum
+}
+
+/// Whether the gateway waited in vain for an answer, until its time or the connection ended.
+pub(super) fn is_unanswered(entry: &Entry) -> bool {
+    entry.status.is_none() && matches!(entry.outcome, Outcome::Faulted | Outcome::ClientLeft)
+}
+
+/// A try without an answer costs exactly what was held, and counts as no request.
+fn unanswered(target: Target, entry: &Entry) -> Sum {
+    let held = Used { requests: Decimal::ZERO, ..bound(target) };
+    Sum { charged: Used { requests: Decimal::ZERO, ..charged(entry) }, least: held, most: held }
+}
+
+/// A try that failed and was made again.
+fn free(entry: &Entry) -> Sum {
+    let charged = Used { requests: Decimal::ZERO, ..charged(entry) };
+    Sum { charged, least: charged, most: charged }
+}
+
+/// What the provider says that a try used.
+fn charged(entry: &Entry) -> Used {
+    Used {
+        usd: entry.charged.decimal(),
+        tokens: entry.tokens.total().into(),
+        requests: u8::from(has_begun(entry)).into(),
+    }
+}
+
+fn has_begun(entry: &Entry) -> bool {
+    entry.status == Some(200) || !entry.charged.decimal().is_zero()
+}
+
+/// The last try of a turn, to which an answer began, or that was refused.
+fn before_end(call: &Call, target: Target, last: &Entry) -> Sum {
     let is_whole = matches!(call.end, End::Whole(_));
     let is_held = match last.outcome {
-        Outcome::Faulted => has_begun,
+        Outcome::Faulted => has_begun(last),
         Outcome::Answered | Outcome::ClientLeft => call.is_stream && !is_whole,
         Outcome::Open => panic!("{last:?} is open"),
     };
-    if !is_held && !was_cut_off {
-        return Sum { charged, least: charged, most: charged };
+    if is_held {
+        return cut_off(call, target, last);
     }
+    let charged = charged(last);
+    Sum { charged, least: charged, most: charged }
+}
+
+/// The last try of a turn, of which the gateway may not have learnt everything.
+fn cut_off(call: &Call, target: Target, last: &Entry) -> Sum {
+    let (charged, bound) = (charged(last), bound(target));
     // Its usage was never told, so the gateway cannot know better.
     let is_untold =
         if call.is_stream { charged.tokens < WHOLE_TOKENS.into() } else { last.outcome != Outcome::Answered };
-    let bound = bound(target);
-    Sum { charged, least: if has_begun && is_untold { bound } else { charged }, most: bound }
+    let least = match (has_begun(last), is_unanswered(last)) {
+        (true, _) if is_untold => bound,
+        // Before the kill, or after it as the hold that it left behind.
+        (false, true) => Used { requests: Decimal::ZERO, ..bound },
+        _ => charged,
+    };
+    Sum { charged, least, most: bound }
 }
 
 /// A provider's turn may have been held when the kill came, and never have begun: one of those
