@@ -85,30 +85,38 @@ impl Administrator {
         }))
     }
 
+    /// Whether `name:password` are known to be the administrator's without a slow hash.
+    pub(crate) fn is_known(&self, pair: &[u8]) -> bool {
+        self.compare(pair, |password| match &self.password {
+            Password::Plain(expected) => sha256(password).ct_eq(&sha256(expected.as_bytes())).into(),
+            Password::Hashed { known, .. } => known.get().is_some_and(|known| known.ct_eq(&sha256(password)).into()),
+        })
+    }
+
     /// Whether `name:password` are the administrator's. It takes the same time wherever they
     /// differ, and a long time while a stored password has not been given yet.
     pub(crate) fn is(&self, pair: &[u8]) -> bool {
+        let Password::Hashed { slow, known } = &self.password else { return self.is_known(pair) };
+        self.is_known(pair)
+            || self.compare(pair, |password| {
+                let is_right = std::str::from_utf8(password).is_ok_and(|password| slow.is(password));
+                // Another request may have been first.
+                let _ = !is_right || known.set(sha256(password)).is_ok();
+                is_right
+            })
+    }
+
+    /// Compares the name, and the password as `is_right` says: both, whatever the other says.
+    fn compare(&self, pair: &[u8], is_right: impl FnOnce(&[u8]) -> bool) -> bool {
         // The name may have a colon in it.
         let (name, rest) = pair.split_at_checked(self.username.len()).unwrap_or((b"", b""));
         let name_is_right = name.ct_eq(self.username.as_bytes()) & rest.first().copied().unwrap_or(0).ct_eq(&b':');
-        let password = rest.get(1..).unwrap_or_default();
-        let given: [u8; 32] = Sha256::digest(password).into();
-        let password_is_right = match &self.password {
-            Password::Plain(password) => {
-                let expected: [u8; 32] = Sha256::digest(password).into();
-                expected.ct_eq(&given).into()
-            }
-            Password::Hashed { slow, known } => {
-                known.get().is_some_and(|known| known.ct_eq(&given).into()) || {
-                    let is_right = std::str::from_utf8(password).is_ok_and(|password| slow.is(password));
-                    // Another request may have been first.
-                    let _ = !is_right || known.set(given).is_ok();
-                    is_right
-                }
-            }
-        };
-        bool::from(name_is_right) & password_is_right
+        bool::from(name_is_right) & is_right(rest.get(1..).unwrap_or_default())
     }
+}
+
+fn sha256(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 /// What the file says about the administrator, as one text to make a slow hash of.

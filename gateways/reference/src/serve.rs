@@ -16,7 +16,7 @@ use crate::admin::{Guesses, Sessions};
 use crate::args::{Args, Command, LogLevel, LogStyle};
 use crate::books::Books;
 use crate::clock::Clock;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, ConfigError, Invalid, Settings};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
 use crate::healthcheck;
@@ -26,7 +26,9 @@ use crate::policy;
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
-use crate::store::{Batch, DatabaseLock, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge};
+use crate::store::{
+    Batch, DatabaseLock, Declared, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge,
+};
 use crate::upstream::Upstream;
 
 /// How long the last records may take to reach the log, after the requests ended.
@@ -55,8 +57,6 @@ enum ServeError {
     Live(#[from] LiveError),
     #[error(transparent)]
     Pricing(#[from] PricingError),
-    #[error("config.json: the pricing override `{id}` is for a virtual key `{key}` that does not exist")]
-    OverrideKey { id: String, key: String },
     #[error("cannot prepare connections to providers: {0}")]
     Client(reqwest::Error),
     #[error("cannot write generated keys to {}: {}", .0.display(), .1)]
@@ -144,10 +144,11 @@ async fn build(
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load()?;
-    known_keys(&settings, &saved)?;
+    known_keys(&settings, &saved).map_err(|invalid| ConfigError::located(folder, invalid))?;
     let live = live::merge(&settings, std::mem::take(&mut saved.documents), |name| std::env::var(name).ok())?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let mut merged = merge(settings.declared, saved, || store.meters().map_err(ServeError::from), clock.now())?;
+    let declared = Declared { back: live.back, ..settings.declared };
+    let mut merged = merge(declared, saved, || store.meters().map_err(ServeError::from), clock.now())?;
     write_generated(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
     store.begin(&merged, &Batch { closed, changes, ..Batch::default() })?;
@@ -182,15 +183,16 @@ async fn build(
 
 /// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
 /// likely. One that is deleted may come back.
-fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), ServeError> {
+fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), Invalid> {
     if settings.pricing.overrides.is_empty() {
         return Ok(());
     }
     let declared = settings.declared.keys.iter().map(|key| key.id.as_ref());
     let known: HashSet<&str> = declared.chain(saved.keys.iter().map(|key| key.row.id.as_ref())).collect();
-    for known_override in &settings.pricing.overrides {
+    for (index, known_override) in settings.pricing.overrides.iter().enumerate() {
         if let Some(id) = known_override.checked.scope.virtual_key.as_ref().filter(|id| !known.contains(id.as_str())) {
-            return Err(ServeError::OverrideKey { id: known_override.id.clone(), key: id.clone() });
+            let at = format!("governance.pricing_overrides[{index}].virtual_key_id");
+            return Err(Invalid::new(at, format!("there is no virtual key `{id}`")));
         }
     }
     Ok(())

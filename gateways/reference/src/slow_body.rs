@@ -1,4 +1,4 @@
-//! A request's body that must have arrived in time.
+//! A request's body: read as a whole, in time and no longer than it may be.
 
 use std::error::Error as _;
 use std::pin::Pin;
@@ -6,17 +6,32 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::errors::Problem;
+
 /// The body did not arrive in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body did not arrive in time")]
-pub(crate) struct TooSlow;
+struct TooSlow;
+
+/// The whole body, of at most so many bytes.
+pub(crate) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, most).await.map_err(|error| {
+        if was_too_slow(&error) {
+            return Problem::failure(StatusCode::REQUEST_TIMEOUT, "request_timeout", TooSlow.to_string());
+        }
+        let most = if most >> 20 > 0 { format!("{} MB", most >> 20) } else { format!("{} KB", most >> 10) };
+        let message = format!("the request's body is incomplete or larger than {most}");
+        Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    })
+}
 
 /// Whether a body ended because its caller was too slow.
-pub(crate) fn was_too_slow(error: &axum::Error) -> bool {
+fn was_too_slow(error: &axum::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         if error.is::<TooSlow>() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::reply::invalid;
-use crate::config::{AllowList, Weight};
+use crate::config::{AllowList, ConfigId, RateLimitSpec, Weight};
 use crate::errors::Problem;
 use crate::money::Usd;
 use crate::window::ResetDuration;
@@ -14,9 +14,9 @@ pub(super) struct MetersBody {
     /// Replaces the list; a budget with the same window keeps its usage.
     pub(super) budgets: Option<Vec<BudgetBody>>,
     /// Changes what it names; without any limit, it removes all.
-    pub(super) rate_limit: Option<RateLimitBody>,
+    pub(super) rate_limit: Option<RateLimitSpec>,
     /// Replaces all limits; one with the same window keeps its usage.
-    pub(super) rate_limits: Option<Vec<RateLimitBody>>,
+    pub(super) rate_limits: Option<Vec<RateLimitSpec>>,
     /// Nothing of the owner's budgets is used.
     pub(super) reset_budget_usage: bool,
 }
@@ -33,8 +33,8 @@ macro_rules! limited_body {
             budgets: Option<Vec<BudgetBody>>,
             /// The single budget of earlier versions.
             budget: Option<BudgetBody>,
-            rate_limit: Option<RateLimitBody>,
-            rate_limits: Option<Vec<RateLimitBody>>,
+            rate_limit: Option<RateLimitSpec>,
+            rate_limits: Option<Vec<RateLimitSpec>>,
             #[serde(default)]
             reset_budget_usage: bool,
         }
@@ -81,7 +81,7 @@ limited_body! {
 limited_body! {
     /// What a virtual key may use of a provider.
     GrantBody {
-        id: Option<String>,
+        id: Option<ConfigId>,
         provider: String,
         weight: Option<Weight>,
         allowed_models: Option<AllowList>,
@@ -131,31 +131,11 @@ limited_body! {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetBody {
-    pub(super) id: Option<String>,
+    pub(super) id: Option<ConfigId>,
     pub(super) max_limit: Usd,
     pub(super) reset_duration: ResetDuration,
     /// Wins over that of the owner.
     pub(super) calendar_aligned: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RateLimitBody {
-    pub(super) id: Option<String>,
-    pub(super) request_max_limit: Option<u64>,
-    pub(super) request_reset_duration: Option<ResetDuration>,
-    pub(super) token_max_limit: Option<u64>,
-    pub(super) token_reset_duration: Option<ResetDuration>,
-}
-
-impl RateLimitBody {
-    /// Whether it limits nothing.
-    pub(super) fn is_empty(&self) -> bool {
-        self.request_max_limit.is_none()
-            && self.request_reset_duration.is_none()
-            && self.token_max_limit.is_none()
-            && self.token_reset_duration.is_none()
-    }
 }
 
 /// A field that is null says something, other than one that is absent.

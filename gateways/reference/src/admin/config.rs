@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::asked::InBody;
 use super::auth::Authorized;
 use super::credentials::{self, AuthBody, AuthView, NewAdministrator};
-use super::reply::{invalid, not_written, parse, respond, to_the_end};
+use super::reply::{Reply, change, invalid, not_written, respond};
 use crate::config::{self, Client, ClientFile, Invalid};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -21,7 +21,7 @@ use crate::store::{Change, DocumentKind, DocumentRow, Standing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConfigBody {
+pub(super) struct ConfigBody {
     client_config: Option<Map<String, Value>>,
     /// May be repeated as it is answered; it cannot be changed here.
     framework_config: Option<Value>,
@@ -55,17 +55,23 @@ pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>
     })
 }
 
-pub(super) async fn replace(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(change(gateway, body, Omitted::IsDefault)).await
+pub(super) async fn replace(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(body): InBody<ConfigBody>,
+) -> Reply {
+    change(gateway, move |gateway| edit(gateway, body, Omitted::IsDefault)).await
 }
 
-pub(super) async fn patch(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(change(gateway, body, Omitted::Stays)).await
+pub(super) async fn patch(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(body): InBody<ConfigBody>,
+) -> Reply {
+    change(gateway, move |gateway| edit(gateway, body, Omitted::Stays)).await
 }
 
-async fn change(gateway: Arc<Gateway>, body: Bytes, omitted: Omitted) -> Result<Response, Problem> {
-    let _one_at_a_time = gateway.editing.lock().await;
-    let body: ConfigBody = parse(&body)?;
+async fn edit(gateway: Arc<Gateway>, body: ConfigBody, omitted: Omitted) -> Result<Response, Problem> {
     if body.framework_config.is_some_and(|given| given != gateway.file.framework) {
         return Err(invalid("framework_config is read from config.json at a start, and cannot be changed here"));
     }

@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::asked::{InBody, InPath, InQuery};
 use super::auth::Authorized;
 use super::bodies::MetersBody;
 use super::commit::commit;
 use super::kinds::Kind;
 use super::meter_edits::{MeterEdits, Place};
-use super::reply::{conflict, filter, missing, parse, refuse, respond, to_the_end};
+use super::reply::{Counts, Page, Reply, change, conflict, done, missing, respond};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::ledger::{Meter, MeterId};
@@ -27,7 +27,6 @@ struct Keyed<'a, V> {
     message: Option<String>,
     key: &'a str,
     value: V,
-    counts: Option<[(&'a str, usize); 4]>,
 }
 
 impl<V: Serialize> Serialize for Keyed<'_, V> {
@@ -37,21 +36,21 @@ impl<V: Serialize> Serialize for Keyed<'_, V> {
             map.serialize_entry("message", message)?;
         }
         map.serialize_entry(self.key, &self.value)?;
-        for (name, count) in self.counts.iter().flatten() {
-            map.serialize_entry(name, count)?;
-        }
         map.end()
     }
 }
 
 #[derive(Serialize)]
-struct Message {
-    message: String,
+struct Listed<'a, V> {
+    #[serde(flatten)]
+    list: Keyed<'a, V>,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Filter {
+pub(super) struct Filter {
     limit: Option<usize>,
     offset: Option<usize>,
     search: Option<String>,
@@ -61,40 +60,33 @@ struct Filter {
 pub(super) async fn list<T: Kind>(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    RawQuery(query): RawQuery,
+    InQuery(filter): InQuery<Filter>,
 ) -> Response {
-    let filter: Filter = match filter(query.as_deref()) {
-        Ok(filter) => filter,
-        Err(problem) => return refuse(&problem),
-    };
     let search = filter.search.unwrap_or_default().to_lowercase();
     let mut found: Vec<Arc<Limited<T>>> = T::all(&gateway.policy().levels);
     found.retain(|one| one.row.entity.label().to_lowercase().contains(&search));
     if let Some(customer) = &filter.customer_id {
         found.retain(|one| one.row.entity.customer_id() == Some(customer.as_str()));
     }
-    let (total, offset) = (found.len(), filter.offset.unwrap_or(0));
-    let limit = filter.limit.unwrap_or(total);
-    let page: Vec<_> = found.into_iter().skip(offset).take(limit).collect();
-    let counts = [("count", page.len()), ("total_count", total), ("limit", limit), ("offset", offset)];
-    respond(&Keyed { message: None, key: T::PLURAL, value: T::views(&gateway, &page), counts: Some(counts) })
+    let Page { items, counts } = Page::of(found, filter.limit, filter.offset);
+    let list = Keyed { message: None, key: T::PLURAL, value: T::views(&gateway, &items) };
+    respond(&Listed { list, counts })
 }
 
 pub(super) async fn read<T: Kind>(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-) -> Response {
-    match find::<T>(&gateway, &id) {
-        Ok(found) => answer(&gateway, None, found),
-        Err(problem) => refuse(&problem),
-    }
+    InPath(id): InPath<String>,
+) -> Reply {
+    Ok(answer(&gateway, None, find::<T>(&gateway, &id)?))
 }
 
-pub(super) async fn create<T: Kind>(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut body: T::Body = parse(&body)?;
+pub(super) async fn create<T: Kind>(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(mut body): InBody<T::Body>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let meters = T::meters(&mut body)?;
         let calendar_aligned = T::aligned(&body).unwrap_or(false);
         let entity = T::make(body, &gateway)?;
@@ -118,13 +110,11 @@ pub(super) async fn create<T: Kind>(_admin: Authorized, State(gateway): State<Ar
 pub(super) async fn update<T: Kind>(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(id): InPath<String>,
+    InBody(mut body): InBody<T::Body>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let mut limited = Limited::clone(&*find::<T>(&gateway, &id)?);
-        let mut body: T::Body = parse(&body)?;
         let meters = T::meters(&mut body)?;
         let aligned = T::aligned(&body).filter(|aligned| *aligned != limited.row.calendar_aligned);
         limited.row.calendar_aligned = aligned.unwrap_or(limited.row.calendar_aligned);
@@ -143,16 +133,15 @@ pub(super) async fn update<T: Kind>(
 pub(super) async fn delete<T: Kind>(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(id): InPath<String>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let limited = find::<T>(&gateway, &id)?;
         let mut edits = MeterEdits::default();
         edits.remove_all(&T::owner(Arc::clone(&limited.row.id)), &limited.meters);
         let rows = vec![removal(&limited.row)];
         commit(&gateway, &edits, rows, |policy| T::remove(&mut policy.levels, &limited.row.id)).await?;
-        Ok(respond(&Message { message: format!("{} deleted successfully", T::TITLE) }))
+        Ok(done(format!("{} deleted successfully", T::TITLE)))
     })
     .await
 }
@@ -214,5 +203,5 @@ fn find<T: Kind>(gateway: &Gateway, id: &str) -> Result<Arc<Limited<T>>, Problem
 fn answer<T: Kind>(gateway: &Gateway, done: Option<&str>, one: Arc<Limited<T>>) -> Response {
     let message = done.map(|done| format!("{} {done} successfully", T::TITLE));
     let view = T::views(gateway, &[one]).into_iter().next();
-    respond(&Keyed { message, key: T::SINGULAR, value: view, counts: None })
+    respond(&Keyed { message, key: T::SINGULAR, value: view })
 }

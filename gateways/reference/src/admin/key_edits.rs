@@ -64,7 +64,7 @@ impl MeterEdits {
                 }
                 None => (format!("{}/{provider}", key.row.id).into(), Vec::new()),
             };
-            if body.id.as_ref().is_some_and(|given| **given != *id) {
+            if body.id.as_ref().is_some_and(|given| *given.0 != *id) {
                 return Err(invalid(format!("the provider configuration of '{}' has another id", body.provider)));
             }
             let mut place = Place {

@@ -26,7 +26,7 @@ pub(super) trait Kind: Entity + Send + Sync + 'static {
     /// The message where there is one like it.
     const CONFLICT: &'static str;
     /// The body that makes one, or says what to change of it.
-    type Body: DeserializeOwned + Send;
+    type Body: DeserializeOwned + Send + 'static;
     type View: Serialize;
 
     fn find(levels: &Levels, id: &str) -> Option<Arc<Limited<Self>>>;

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::asked::read;
 use super::auth::{self, COOKIE};
-use super::reply::{parse, refuse, respond};
+use super::reply::{Reply, respond};
 use super::sessions::LENGTH_SECONDS;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::routes::{Routes, get, post};
+
+/// The most that a stranger's body may have.
+const MOST_BODY_BYTES: usize = 16 << 10;
 
 /// The routes of sessions: the only ones of the management API that are open to everyone.
 pub(super) fn routes() -> Routes {
@@ -31,26 +35,17 @@ struct Login {
     password: String,
 }
 
-async fn login(
-    State(gateway): State<Arc<Gateway>>,
-    extensions: Extensions,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    match open(&gateway, &extensions, &body).await {
-        Ok(token) => {
-            let body = respond(&json!({ "message": "Login successful" }));
-            with_cookie(body, &headers, &token, LENGTH_SECONDS)
-        }
-        Err(problem) => refuse(&problem),
-    }
+async fn login(State(gateway): State<Arc<Gateway>>, extensions: Extensions, headers: HeaderMap, body: Body) -> Reply {
+    let token = open(&gateway, &extensions, body).await?;
+    let answer = respond(&json!({ "message": "Login successful" }));
+    Ok(with_cookie(answer, &headers, &token, LENGTH_SECONDS))
 }
 
-async fn open(gateway: &Gateway, extensions: &Extensions, body: &[u8]) -> Result<String, Problem> {
+async fn open(gateway: &Gateway, extensions: &Extensions, body: Body) -> Result<String, Problem> {
     let Some(admin) = gateway.admin.load_full() else {
         return Err(Problem::new(StatusCode::FORBIDDEN, "management_closed", "Authentication is not enabled"));
     };
-    let login: Login = parse(body)?;
+    let login: Login = read(body, MOST_BODY_BYTES).await?;
     let pair = format!("{}:{}", login.username, login.password).into_bytes();
     if !auth::guess(gateway, Arc::clone(&admin), pair, auth::address(extensions)).await? {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid username or password"));

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::asked::{InPath, InQuery};
 use super::auth::Authorized;
-use super::reply::{filter, invalid, refuse, respond};
+use super::reply::{Reply, invalid, missing, respond};
 use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -25,7 +26,7 @@ const MOST: u32 = 1_000;
 /// What a query string can say. A list is one text, its values divided by commas.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
     virtual_key_ids: Option<String>,
     team_ids: Option<String>,
     customer_ids: Option<String>,
@@ -70,43 +71,31 @@ struct Pagination {
 pub(super) async fn list(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let found = async {
-        let (query, page) = asked(query.as_deref())?;
-        let logs = logs(&gateway).await?;
-        let entries = logs.page(&query, &page).await.map_err(|error| unreadable(&error))?;
-        let stats = logs.totals(&query).await.map_err(|error| unreadable(&error))?;
-        let has_logs = stats.total_requests > 0;
-        let Page { sort_by, order, limit, offset } = page;
-        let pagination = Pagination { limit, offset, sort_by, order, total_count: stats.total_requests };
-        Ok(respond(&Listed { logs: entries, pagination, stats, has_logs }))
-    };
-    found.await.unwrap_or_else(|problem| refuse(&problem))
+    InQuery(asked): InQuery<Asked>,
+) -> Reply {
+    let (query, page) = wanted(asked)?;
+    let logs = logs(&gateway).await?;
+    let entries = logs.page(&query, &page).await.map_err(|error| unreadable(&error))?;
+    let stats = logs.totals(&query).await.map_err(|error| unreadable(&error))?;
+    let has_logs = stats.total_requests > 0;
+    let Page { sort_by, order, limit, offset } = page;
+    let pagination = Pagination { limit, offset, sort_by, order, total_count: stats.total_requests };
+    Ok(respond(&Listed { logs: entries, pagination, stats, has_logs }))
 }
 
 pub(super) async fn stats(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let found = async {
-        let (query, _) = asked(query.as_deref())?;
-        let totals = logs(&gateway).await?.totals(&query).await;
-        totals.map(|totals| respond(&totals)).map_err(|error| unreadable(&error))
-    };
-    found.await.unwrap_or_else(|problem| refuse(&problem))
+    InQuery(asked): InQuery<Asked>,
+) -> Reply {
+    let (query, _) = wanted(asked)?;
+    let totals = logs(&gateway).await?.totals(&query).await.map_err(|error| unreadable(&error))?;
+    Ok(respond(&totals))
 }
 
-pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
-    let found = async {
-        match logs(&gateway).await?.entry(&id).await {
-            Ok(Some(entry)) => Ok(respond(&entry)),
-            Ok(None) => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "Log not found")),
-            Err(error) => Err(unreadable(&error)),
-        }
-    };
-    found.await.unwrap_or_else(|problem| refuse(&problem))
+pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
+    let entry = logs(&gateway).await?.entry(&id).await.map_err(|error| unreadable(&error))?;
+    Ok(respond(&entry.ok_or_else(|| missing("Log not found"))?))
 }
 
 /// How many finished requests did not reach the log.
@@ -125,8 +114,7 @@ async fn logs(gateway: &Gateway) -> Result<&Logs, Problem> {
     Ok(logs)
 }
 
-fn asked(query: Option<&str>) -> Result<(Query, Page), Problem> {
-    let asked: Asked = filter(query)?;
+fn wanted(asked: Asked) -> Result<(Query, Page), Problem> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     if limit > MOST {
         return Err(invalid(format!("limit must be at most {MOST}")));

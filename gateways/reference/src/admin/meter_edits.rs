@@ -1,11 +1,14 @@
 //! What a change of an owner's budgets and limits comes to: the meters to put and to
 //! remove. Nothing is changed here but the owner's own list.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
-use super::bodies::{BudgetBody, MetersBody, RateLimitBody};
+use super::bodies::{BudgetBody, MetersBody};
 use super::reply::invalid;
 use crate::clock::Moment;
+use crate::config::{ConfigId, Counter, RateLimitSpec};
 use crate::errors::Problem;
 use crate::ledger::{Amount, Ledger, Measure, Meter, MeterId, Owner};
 use crate::money::Usd;
@@ -71,8 +74,8 @@ pub(super) struct Place<'a> {
 struct Wanted {
     measure: Measure,
     /// The id of the budget or rate limit, if the body names one.
-    id: Option<String>,
-    /// Which of the body's list it is: the counters of one rate limit share an id.
+    id: Option<ConfigId>,
+    /// Which of the body's list it is: counters that are new together share an id.
     entry: usize,
     limit: Amount,
     length: ResetDuration,
@@ -204,12 +207,12 @@ impl MeterEdits {
         for one in &wanted {
             let millis = |id: &MeterId| ledger(id).map(|meter| meter.window.length.millis());
             let is_same = |meter: &OwnedMeter| match &one.id {
-                Some(id) => meter.id.id() == id,
+                Some(id) => meter.id.id() == id.0,
                 None => millis(&meter.id) == Some(one.length.millis()),
             };
             let same = before.iter().position(|meter| meter.id.measure() == one.measure && is_same(meter));
             if let (None, Some(id)) = (same, &one.id)
-                && !ids.contains(id)
+                && !ids.contains(&id.0)
             {
                 let noun = if budgets { "budget" } else { "rate limit" };
                 return Err(invalid(format!("there is no {noun} `{id}` here")));
@@ -225,9 +228,9 @@ impl MeterEdits {
                 *new = Some(gone.clone());
             }
         }
-        let new_ids = new_ids(&wanted, &kept);
-        for ((one, kept), id) in wanted.into_iter().zip(kept).zip(new_ids) {
-            let owned = kept.unwrap_or_else(|| OwnedMeter { id: MeterId::new(one.measure, &id), file_hash: None });
+        let mut new_ids: HashMap<usize, String> = HashMap::new();
+        for (one, kept) in wanted.into_iter().zip(kept) {
+            let owned = kept.unwrap_or_else(|| new(one.measure, new_ids.entry(one.entry).or_insert_with(new_id)));
             place.meters.push(owned.clone());
             self.plan(place, owned, one.limit, one.length);
         }
@@ -240,12 +243,13 @@ impl MeterEdits {
     fn rate_limit(
         &mut self,
         place: &mut Place<'_>,
-        body: RateLimitBody,
+        body: RateLimitSpec,
         ledger: &impl Fn(&MeterId) -> Option<Meter>,
     ) -> Result<(), Problem> {
         if body.is_empty() {
             return self.replace(place, Vec::new(), false, ledger);
         }
+        let id = new_id();
         for one in wanted_limits(vec![body], place.calendar_aligned)? {
             let known: Vec<_> = place.meters.iter().filter(|meter| meter.id.measure() == one.measure).collect();
             let has_window = |meter: &&&OwnedMeter| {
@@ -258,9 +262,7 @@ impl MeterEdits {
             let owned = match same {
                 Some(owned) => owned,
                 None if known.is_empty() => {
-                    let limit = place.meters.iter().find(|meter| !is_budget(meter));
-                    let id = limit.map_or_else(new_id, |meter| meter.id.id().to_owned());
-                    let new = OwnedMeter { id: MeterId::new(one.measure, &id), file_hash: None };
+                    let new = new(one.measure, &id);
                     place.meters.push(new.clone());
                     new
                 }
@@ -295,30 +297,18 @@ fn wanted_budgets(bodies: Vec<BudgetBody>, is_aligned: bool) -> Result<Vec<Wante
     distinct(wanted, "budgets")
 }
 
-fn wanted_limits(bodies: Vec<RateLimitBody>, is_aligned: bool) -> Result<Vec<Wanted>, Problem> {
+fn wanted_limits(specs: Vec<RateLimitSpec>, is_aligned: bool) -> Result<Vec<Wanted>, Problem> {
     let mut wanted = Vec::new();
-    for (entry, body) in bodies.into_iter().enumerate() {
-        if body.is_empty() {
-            return Err(invalid("Invalid rate limit: it has no limit"));
-        }
-        for (measure, word, limit, length) in [
-            (Measure::Requests, "request", body.request_max_limit, body.request_reset_duration),
-            (Measure::Tokens, "token", body.token_max_limit, body.token_reset_duration),
-        ] {
-            let (limit, length) = match (limit, length) {
-                (None, None) => continue,
-                (Some(0), _) => {
-                    return Err(invalid(format!("Invalid rate limit: {word}_max_limit must be above 0")));
-                }
-                (Some(limit), Some(length)) => (Amount::of_count(limit), length.aligned_where_possible(is_aligned)),
-                _ => {
-                    let problem =
-                        format!("Invalid rate limit: {word}_max_limit and {word}_reset_duration belong together");
-                    return Err(invalid(problem));
-                }
-            };
-            wanted.push(Wanted { measure, id: body.id.clone(), entry, limit, length });
-        }
+    for (entry, spec) in specs.into_iter().enumerate() {
+        let id = spec.id.clone();
+        let counters = spec.counters().map_err(|error| invalid(format!("Invalid rate limit: {error}")))?;
+        wanted.extend(counters.into_iter().map(|Counter { measure, limit, length }| Wanted {
+            measure,
+            id: id.clone(),
+            entry,
+            limit,
+            length: length.aligned_where_possible(is_aligned),
+        }));
     }
     distinct(wanted, "rate_limits")
 }
@@ -333,25 +323,14 @@ fn distinct(wanted: Vec<Wanted>, what: &str) -> Result<Vec<Wanted>, Problem> {
     }
 }
 
-/// The id that each would get if it is new: that of the other counter of its rate limit, or
-/// one that nobody has.
-fn new_ids(wanted: &[Wanted], kept: &[Option<OwnedMeter>]) -> Vec<String> {
-    let entries = wanted.iter().map(|one| one.entry).max().map_or(0, |last| last + 1);
-    let fresh: Vec<String> = (0..entries).map(|_| new_id()).collect();
-    let taken = |id: &MeterId| kept.iter().flatten().any(|meter| meter.id == *id);
-    wanted
-        .iter()
-        .map(|one| {
-            let others = wanted.iter().zip(kept).filter(|(other, _)| other.entry == one.entry);
-            let sibling = others.filter_map(|(_, kept)| Some(kept.as_ref()?.id.id().to_owned())).next();
-            let own = sibling.filter(|id| !taken(&MeterId::new(one.measure, id)));
-            own.unwrap_or_else(|| fresh.get(one.entry).cloned().unwrap_or_else(new_id))
-        })
-        .collect()
-}
-
 fn is_budget(meter: &OwnedMeter) -> bool {
     meter.id.measure() == Measure::Usd
+}
+
+/// A meter that was not there before. Its id is no other's and will not be: a request on its way
+/// may hold what had been here, and the database may know what the file had here.
+fn new(measure: Measure, id: &str) -> OwnedMeter {
+    OwnedMeter { id: MeterId::new(measure, id), file_hash: None }
 }
 
 fn new_id() -> String {

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::auth::Authorized;
+use super::reply::Refused;
 use crate::gateway::Gateway;
 use crate::telemetry::exposition::CONTENT_TYPE;
 
@@ -15,9 +16,9 @@ use crate::telemetry::exposition::CONTENT_TYPE;
 pub(crate) struct Reader;
 
 impl FromRequestParts<Arc<Gateway>> for Reader {
-    type Rejection = Response;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Reader, Response> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Reader, Refused> {
         if !gateway.client().metrics_are_open {
             let Authorized = Authorized::from_request_parts(parts, gateway).await?;
         }

@@ -1,5 +1,6 @@
 //! The management API, for the administrator only.
 //!
+//! - [`asked`]: what a request says in path, query and body
 //! - [`auth`]: who is the administrator
 //! - [`virtual_keys`]: create, read with usage, edit, delete
 //! - [`quota`]: what a virtual key has left, for its holder
@@ -19,11 +20,12 @@
 //! - [`login`]: sessions open and end
 //! - [`provider_keys`]: credentials for providers
 //! - [`providers`]: providers, while the gateway runs
-//! - [`reply`]: how bodies are read and answers are written
+//! - [`reply`]: how changes are made and answers are written
 //! - [`rotation`]: new values for virtual keys
 //! - [`sessions`]: which are open, and the brake on guesses
 //! - [`test_clock`]: time for tests, where the command line allows it
 
+mod asked;
 mod auth;
 mod bodies;
 mod commit;

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use indexmap::IndexMap;
@@ -13,8 +12,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::asked::{InBody, InPath, InQuery, parse};
 use super::auth::Authorized;
-use super::reply::{conflict, filter, invalid, missing, not_written, parse, refuse, respond, to_the_end};
+use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond, to_the_end};
 use crate::clock::Moment;
 use crate::config::{ConfigId, Override, OverrideSpec, PatchText};
 use crate::errors::Problem;
@@ -54,7 +54,7 @@ struct Changed<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Filter {
+pub(super) struct Filter {
     scope_kind: Option<String>,
     virtual_key_id: Option<String>,
     provider_id: Option<String>,
@@ -100,12 +100,8 @@ impl Filter {
 pub(super) async fn list(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    RawQuery(text): RawQuery,
+    InQuery(filter): InQuery<Filter>,
 ) -> Response {
-    let filter: Filter = match filter(text.as_deref()) {
-        Ok(filter) => filter,
-        Err(problem) => return refuse(&problem),
-    };
     let catalog = gateway.prices();
     let known = catalog.overrides.written.iter().filter(|(_, known)| filter.allows(&known.spec));
     let pricing_overrides: Vec<View<'_>> = known.map(|(id, known)| View::of(id, known)).collect();
@@ -113,13 +109,14 @@ pub(super) async fn list(
     respond(&Listed { pricing_overrides, count })
 }
 
-pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let spec: OverrideSpec = parse(&body)?;
+pub(super) async fn create(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(spec): InBody<OverrideSpec>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let id = Uuid::new_v4().to_string();
-        let message = "Pricing override created successfully";
-        let answer = save(&gateway, id, spec, message).await?;
+        let answer = save(&gateway, id, spec, "Pricing override created successfully").await?;
         Ok((StatusCode::CREATED, answer).into_response())
     })
     .await
@@ -128,12 +125,10 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
 pub(super) async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let edits: IndexMap<String, Box<RawValue>> = parse(&body)?;
+    InPath(id): InPath<String>,
+    InBody(edits): InBody<IndexMap<String, Box<RawValue>>>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let catalog = gateway.prices();
         let known = catalog.overrides.written.get(&id).ok_or_else(not_found)?;
         // What the body leaves out stays, and null removes; every figure keeps its digits.
@@ -150,21 +145,20 @@ pub(super) async fn update(
 pub(super) async fn delete(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(id): InPath<String>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let mut written = gateway.prices().overrides.written.clone();
         let known = written.shift_remove(&id).ok_or_else(not_found)?;
         let change = known.delete(&id);
         gateway.books.write(|_| vec![change]).await.map_err(not_written)?;
         gateway.set_overrides(Overrides::of(written));
-        Ok(respond(&json!({ "message": "Pricing override deleted successfully" })))
+        Ok(done("Pricing override deleted successfully"))
     })
     .await
 }
 
-pub(super) async fn force_sync(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
+pub(super) async fn force_sync(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Reply {
     to_the_end(async move {
         gateway.read_sheet().await.map_err(|error| {
             let message = format!("{error}; prices stay as they are");

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::asked::{InBody, InPath};
 use super::auth::Authorized;
 use super::providers::{documents, find, refuse_if_named, save};
-use super::reply::{conflict, invalid, missing, parse, refuse, respond, to_the_end};
-use crate::config::{Fields, WrittenProviders};
+use super::reply::{Reply, change, conflict, done, invalid, missing, respond};
+use crate::config::{Fields, WrittenProvider, WrittenProviders};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity;
@@ -41,48 +41,37 @@ async fn all(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Respons
     respond(&json!({ "total": keys.len(), "keys": keys }))
 }
 
-async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(provider): Path<String>) -> Response {
-    match find(&gateway.written.load(), &provider) {
-        Ok(provider) => {
-            let keys: Vec<Value> = provider.keys.iter().map(|(id, fields)| view(id, fields)).collect();
-            respond(&json!({ "total": keys.len(), "keys": keys }))
-        }
-        Err(problem) => refuse(&problem),
-    }
+async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(provider): InPath<String>) -> Reply {
+    let written = gateway.written.load();
+    let keys: Vec<Value> = find(&written, &provider)?.keys.iter().map(|(id, fields)| view(id, fields)).collect();
+    Ok(respond(&json!({ "total": keys.len(), "keys": keys })))
 }
 
 async fn read(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path((provider, id)): Path<(String, String)>,
-) -> Response {
-    match key(&gateway.written.load(), &provider, &id) {
-        Ok(fields) => respond(&view(&id, fields)),
-        Err(problem) => refuse(&problem),
-    }
+    InPath((provider, id)): InPath<(String, String)>,
+) -> Reply {
+    let written = gateway.written.load();
+    Ok(respond(&view(&id, key(find(&written, &provider)?, &provider, &id)?)))
 }
 
 async fn create(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut provider = find(&gateway.written.load(), &name)?.clone();
-        let mut fields: Fields = parse(&body)?;
+    InPath(name): InPath<String>,
+    InBody(mut fields): InBody<Fields>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
+        let provider = find(&gateway.written.load(), &name)?.clone();
         fields.retain(|_, value| !value.is_null());
         if fields.contains_key("id") {
             return Err(invalid("id: is made by the gateway"));
         }
         let id = Uuid::new_v4().to_string();
         fields.insert("id".to_owned(), json!(id));
-        check_name(&gateway, &fields, None)?;
-        let change = documents(&gateway).put_key(&name, &id, &fields).map_err(|error| invalid(error.to_string()))?;
-        provider.keys.insert(id.clone(), fields.clone());
-        save(&gateway, &name, provider, vec![change]).await?;
-        Ok(respond(&view(&id, &fields)))
+        check_name(&gateway.written.load(), name_of(&fields))?;
+        save_key(&gateway, &name, provider, id, fields).await
     })
     .await
 }
@@ -91,32 +80,28 @@ async fn create(
 async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path((name, id)): Path<(String, String)>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut provider = find(&gateway.written.load(), &name)?.clone();
-        let before = key(&gateway.written.load(), &name, &id)?.clone();
+    InPath((name, id)): InPath<(String, String)>,
+    InBody(body): InBody<Fields>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
+        let provider = find(&gateway.written.load(), &name)?.clone();
+        let before = key(&provider, &name, &id)?;
         let mut fields = before.clone();
-        for (field, value) in parse::<Fields>(&body)? {
+        for (field, value) in body {
             match value {
                 Value::Null => drop(fields.shift_remove(&field)),
                 value if field == "id" && value != id.as_str() => return Err(invalid("id: a key keeps its id")),
-                value if field == "value" && value == shown(&before).as_str() => {}
+                value if field == "value" && value == shown(before).as_str() => {}
                 value => drop(fields.insert(field, value)),
             }
         }
-        check_name(&gateway, &fields, Some((&name, &id)))?;
-        let old_name = before.get("name").and_then(Value::as_str).unwrap_or_default();
         if fields.get("name") != before.get("name") {
-            let what = format!("the name '{old_name}' of the key");
-            refuse_if_named(&gateway, &what, |key| names_key(key, &name, old_name))?;
+            check_name(&gateway.written.load(), name_of(&fields))?;
+            let old = name_of(before).unwrap_or_default();
+            let what = format!("the name '{old}' of the key");
+            refuse_if_named(&gateway, &what, |key| names_key(key, &name, old))?;
         }
-        let change = documents(&gateway).put_key(&name, &id, &fields).map_err(|error| invalid(error.to_string()))?;
-        provider.keys.insert(id.clone(), fields.clone());
-        save(&gateway, &name, provider, vec![change]).await?;
-        Ok(respond(&view(&id, &fields)))
+        save_key(&gateway, &name, provider, id, fields).await
     })
     .await
 }
@@ -124,29 +109,41 @@ async fn update(
 async fn delete(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path((name, id)): Path<(String, String)>,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath((name, id)): InPath<(String, String)>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let mut provider = find(&gateway.written.load(), &name)?.clone();
-        let key_name = key(&gateway.written.load(), &name, &id)?
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let key_name = name_of(key(&provider, &name, &id)?).unwrap_or_default();
         let what = format!("the key '{key_name}' of the provider '{name}'");
-        refuse_if_named(&gateway, &what, |key| names_key(key, &name, &id) || names_key(key, &name, &key_name))?;
-        let change = documents(&gateway).delete_key(&name, &id);
+        refuse_if_named(&gateway, &what, |key| names_key(key, &name, &id) || names_key(key, &name, key_name))?;
         provider.keys.shift_remove(&id);
-        save(&gateway, &name, provider, vec![change]).await?;
-        Ok(respond(&json!({ "message": "Key deleted successfully" })))
+        let row = documents(&gateway).delete_key(&name, &id);
+        save(&gateway, &name, provider, row).await?;
+        Ok(done("Key deleted successfully"))
     })
     .await
 }
 
-fn key<'a>(written: &'a WrittenProviders, provider: &str, id: &str) -> Result<&'a Fields, Problem> {
-    let missing = || missing(format!("the provider '{provider}' has no key '{id}'"));
-    find(written, provider)?.keys.get(id).ok_or_else(missing)
+async fn save_key(
+    gateway: &Gateway,
+    name: &str,
+    mut provider: WrittenProvider,
+    id: String,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let row = documents(gateway).put_key(name, &id, &fields).map_err(|error| invalid(error.to_string()))?;
+    let view = view(&id, &fields);
+    provider.keys.insert(id, fields);
+    save(gateway, name, provider, row).await?;
+    Ok(respond(&view))
+}
+
+fn key<'a>(written: &'a WrittenProvider, provider: &str, id: &str) -> Result<&'a Fields, Problem> {
+    written.keys.get(id).ok_or_else(|| missing(format!("the provider '{provider}' has no key '{id}'")))
+}
+
+fn name_of(fields: &Fields) -> Option<&str> {
+    fields.get("name").and_then(Value::as_str).filter(|name| !name.trim().is_empty())
 }
 
 /// Whether a virtual key may use this key only by this name or id.
@@ -155,20 +152,14 @@ fn names_key(key: &VirtualKey, provider: &str, name: &str) -> bool {
     names.is_some_and(|names| names.iter().any(|known| known == name))
 }
 
-/// A key's name is there, and no other key of any provider has it.
-fn check_name(gateway: &Gateway, fields: &Fields, own: Option<(&str, &str)>) -> Result<(), Problem> {
-    let name = match fields.get("name") {
-        Some(Value::String(name)) if !name.trim().is_empty() => name,
-        _ => return Err(invalid("name: the name of the key is required")),
-    };
-    let written = gateway.written.load();
-    let mut all = written.iter().flat_map(|(provider, written)| {
-        written.keys.iter().map(move |(id, fields)| (provider.as_str(), id.as_str(), fields))
-    });
-    let is_taken = all.any(|(provider, id, fields)| {
-        own != Some((provider, id)) && fields.get("name").and_then(Value::as_str) == Some(name)
-    });
-    if is_taken { Err(conflict(format!("a key with the name '{name}' already exists"))) } else { Ok(()) }
+/// The name of a new key, or a key's new name, is there, and no key of any provider has it.
+fn check_name(written: &WrittenProviders, name: Option<&str>) -> Result<(), Problem> {
+    let name = name.ok_or_else(|| invalid("name: the name of the key is required"))?;
+    let mut keys = written.values().flat_map(|provider| provider.keys.values());
+    match keys.any(|fields| name_of(fields) == Some(name)) {
+        true => Err(conflict(format!("a key with the name '{name}' already exists"))),
+        false => Ok(()),
+    }
 }
 
 /// The value as it is shown: a reference whole, a credential by its beginning.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::asked::{InBody, InPath};
 use super::auth::Authorized;
 use super::bodies::ProviderBody;
 use super::commit::commit;
 use super::meter_edits::{MeterEdits, Place};
-use super::reply::{missing, parse, refuse, respond, to_the_end};
+use super::reply::{Reply, change, done, missing, respond};
 use super::views::LimitsView;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -42,11 +42,6 @@ struct Changed {
     provider: ProviderView,
 }
 
-#[derive(Serialize)]
-struct Message {
-    message: &'static str,
-}
-
 pub(super) async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
     let names: Vec<Arc<str>> = gateway.providers().keys().cloned().collect();
     let providers: Vec<ProviderView> = names.into_iter().map(|name| view(&gateway, name)).collect();
@@ -56,24 +51,20 @@ pub(super) async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>
 pub(super) async fn read(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-) -> Response {
-    match find(&gateway, &name) {
-        Ok(name) => respond(&One { provider: view(&gateway, name) }),
-        Err(problem) => refuse(&problem),
-    }
+    InPath(name): InPath<String>,
+) -> Reply {
+    let name = find(&gateway, &name)?;
+    Ok(respond(&One { provider: view(&gateway, name) }))
 }
 
 pub(super) async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(name): InPath<String>,
+    InBody(mut body): InBody<ProviderBody>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let name = find(&gateway, &name)?;
-        let mut body: ProviderBody = parse(&body)?;
         let mut meters = gateway.policy().levels.provider(&name).to_vec();
         let ledger = |id: &MeterId| -> Option<Meter> { gateway.books.meter(id) };
         let mut edits = MeterEdits::default();
@@ -94,16 +85,14 @@ pub(super) async fn update(
 pub(super) async fn delete(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(name): InPath<String>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let name = find(&gateway, &name)?;
-        let meters = gateway.policy().levels.provider(&name).to_vec();
         let mut edits = MeterEdits::default();
-        edits.remove_all(&OwnerKey::Provider(Arc::clone(&name)), &meters);
+        edits.remove_all(&OwnerKey::Provider(Arc::clone(&name)), gateway.policy().levels.provider(&name));
         commit(&gateway, &edits, Vec::new(), |policy| policy.levels.put_provider(name, Vec::new())).await?;
-        Ok(respond(&Message { message: "Provider governance deleted successfully" }))
+        Ok(done("Provider governance deleted successfully"))
     })
     .await
 }

@@ -3,21 +3,23 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::asked::{InBody, InPath};
 use super::auth::Authorized;
+use super::commit::commit;
+use super::meter_edits::MeterEdits;
 use super::provider_keys;
-use super::reply::{conflict, invalid, missing, not_written, parse, refuse, respond, to_the_end};
+use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond};
 use crate::config::{Fields, WrittenProvider, WrittenProviders};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::live::Documents;
 use crate::policy::VirtualKey;
 use crate::routes::{Routes, get};
-use crate::store::Change;
+use crate::store::{Change, OwnerKey};
 
 /// What stands where a value is not shown. Written back, it keeps the value.
 pub(super) const REDACTED: &str = "<redacted>";
@@ -37,17 +39,13 @@ async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Respon
     respond(&json!({ "total": providers.len(), "providers": providers }))
 }
 
-async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
-    match find(&gateway.written.load(), &name) {
-        Ok(provider) => respond(&view(&name, provider)),
-        Err(problem) => refuse(&problem),
-    }
+async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(name): InPath<String>) -> Reply {
+    let written = gateway.written.load();
+    Ok(respond(&view(&name, find(&written, &name)?)))
 }
 
-async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut body: Fields = parse(&body)?;
+async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InBody(mut body): InBody<Fields>) -> Reply {
+    change(gateway, move |gateway| async move {
         let name = match body.shift_remove("provider") {
             Some(Value::String(name)) => name,
             _ => return Err(invalid("provider: the name of the provider is required")),
@@ -55,15 +53,7 @@ async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: B
         if gateway.written.load().contains_key(&name) {
             return Err(conflict(format!("the provider '{name}' already exists")));
         }
-        if body.contains_key("keys") {
-            return Err(invalid(format!("keys: belong to /api/providers/{name}/keys")));
-        }
-        body.retain(|_, value| !value.is_null());
-        let provider = WrittenProvider::new(body);
-        let documents = documents(&gateway);
-        let change = documents.put_provider(&name, &provider.settings).map_err(|error| invalid(error.to_string()))?;
-        save(&gateway, &name, provider.clone(), vec![change]).await?;
-        Ok(respond(&view(&name, &provider)))
+        save_settings(&gateway, &name, WrittenProvider::default(), body).await
     })
     .await
 }
@@ -72,54 +62,65 @@ async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: B
 async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut provider = find(&gateway.written.load(), &name)?.clone();
-        let mut body: Fields = parse(&body)?;
+    InPath(name): InPath<String>,
+    InBody(mut body): InBody<Fields>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
+        let provider = find(&gateway.written.load(), &name)?.clone();
         for field in ["provider", "name"] {
             if body.shift_remove(field).is_some_and(|given| given != name.as_str()) {
                 return Err(invalid(format!("{field}: a provider keeps its name")));
             }
         }
-        if body.contains_key("keys") {
-            return Err(invalid(format!("keys: belong to /api/providers/{name}/keys")));
-        }
-        for (field, value) in body {
-            match value {
-                Value::Null => drop(provider.settings.shift_remove(&field)),
-                value => {
-                    let before = provider.settings.get(&field).cloned().unwrap_or_default();
-                    provider.settings.insert(field, unredacted(value, &before));
-                }
-            }
-        }
-        let documents = documents(&gateway);
-        let change = documents.put_provider(&name, &provider.settings).map_err(|error| invalid(error.to_string()))?;
-        save(&gateway, &name, provider.clone(), vec![change]).await?;
-        Ok(respond(&view(&name, &provider)))
+        save_settings(&gateway, &name, provider, body).await
     })
     .await
 }
 
-async fn delete(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+/// Its own budgets and limits go with it.
+async fn delete(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(name): InPath<String>) -> Reply {
+    change(gateway, move |gateway| async move {
         let mut written = WrittenProviders::clone(&gateway.written.load());
-        let provider = find(&written, &name)?;
+        let rows = documents(&gateway).delete_provider(&name, find(&written, &name)?);
         refuse_if_named(&gateway, &format!("the provider '{name}'"), |key| key.grant(&name).is_some())?;
-        let changes = documents(&gateway).delete_provider(&name, provider);
-        gateway.books.write(|_| changes).await.map_err(not_written)?;
-        written.shift_remove(&name);
-        let mut providers = (*gateway.providers()).clone();
-        providers.shift_remove(name.as_str());
-        gateway.providers.store(Arc::new(providers));
-        gateway.written.store(Arc::new(written));
-        Ok(respond(&json!({ "message": "Provider deleted successfully" })))
+        let mut edits = MeterEdits::default();
+        edits.remove_all(&OwnerKey::Provider(name.as_str().into()), gateway.policy().levels.provider(&name));
+        commit(&gateway, &edits, rows, |policy| {
+            policy.levels.put_provider(name.as_str().into(), Vec::new());
+            written.shift_remove(&name);
+            let mut providers = (*gateway.providers()).clone();
+            providers.shift_remove(name.as_str());
+            gateway.providers.store(Arc::new(providers));
+            gateway.written.store(Arc::new(written));
+        })
+        .await?;
+        Ok(done("Provider deleted successfully"))
     })
     .await
+}
+
+/// Changes the settings that the body names; null removes one.
+async fn save_settings(
+    gateway: &Gateway,
+    name: &str,
+    mut provider: WrittenProvider,
+    body: Fields,
+) -> Result<Response, Problem> {
+    if body.contains_key("keys") {
+        return Err(invalid(format!("keys: belong to /api/providers/{name}/keys")));
+    }
+    for (field, value) in body {
+        match value {
+            Value::Null => drop(provider.settings.shift_remove(&field)),
+            value => {
+                let before = provider.settings.get(&field).cloned().unwrap_or_default();
+                provider.settings.insert(field, unredacted(value, &before));
+            }
+        }
+    }
+    let row = documents(gateway).put_provider(name, &provider.settings).map_err(|error| invalid(error.to_string()))?;
+    save(gateway, name, provider.clone(), row).await?;
+    Ok(respond(&view(name, &provider)))
 }
 
 pub(super) fn documents(gateway: &Gateway) -> Documents<'_> {
@@ -130,15 +131,15 @@ pub(super) fn find<'a>(written: &'a WrittenProviders, name: &str) -> Result<&'a 
     written.get(name).ok_or_else(|| missing(format!("there is no provider '{name}'")))
 }
 
-/// Checks a provider as a whole, writes the changes and only then applies them.
+/// Checks a provider as a whole, writes the change and only then applies it.
 pub(super) async fn save(
     gateway: &Gateway,
     name: &str,
     provider: WrittenProvider,
-    changes: Vec<Change>,
+    change: Change,
 ) -> Result<(), Problem> {
     let checked = provider.check(name, |name| std::env::var(name).ok()).map_err(|error| invalid(error.to_string()))?;
-    gateway.books.write(|_| changes).await.map_err(not_written)?;
+    gateway.books.write(|_| vec![change]).await.map_err(not_written)?;
     let mut written = WrittenProviders::clone(&gateway.written.load());
     written.insert(name.to_owned(), provider);
     let mut providers = (*gateway.providers()).clone();

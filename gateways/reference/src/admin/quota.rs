@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use serde::Serialize;
 
-use super::reply::{refuse, respond};
+use super::reply::{Reply, respond};
 use super::views::{GrantView, LimitsView, grants};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -46,11 +45,8 @@ struct SharedQuota {
 }
 
 /// Answers with the key's own credential, not the administrator's.
-pub(super) async fn read(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    match key(&gateway, &headers) {
-        Ok(key) => respond(&quota(&gateway, &key)),
-        Err(problem) => refuse(&problem),
-    }
+pub(super) async fn read(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Reply {
+    Ok(respond(&quota(&gateway, &*key(&gateway, &headers)?)))
 }
 
 fn key(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<VirtualKey>, Problem> {

@@ -1,41 +1,54 @@
-//! How bodies are read and answers are written, for every route of the management API.
+//! How the routes of the management API do their work and answer.
+
+use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::errors::{About, Problem, Wording};
+use crate::gateway::Gateway;
 use crate::store::NotWritten;
 
-/// Reads a body strictly: an unknown field is an error that names it.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let inner = error.inner();
-        if inner.is_data() { invalid(format!("{}: {inner}", error.path())) } else { invalid("Invalid JSON") }
-    })?;
-    json.end().map_err(|_| invalid("Invalid JSON"))?;
-    Ok(parsed)
+/// What a route answers.
+pub(super) type Reply = Result<Response, Refused>;
+
+/// A problem in the gateway's own wording.
+pub(crate) struct Refused(Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Refused {
+        Refused(problem)
+    }
 }
 
-/// Reads a query string strictly: an unknown field is an error that names it.
-pub(super) fn filter<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
-    let uri = format!("/?{}", query.unwrap_or_default());
-    let uri = uri.parse().map_err(|_| invalid("Invalid query"))?;
-    axum::extract::Query::try_from_uri(&uri).map(|query| query.0).map_err(|error| invalid(error.body_text()))
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        self.0.render(Wording::Native, &About::default())
+    }
+}
+
+/// Runs an administrator's change, one at a time.
+pub(super) async fn change<F>(gateway: Arc<Gateway>, change: impl FnOnce(Arc<Gateway>) -> F + Send + 'static) -> Reply
+where
+    F: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    to_the_end(async move {
+        let _one_at_a_time = gateway.editing.lock().await;
+        change(Arc::clone(&gateway)).await
+    })
+    .await
 }
 
 /// Runs a change in a task of its own: a caller that leaves does not stop it half-way.
-pub(super) async fn to_the_end(change: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Response {
-    match tokio::spawn(change).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(problem)) => refuse(&problem),
-        Err(error) => {
+pub(super) async fn to_the_end(change: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Reply {
+    tokio::spawn(change)
+        .await
+        .unwrap_or_else(|error| {
             tracing::error!(%error, "a change ended abnormally");
-            refuse(&Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error"))
-        }
-    }
+            Err(Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error"))
+        })
+        .map_err(Refused)
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Problem {
@@ -55,10 +68,6 @@ pub(super) fn not_written(error: NotWritten) -> Problem {
     Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "not_recorded", message)
 }
 
-pub(super) fn refuse(problem: &Problem) -> Response {
-    problem.render(Wording::Native, &About::default())
-}
-
 /// As text from the serializer: a detour through values would round money.
 pub(super) fn respond(body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
@@ -67,5 +76,35 @@ pub(super) fn respond(body: &impl Serialize) -> Response {
             tracing::error!(%error, "an answer could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// That something was done, where nothing is left to show.
+pub(super) fn done(message: impl Into<String>) -> Response {
+    respond(&serde_json::json!({ "message": message.into() }))
+}
+
+/// One page of a list, and what Bifrost says of it.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) counts: Counts,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Counts {
+    count: usize,
+    total_count: usize,
+    limit: usize,
+    offset: usize,
+}
+
+impl<T> Page<T> {
+    /// All of it where no limit is given.
+    pub(super) fn of(all: Vec<T>, limit: Option<usize>, offset: Option<usize>) -> Page<T> {
+        let total_count = all.len();
+        let (limit, offset) = (limit.unwrap_or(total_count), offset.unwrap_or(0));
+        let items: Vec<T> = all.into_iter().skip(offset).take(limit).collect();
+        let counts = Counts { count: items.len(), total_count, limit, offset };
+        Page { items, counts }
     }
 }

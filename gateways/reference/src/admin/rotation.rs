@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::extract::State;
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
+use super::asked::{InBody, InPath};
 use super::auth::Authorized;
-use super::reply::{invalid, not_written, parse, respond, to_the_end};
+use super::reply::{Reply, change, invalid, not_written, respond};
 use super::views::{KeyView, key_view};
 use super::virtual_keys::{Changed, find, stored};
 use crate::errors::Problem;
@@ -21,7 +20,7 @@ use crate::store::{Change, Standing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Several {
+pub(super) struct Several {
     ids: IndexSet<String>,
 }
 
@@ -31,17 +30,20 @@ struct Rotated {
     virtual_keys: Vec<KeyView>,
 }
 
-pub(super) async fn one(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
-    to_the_end(async move {
+pub(super) async fn one(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
+    change(gateway, move |gateway| async move {
         let virtual_key = rotate(&gateway, [id]).await?.pop().ok_or_else(|| invalid("no virtual key was rotated"))?;
         Ok(respond(&Changed { message: "Virtual key rotated successfully", virtual_key }))
     })
     .await
 }
 
-pub(super) async fn several(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(async move {
-        let Several { ids } = parse(&body)?;
+pub(super) async fn several(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(Several { ids }): InBody<Several>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         if ids.is_empty() {
             return Err(invalid("At least one virtual key ID is required"));
         }
@@ -53,7 +55,6 @@ pub(super) async fn several(_admin: Authorized, State(gateway): State<Arc<Gatewa
 
 /// Gives each of the keys a new value, or none if one of them is not there.
 async fn rotate(gateway: &Gateway, ids: impl IntoIterator<Item = String>) -> Result<Vec<KeyView>, Problem> {
-    let _one_at_a_time = gateway.editing.lock().await;
     let now = gateway.books.now();
     let mut rotated: Vec<(VirtualKey, String)> = Vec::new();
     for id in ids {

@@ -58,7 +58,10 @@ impl Sessions {
 
 /// Counts wrong passwords by the address that tried them.
 #[derive(Debug, Default)]
-pub(crate) struct Guesses(Mutex<HashMap<Option<IpAddr>, Tried>>);
+pub(crate) struct Guesses {
+    tried: Mutex<HashMap<Option<IpAddr>, Tried>>,
+    turn: tokio::sync::Mutex<()>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Tried {
@@ -69,15 +72,20 @@ struct Tried {
 impl Guesses {
     /// Seconds until this address may try again, if it may not now.
     pub(super) fn wait(&self, address: Option<IpAddr>, now: Moment) -> Option<u64> {
-        let tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let tried = tried.get(&place(&tried, address))?;
         let ends = tried.since.after(FAILURE_WINDOW_MILLIS);
         (tried.failures >= MOST_FAILURES && ends > now).then(|| ends.seconds_from(now))
     }
 
+    /// Waits until no other guess is looked at.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// Notes a wrong password.
     pub(super) fn failed(&self, address: Option<IpAddr>, now: Moment) {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         if tried.len() >= MOST_ADDRESSES {
             tried.retain(|_, tried| tried.since.after(FAILURE_WINDOW_MILLIS) > now);
         }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::asked::{InBody, InPath, InQuery};
 use super::auth::Authorized;
 use super::bodies::KeyBody;
 use super::commit::commit;
 use super::entities;
 use super::meter_edits::{MeterEdits, Place};
-use super::reply::{conflict, filter, invalid, missing, parse, refuse, respond, to_the_end};
+use super::reply::{Counts, Page, Reply, change, conflict, done, invalid, missing, respond};
 use super::views::{KeyView, key_view};
 use crate::clock::Moment;
 use crate::errors::Problem;
@@ -26,10 +26,8 @@ use crate::store::{Change, KeyRow, Membership, OwnerKey, Standing, StoredKey};
 #[derive(Serialize)]
 struct Listed {
     virtual_keys: Vec<KeyView>,
-    count: usize,
-    total_count: usize,
-    limit: usize,
-    offset: usize,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 #[derive(Serialize)]
@@ -43,14 +41,9 @@ pub(super) struct Changed {
     pub(super) virtual_key: KeyView,
 }
 
-#[derive(Serialize)]
-struct Message {
-    message: &'static str,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Filter {
+pub(super) struct Filter {
     limit: Option<usize>,
     offset: Option<usize>,
     search: Option<String>,
@@ -61,13 +54,9 @@ struct Filter {
 pub(super) async fn list(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    RawQuery(query): RawQuery,
+    InQuery(filter): InQuery<Filter>,
 ) -> Response {
-    let filter: Filter = match filter(query.as_deref()) {
-        Ok(filter) => filter,
-        Err(problem) => return refuse(&problem),
-    };
-    let search = filter.search.clone().unwrap_or_default().to_lowercase();
+    let search = filter.search.unwrap_or_default().to_lowercase();
     let keys: Vec<Arc<VirtualKey>> = {
         let policy = gateway.policy();
         let is_wanted = |key: &&Arc<VirtualKey>| {
@@ -78,25 +67,22 @@ pub(super) async fn list(
         };
         policy.keys.all().filter(is_wanted).cloned().collect()
     };
-    let offset = filter.offset.unwrap_or(0);
-    let limit = filter.limit.unwrap_or(keys.len());
-    let page = keys.iter().skip(offset).take(limit);
-    let virtual_keys: Vec<KeyView> = page.map(|key| key_view(&gateway, key, None)).collect();
-    let count = virtual_keys.len();
-    respond(&Listed { virtual_keys, count, total_count: keys.len(), limit, offset })
+    let Page { items, counts } = Page::of(keys, filter.limit, filter.offset);
+    let virtual_keys = items.iter().map(|key| key_view(&gateway, key, None)).collect();
+    respond(&Listed { virtual_keys, counts })
 }
 
-pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
-    match find(&gateway, &id) {
-        Ok(key) => respond(&One { virtual_key: key_view(&gateway, &key, None) }),
-        Err(problem) => refuse(&problem),
-    }
+pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
+    let key = find(&gateway, &id)?;
+    Ok(respond(&One { virtual_key: key_view(&gateway, &key, None) }))
 }
 
-pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
-        let mut body: KeyBody = parse(&body)?;
+pub(super) async fn create(
+    _admin: Authorized,
+    State(gateway): State<Arc<Gateway>>,
+    InBody(mut body): InBody<KeyBody>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let name = body.name.take().unwrap_or_default();
         check_name(&gateway, &name, None)?;
         let value = identity::generate();
@@ -127,13 +113,12 @@ pub(super) async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway
 pub(super) async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(id): InPath<String>,
+    InBody(body): InBody<KeyBody>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let key = VirtualKey::clone(&*find(&gateway, &id)?);
-        let key = edit(&gateway, key, parse(&body)?).await?;
+        let key = edit(&gateway, key, body).await?;
         let virtual_key = key_view(&gateway, &key, None);
         Ok(respond(&Changed { message: "Virtual key updated successfully", virtual_key }))
     })
@@ -143,10 +128,9 @@ pub(super) async fn update(
 pub(super) async fn delete(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-) -> Response {
-    to_the_end(async move {
-        let _one_at_a_time = gateway.editing.lock().await;
+    InPath(id): InPath<String>,
+) -> Reply {
+    change(gateway, move |gateway| async move {
         let key = find(&gateway, &id)?;
         let mut edits = MeterEdits::default();
         edits.remove_key(&key);
@@ -165,7 +149,7 @@ pub(super) async fn delete(
             models.iter().for_each(|model| policy.levels.remove_model(&model.row.id));
         };
         commit(&gateway, &edits, rows, apply).await?;
-        Ok(respond(&Message { message: "Virtual key deleted successfully" }))
+        Ok(done("Virtual key deleted successfully"))
     })
     .await
 }

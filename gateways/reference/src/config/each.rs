@@ -17,12 +17,10 @@ pub(super) struct Each<'a, T> {
 
 /// An item that has not the shape of its kind.
 #[derive(Debug)]
-pub(super) struct Misshapen<'a> {
-    /// Its text, as a part of the file's.
-    pub(super) text: &'a str,
+pub(super) struct Misshapen {
     /// The path of the field that is wrong.
     pub(super) at: String,
-    /// What is wrong with it, at which line and column of the item's text.
+    /// What is wrong with it.
     pub(super) error: serde_json::Error,
 }
 
@@ -40,7 +38,7 @@ impl<'de: 'a, 'a, T> Deserialize<'de> for Each<'a, T> {
 
 impl<'a, T: DeserializeOwned> Each<'a, T> {
     /// The items with their indices. `list` is the list's name in the section `at`.
-    pub(super) fn read(self, at: Place<'a>, list: &'a str) -> impl Iterator<Item = Result<(usize, T), Misshapen<'a>>> {
+    pub(super) fn read(self, at: Place<'a>, list: &'a str) -> impl Iterator<Item = Result<(usize, T), Misshapen>> {
         self.texts.into_iter().enumerate().map(move |(index, text)| {
             let item = serde_json::from_str(text.get());
             item.map(|item| (index, item)).map_err(|error| misshapen::<T>(text.get(), &at.item(list, index), error))
@@ -49,13 +47,13 @@ impl<'a, T: DeserializeOwned> Each<'a, T> {
 }
 
 /// Where each value stands is noted only for a message: it takes longer than the reading.
-fn misshapen<'a, T: DeserializeOwned>(text: &'a str, place: &Place<'_>, error: serde_json::Error) -> Misshapen<'a> {
+fn misshapen<T: DeserializeOwned>(text: &str, place: &Place<'_>, error: serde_json::Error) -> Misshapen {
     let mut json = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, T>(&mut json) {
         Err(error) => {
             let at = format!("{place}.{}", error.path());
-            Misshapen { text, at, error: error.into_inner() }
+            Misshapen { at, error: error.into_inner() }
         }
-        Ok(_) => Misshapen { text, at: place.to_string(), error },
+        Ok(_) => Misshapen { at: place.to_string(), error },
     }
 }

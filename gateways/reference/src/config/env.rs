@@ -2,11 +2,12 @@
 
 /// A string that names a variable which has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: the environment variable {name}, named by \"env.{name}\", {problem}")]
+#[error("the environment variable {name}, named by \"env.{name}\", {problem}")]
 pub(super) struct EnvError {
-    pub(super) name: String,
-    pub(super) line: usize,
-    pub(super) problem: &'static str,
+    name: String,
+    /// The byte of the text at which the string begins.
+    pub(super) at: usize,
+    problem: &'static str,
 }
 
 /// A text with its variables filled in, and what was filled in where.
@@ -41,10 +42,8 @@ pub(super) fn resolve(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Re
         match name.filter(|_| !is_key) {
             None => resolved.text.push_str(literal),
             Some(name) => {
-                let failed = |problem| {
-                    let line = resolved.text.matches('\n').count() + 1;
-                    EnvError { name: name.to_owned(), line, problem }
-                };
+                let at = text.len() - string.len();
+                let failed = |problem| EnvError { name: name.to_owned(), at, problem };
                 let value = lookup(name).ok_or_else(|| failed("is not set"))?;
                 if value.is_empty() {
                     return Err(failed("is empty"));
@@ -100,9 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_without_a_value_is_named_with_its_line() {
+    fn a_variable_without_a_value_is_named_with_its_place() {
         let error = resolve("{\n\"value\":\n\"env.GONE\"}", lookup).unwrap_err();
-        assert_eq!(error.to_string(), "line 3: the environment variable GONE, named by \"env.GONE\", is not set");
+        assert_eq!(error.to_string(), "the environment variable GONE, named by \"env.GONE\", is not set");
+        assert_eq!(error.at, 11);
         assert!(resolve(r#"["env.EMPTY"]"#, lookup).is_err());
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::governance_file::GovernanceFile;
 use super::overrides::PatchText;
-use super::types::{AllowList, ConfigId, Only, Weight};
+use super::types::{AllowList, ConfigId, Only, Weight, distinct, distinct_if_any};
 use crate::window::ResetDuration;
 
 #[derive(Deserialize, JsonSchema)]
@@ -29,7 +29,7 @@ pub(super) struct ConfigFile<'a> {
     pub(super) framework: FrameworkFile,
     pub(super) config_store: Option<StoreFile>,
     pub(super) logs_store: Option<StoreFile>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     pub(super) providers: IndexMap<String, ProviderFile>,
     pub(super) auth_config: Option<AuthFile>,
     #[serde(borrow, default)]
@@ -170,7 +170,7 @@ pub(super) struct ProviderKeyFile {
     pub(super) blacklisted_models: Vec<String>,
     pub(super) enabled: Option<bool>,
     /// The provider's names for models.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     pub(super) aliases: IndexMap<String, String>,
     pub(super) azure_key_config: Option<AzureKeyFile>,
     pub(super) vllm_key_config: Option<ServerKeyFile>,
@@ -184,7 +184,7 @@ pub(super) struct AzureKeyFile {
     pub(super) endpoint: String,
     pub(super) api_version: Option<String>,
     /// The aliases of 1.4.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     pub(super) deployments: IndexMap<String, String>,
 }
 
@@ -208,7 +208,7 @@ pub(super) struct NetworkFile {
     pub(super) retry_backoff_max: Option<BackoffFile>,
     #[serde(default)]
     pub(super) allow_private_network: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     pub(super) extra_headers: IndexMap<String, String>,
 }
 
@@ -227,6 +227,7 @@ pub(super) struct CustomFile {
     #[serde(default)]
     pub(super) is_key_less: bool,
     /// What it may be asked for; what is not there may not.
+    #[serde(default, deserialize_with = "distinct_if_any")]
     pub(super) allowed_requests: Option<IndexMap<String, bool>>,
 }
 

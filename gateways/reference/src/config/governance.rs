@@ -42,11 +42,7 @@ struct Named {
 }
 
 /// Checks the section. In a file of version 1, empty lists allow all.
-pub(super) fn check<'a>(
-    file: GovernanceFile<'a>,
-    providers: &Providers,
-    lists_v1: bool,
-) -> Result<Declared, Wrong<'a>> {
+pub(super) fn check(file: GovernanceFile<'_>, providers: &Providers, lists_v1: bool) -> Result<Declared, Wrong> {
     let mut collector = Collector {
         providers,
         lists_v1,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::each::Each;
 use super::file::{AuthFile, OverrideFile};
 use super::place::Place;
+use super::rate_limit::RateLimitSpec;
 use super::types::{AllowList, ConfigId, Weight};
 use crate::money::Usd;
 use crate::window::ResetDuration;
@@ -35,8 +36,8 @@ pub(super) struct GovernanceFile<'a> {
     #[schemars(with = "Vec<BudgetFile>")]
     pub(super) budgets: Each<'a, BudgetFile>,
     #[serde(borrow, default)]
-    #[schemars(with = "Vec<RateLimitFile>")]
-    pub(super) rate_limits: Each<'a, RateLimitFile>,
+    #[schemars(with = "Vec<RateLimitSpec>")]
+    pub(super) rate_limits: Each<'a, RateLimitSpec>,
     #[serde(default)]
     pub(super) pricing_overrides: Vec<OverrideFile>,
 }
@@ -46,7 +47,7 @@ pub(super) struct GovernanceFile<'a> {
 pub(super) struct MetersFile {
     pub(super) budgets: Spelled<BudgetFile>,
     pub(super) budget_ids: Spelled<ConfigId>,
-    pub(super) rate_limits: Spelled<RateLimitFile>,
+    pub(super) rate_limits: Spelled<RateLimitSpec>,
     pub(super) rate_limit_ids: Spelled<ConfigId>,
 }
 
@@ -97,9 +98,9 @@ macro_rules! owner_file {
             budget_id: Option<ConfigId>,
             #[serde(default)]
             budget_ids: Box<[ConfigId]>,
-            rate_limit: Option<Box<RateLimitFile>>,
+            rate_limit: Option<Box<RateLimitSpec>>,
             #[serde(default)]
-            rate_limits: Box<[RateLimitFile]>,
+            rate_limits: Box<[RateLimitSpec]>,
             rate_limit_id: Option<ConfigId>,
             #[serde(default)]
             rate_limit_ids: Box<[ConfigId]>,
@@ -206,15 +207,4 @@ pub(crate) struct BudgetFile {
     pub(crate) provider: Option<ConfigId>,
     /// Wins over that of the owner.
     pub(crate) calendar_aligned: Option<bool>,
-}
-
-/// A rate limit, in the list of all or inside its owner.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RateLimitFile {
-    pub(crate) id: Option<ConfigId>,
-    pub(crate) request_max_limit: Option<u64>,
-    pub(crate) request_reset_duration: Option<ResetDuration>,
-    pub(crate) token_max_limit: Option<u64>,
-    pub(crate) token_reset_duration: Option<ResetDuration>,
 }

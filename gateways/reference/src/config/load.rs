@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 use super::each::Misshapen;
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
 use super::overrides::{NamedOverride, OverrideSpec};
+use super::position::{Position, path_of_byte};
 use super::provider::Providers;
 use super::settings::{Admin, Pricing, Settings};
 use super::types::Fields;
 use super::written::{WrittenProvider, WrittenProviders};
 use super::{client, governance, providers, server, unsupported};
 
+/// The file's name in the application folder.
+const FILE: &str = "config.json";
 /// The environment variable with the encryption key, if the file has none.
 const ENCRYPTION_KEY: &str = "BIFROST_ENCRYPTION_KEY";
 const SYNC_INTERVAL_SECONDS: u64 = 86_400;
@@ -28,31 +31,27 @@ pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}: {}", .0.display(), .1)]
     Read(PathBuf, std::io::Error),
-    /// A variable that the file names has no value.
-    #[error("{}: {}", .0.display(), .1)]
-    Variable(PathBuf, String),
-    /// The file is no JSON, or has another shape than a configuration.
-    #[error("{}:{line}:{column}: {problem}", .file.display())]
-    Shape {
+    /// The file is no JSON, has another shape than a configuration, names a variable that has
+    /// no value, or a value does not make sense.
+    #[error("{}{}: {problem}", .file.display(), .position.map_or_else(String::new, |position| format!(":{position}")))]
+    Wrong {
         /// The configuration file.
         file: PathBuf,
-        /// Counted from one.
-        line: usize,
-        /// Counted from one.
-        column: usize,
-        /// The field's path and what is wrong with it.
-        problem: String,
+        /// Where in it, unless it cannot be read any more.
+        position: Option<Position>,
+        /// The field's path, as in `governance.budgets[0].max_limit`, and what is wrong with it.
+        problem: Invalid,
     },
-    /// A value does not make sense.
-    #[error("{}: {at}: {problem}", .file.display())]
-    Value {
-        /// The configuration file.
-        file: PathBuf,
-        /// The field's path, as in `governance.budgets[0].max_limit`.
-        at: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+}
+
+impl ConfigError {
+    /// What is wrong with the configuration in `app_dir`, with its place there.
+    pub(crate) fn located(app_dir: &Path, problem: Invalid) -> ConfigError {
+        let file = app_dir.join(FILE);
+        // While all was well nobody needed the text, which may be long.
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        ConfigError::Wrong { position: Position::of_path(&text, &problem.at), file, problem }
+    }
 }
 
 /// A value that does not make sense, before it is known in which file it stands.
@@ -75,33 +74,36 @@ impl Invalid {
 
 /// What is wrong with a section: the shape of an item, or a value.
 #[derive(Debug)]
-pub(super) enum Wrong<'a> {
-    Shape(Misshapen<'a>),
+pub(super) enum Wrong {
+    Shape(Misshapen),
     Value(Invalid),
 }
 
-impl<'a> From<Misshapen<'a>> for Wrong<'a> {
-    fn from(misshapen: Misshapen<'a>) -> Wrong<'a> {
+impl From<Misshapen> for Wrong {
+    fn from(misshapen: Misshapen) -> Wrong {
         Wrong::Shape(misshapen)
     }
 }
 
-impl From<Invalid> for Wrong<'_> {
-    fn from(invalid: Invalid) -> Self {
+impl From<Invalid> for Wrong {
+    fn from(invalid: Invalid) -> Wrong {
         Wrong::Value(invalid)
     }
 }
 
 /// Reads and checks `config.json` in `app_dir`, with `lookup` for variables.
 pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
-    let path = app_dir.join("config.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path.clone(), error))?;
-    let resolved =
-        env::resolve(&text, &lookup).map_err(|error| ConfigError::Variable(path.clone(), error.to_string()))?;
+    let path = app_dir.join(FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path, error))?;
+    let resolved = env::resolve(&text, &lookup).map_err(|error| {
+        let at = path_of_byte(&text, error.at).unwrap_or_default();
+        let position = Some(Position::of_byte(&text, error.at));
+        ConfigError::Wrong { file: app_dir.join(FILE), position, problem: Invalid::new(at, error.to_string()) }
+    })?;
     let as_written = written_providers(&text);
     // The whole configuration stands in memory twice else, and may be long.
     drop(text);
-    let reading = Reading { path: &path, resolved: &resolved };
+    let reading = Reading { app_dir, resolved: &resolved };
     let file = reading.parse()?;
     let passphrase = file.encryption_key.clone().or_else(|| lookup(ENCRYPTION_KEY).filter(|key| !key.is_empty()));
     let settings = check(file, app_dir).map_err(|wrong| reading.error(wrong))?;
@@ -133,7 +135,7 @@ fn written_providers(text: &str) -> WrittenProviders {
 
 /// A file whose variables are filled in.
 struct Reading<'a> {
-    path: &'a Path,
+    app_dir: &'a Path,
     resolved: &'a env::Resolved,
 }
 
@@ -145,39 +147,42 @@ impl<'a> Reading<'a> {
             return Ok(file);
         }
         let mut json = serde_json::Deserializer::from_str(text);
-        let file = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| self.misshapen(text, &error.path().to_string(), error.inner()))?;
-        json.end().map_err(|error| self.shape(text, &error, "there is text behind the configuration"))?;
+        let file = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let problem = describe(&error.path().to_string(), error.inner());
+            if error.inner().is_data() { self.located(problem) } else { self.no_json(problem) }
+        })?;
+        json.end().map_err(|_| self.no_json(Invalid::new("", "there is text behind the configuration")))?;
         Ok(file)
     }
 
-    fn error(&self, wrong: Wrong<'a>) -> ConfigError {
+    fn error(&self, wrong: Wrong) -> ConfigError {
         match wrong {
-            Wrong::Shape(item) => self.misshapen(item.text, &item.at, &item.error),
-            Wrong::Value(Invalid { at, problem }) => ConfigError::Value {
-                file: self.path.to_owned(),
-                at: self.resolved.hide_values(&at),
-                problem: self.resolved.hide_values(&problem),
-            },
+            Wrong::Shape(Misshapen { at, error }) => self.located(describe(&at, &error)),
+            Wrong::Value(invalid) => self.located(invalid),
         }
     }
 
-    /// What is wrong with the field `at` in `part`, which is a part of the text.
-    fn misshapen(&self, part: &str, at: &str, error: &serde_json::Error) -> ConfigError {
-        self.shape(part, error, &describe(at, error).to_string())
+    fn located(&self, invalid: Invalid) -> ConfigError {
+        self.hidden(ConfigError::located(self.app_dir, invalid))
     }
 
-    fn shape(&self, part: &str, error: &serde_json::Error, problem: &str) -> ConfigError {
-        let text = self.resolved.text.as_str();
-        let start = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
-        let before = text.get(..start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = if error.line() > 1 { error.column() } else { start - line_start + error.column() };
-        ConfigError::Shape {
-            file: self.path.to_owned(),
-            line: before.matches('\n').count() + error.line(),
-            column,
-            problem: self.resolved.hide_values(problem),
+    /// The file is no JSON, which shows without its variables filled in too.
+    fn no_json(&self, problem: Invalid) -> ConfigError {
+        let file = self.app_dir.join(FILE);
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let error = serde_json::from_str::<IgnoredAny>(&text).err();
+        let position = error.map(|error| Position { line: error.line(), column: error.column() });
+        self.hidden(ConfigError::Wrong { file, position, problem })
+    }
+
+    /// The same without any value of a variable.
+    fn hidden(&self, error: ConfigError) -> ConfigError {
+        match error {
+            ConfigError::Wrong { file, position, problem: Invalid { at, problem } } => {
+                let [at, problem] = [at, problem].map(|text| self.resolved.hide_values(&text));
+                ConfigError::Wrong { file, position, problem: Invalid { at, problem } }
+            }
+            other @ ConfigError::Read(..) => other,
         }
     }
 }
@@ -201,7 +206,8 @@ fn describe(path: &str, error: &serde_json::Error) -> Invalid {
         return Invalid::new(path, format!("expected {wanted}"));
     }
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        return Invalid::new(path.trim_end_matches('.'), message);
+        // Where there is no JSON, the path ends with a question mark.
+        return Invalid::new(path.trim_end_matches(['?', '.']), message);
     };
     // The path of an unknown field ends in the field itself.
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
@@ -216,7 +222,7 @@ fn may_be_secret(path: &str) -> bool {
     matches!(name, "value" | "admin_username" | "admin_password" | "auth_config" | "keys" | "virtual_keys")
 }
 
-fn check<'a>(file: ConfigFile<'a>, app_dir: &Path) -> Result<Settings, Wrong<'a>> {
+fn check(file: ConfigFile<'_>, app_dir: &Path) -> Result<Settings, Wrong> {
     let lists_v1 = match file.version {
         None | Some(2) => false,
         Some(1) => true,

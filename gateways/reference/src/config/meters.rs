@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::each::Each;
-use super::governance_file::{BudgetFile, MetersFile, RateLimitFile, Spelling};
+use super::governance_file::{BudgetFile, MetersFile, Spelling};
 use super::load::{Invalid, Wrong};
 use super::once::Once;
 use super::place::Place;
+use super::rate_limit::{Counter, RateLimitError, RateLimitSpec};
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::money::Usd;
@@ -46,7 +47,7 @@ struct Owned {
 pub(super) struct Meters {
     /// Budgets of the list of all that an owner names by id.
     budgets: HashMap<String, Figures>,
-    rate_limits: HashMap<String, RateLimitFile>,
+    rate_limits: HashMap<String, RateLimitSpec>,
     owned: HashMap<OwnerKey, Vec<Owned>>,
     ids: Once<MeterId>,
     declared: Vec<DeclaredMeter>,
@@ -54,10 +55,10 @@ pub(super) struct Meters {
 
 impl Meters {
     /// Takes the lists of all budgets and limits.
-    pub(super) fn of_lists<'a>(
-        budgets: Each<'a, BudgetFile>,
-        rate_limits: Each<'a, RateLimitFile>,
-    ) -> Result<Meters, Wrong<'a>> {
+    pub(super) fn of_lists(
+        budgets: Each<'_, BudgetFile>,
+        rate_limits: Each<'_, RateLimitSpec>,
+    ) -> Result<Meters, Wrong> {
         let mut meters = Meters::default();
         for budget in budgets.read(SECTION, "budgets") {
             let (index, budget) = budget?;
@@ -172,8 +173,8 @@ impl Adding<'_> {
         self.meter(at, MeterId::new(Measure::Usd, id), Amount::of_money(limit), length)
     }
 
-    fn rate_limit(&mut self, at: &Place<'_>, id: &str, file: RateLimitFile) -> Result<(), Invalid> {
-        for (measure, limit, length) in limit_meters(at, file)? {
+    fn rate_limit(&mut self, at: &Place<'_>, id: &str, spec: RateLimitSpec) -> Result<(), Invalid> {
+        for Counter { measure, limit, length } in counters(at, spec)? {
             // A minute has no place in the calendar, and a limit by the minute stands beside
             // budgets by the month.
             let length = length.aligned_where_possible(self.is_aligned);
@@ -182,7 +183,7 @@ impl Adding<'_> {
                     if measure == Measure::Requests { "request_reset_duration" } else { "token_reset_duration" };
                 return Err(Invalid::new(at.field(field), "the same rate limit window stands there twice"));
             }
-            self.meter(at, MeterId::new(measure, id), Amount::of_count(limit), length)?;
+            self.meter(at, MeterId::new(measure, id), limit, length)?;
         }
         Ok(())
     }
@@ -229,29 +230,14 @@ fn owner(at: &Place<'_>, budget: &BudgetFile) -> Result<Option<(&'static str, Ow
     Ok(first)
 }
 
-/// The meters of a rate limit. A limit needs its window, and a window its limit.
-fn limit_meters(at: &Place<'_>, file: RateLimitFile) -> Result<Vec<(Measure, u64, ResetDuration)>, Invalid> {
-    let mut meters = Vec::with_capacity(2);
-    for (measure, word, limit, length) in [
-        (Measure::Requests, "request", file.request_max_limit, file.request_reset_duration),
-        (Measure::Tokens, "token", file.token_max_limit, file.token_reset_duration),
-    ] {
-        match (limit, length) {
-            (None, None) => {}
-            (Some(0), _) => {
-                return Err(Invalid::new(format!("{at}.{word}_max_limit"), "must be above 0"));
-            }
-            (Some(limit), Some(length)) => meters.push((measure, limit, length)),
-            _ => {
-                let problem = format!("`{word}_max_limit` and `{word}_reset_duration` belong together");
-                return Err(Invalid::new(*at, problem));
-            }
+/// The counters of a rate limit.
+fn counters(at: &Place<'_>, spec: RateLimitSpec) -> Result<Vec<Counter>, Invalid> {
+    spec.counters().map_err(|error| match error {
+        RateLimitError::Zero(word) | RateLimitError::TooLarge(word) => {
+            Invalid::new(format!("{at}.{word}_max_limit"), error.to_string())
         }
-    }
-    if meters.is_empty() {
-        return Err(Invalid::new(*at, "a rate limit without any limit"));
-    }
-    Ok(meters)
+        RateLimitError::Empty | RateLimitError::Unpaired(_) => Invalid::new(*at, error.to_string()),
+    })
 }
 
 fn named(at: &Place<'_>, id: Option<&ConfigId>) -> Result<String, Invalid> {
@@ -269,7 +255,7 @@ fn own_id(owner: &OwnerKey, what: &str) -> String {
 
 /// The id of a rate limit without one. In a list it has its windows in it, by which it is
 /// known where the list's order changes.
-fn own_limit_id(owner: &OwnerKey, spelling: Spelling, limit: &RateLimitFile) -> String {
+fn own_limit_id(owner: &OwnerKey, spelling: Spelling, limit: &RateLimitSpec) -> String {
     if matches!(spelling, Spelling::One) {
         return own_id(owner, "limit");
     }

@@ -8,9 +8,11 @@
 //! - [`governance`]: its customers, teams, virtual keys, models and providers, checked
 //! - [`meters`]: their budgets and limits, in every historic spelling
 //! - [`overrides`]: an administrator's own prices
+//! - [`position`]: where in the file something stands
 //! - [`load`]: from a path to checked settings, with errors that name file, line and field
 //! - [`once`]: what must not stand there twice
 //! - [`place`]: where in the file something stands
+//! - [`rate_limit`]: a rate limit, of the file or of an administrator
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
 //! - [`schema`]: the JSON Schema of the file
@@ -32,8 +34,10 @@ mod meters;
 mod once;
 mod overrides;
 mod place;
+mod position;
 mod provider;
 mod providers;
+mod rate_limit;
 mod schema;
 mod server;
 mod settings;
@@ -49,6 +53,7 @@ pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 #[cfg(test)]
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
+pub(crate) use rate_limit::{Counter, RateLimitSpec};
 pub(crate) use schema::{client_schema, schema};
 pub(crate) use server::ServerLimits;
 pub(crate) use settings::{

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::load::Invalid;
 use super::provider::Providers;
 use super::settings::{Override, OverrideMatch, OverrideScope, RequestType};
-use super::types::ConfigId;
+use super::types::{ConfigId, distinct};
 use crate::rates::{RateError, Rates};
 
 /// An override as it was written, and what it means.
@@ -54,11 +54,12 @@ impl fmt::Display for PatchText {
 impl<'de> Deserialize<'de> for PatchText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PatchText, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
-        if text.starts_with('"') {
-            return serde_json::from_str(text).map(PatchText).map_err(D::Error::custom);
-        }
-        Ok(PatchText(text.to_owned()))
+        let text: String = match raw.get() {
+            quoted if quoted.starts_with('"') => serde_json::from_str(quoted).map_err(D::Error::custom)?,
+            text => text.to_owned(),
+        };
+        distinct::<_, IgnoredAny>(&mut serde_json::Deserializer::from_str(&text)).map_err(D::Error::custom)?;
+        Ok(PatchText(text))
     }
 }
 

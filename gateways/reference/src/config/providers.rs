@@ -10,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::env;
 use super::file::{BackoffFile, CustomFile, ProviderFile, ProviderKeyFile};
 use super::load::{Invalid, read_part};
+use super::position::path_of_byte;
 use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 use super::standard::{REQUESTS, Standard, is_unspoken, standard};
 use super::types::{AllowList, Weight};
@@ -47,9 +48,8 @@ pub(crate) fn check_written(
 ) -> Result<Provider, Invalid> {
     let place = format!("providers.{name}");
     let resolved = env::resolve(text, lookup).map_err(|error| {
-        let problem =
-            format!("the environment variable {}, named by \"env.{}\", {}", error.name, error.name, error.problem);
-        Invalid::new(place.as_str(), problem)
+        let within = path_of_byte(text, error.at).map_or_else(String::new, |path| format!(".{path}"));
+        Invalid::new(format!("{place}{within}"), error.to_string())
     })?;
     let checked = read_part(&place, &resolved.text).and_then(|file| provider(name, file, false));
     checked.map_err(|Invalid { at, problem }| Invalid::new(at, resolved.hide_values(&problem)))

@@ -1,8 +1,10 @@
 //! Values that the file and the management API share.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::Error as _;
+use indexmap::IndexMap;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -164,6 +166,45 @@ impl Serialize for Weight {
             .map_err(S::Error::custom)?
             .serialize(serializer)
     }
+}
+
+/// Reads an object in which no name stands twice: nobody could say which of the two is meant.
+pub(super) fn distinct<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<IndexMap<String, V>, D::Error> {
+    struct Distinct<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Distinct<V> {
+        type Value = IndexMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<IndexMap<String, V>, A::Error> {
+            let mut map = IndexMap::new();
+            while let Some(name) = fields.next_key::<String>()? {
+                if map.contains_key(&name) {
+                    return Err(A::Error::custom(format_args!("`{name}` stands there twice")));
+                }
+                map.insert(name, fields.next_value()?);
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_map(Distinct(PhantomData))
+}
+
+/// The same where there may be null instead.
+pub(super) fn distinct_if_any<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<IndexMap<String, V>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(bound = "V: Deserialize<'de>")]
+    struct Distinct<V>(#[serde(deserialize_with = "distinct")] IndexMap<String, V>);
+
+    Ok(Option::<Distinct<V>>::deserialize(deserializer)?.map(|map| map.0))
 }
 
 #[cfg(test)]

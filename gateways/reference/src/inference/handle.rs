@@ -102,15 +102,7 @@ pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Bytes, Option<Arc<VirtualKey>>), Problem> {
-    let limit = gateway.client().max_body_bytes;
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|error| {
-        if slow_body::was_too_slow(&error) {
-            let message = "the request's body did not arrive in time";
-            return Problem::failure(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
-        }
-        let message = format!("the request's body is incomplete or larger than {} MB", limit >> 20);
-        Problem::failure(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
-    })?;
+    let bytes = slow_body::whole(body, gateway.client().max_body_bytes).await?;
     Ok((bytes, caller::identify(gateway, headers)?))
 }
 

@@ -17,6 +17,8 @@ const SEALED: &str = "sealed:";
 pub(super) struct Merged {
     pub(super) written: WrittenProviders,
     pub(super) checked: Providers,
+    /// Those of the file that had been deleted and are back, since the file changed them.
+    pub(super) back: Vec<String>,
     pub(super) changes: Vec<Change>,
 }
 
@@ -42,7 +44,8 @@ pub(super) fn merge(
             changes.push(Change::DeleteDocument(document.kind, document.id));
         }
     }
-    let Merging { written, touched, .. } = merging;
+    let Merging { written, touched, back, .. } = merging;
+    let back = back.into_iter().filter(|name| file.contains_key(name)).collect();
     let mut all = Providers::new();
     for (name, provider) in &written {
         let provider = match checked.get(name.as_str()).filter(|_| !touched.contains(name)) {
@@ -51,7 +54,7 @@ pub(super) fn merge(
         };
         all.insert(name.as_str().into(), provider);
     }
-    Ok(Merged { written, checked: all, changes })
+    Ok(Merged { written, checked: all, back, changes })
 }
 
 struct Merging<'a> {
@@ -80,7 +83,11 @@ impl Merging<'_> {
         if document.file_hash != of_file.map(WrittenProvider::settings_mark) {
             return Ok(false);
         }
-        self.written.entry(name.clone()).or_default().settings = open(self.sealer, &document.body)?;
+        let mut settings = open(self.sealer, &document.body)?;
+        for (header, value) in headers_mut(&mut settings).into_iter().flatten().filter(|(_, value)| value.is_null()) {
+            *value = of_file.and_then(|provider| file_header(provider, header)).cloned().unwrap_or_default();
+        }
+        self.written.entry(name.clone()).or_default().settings = settings;
         self.touched.insert(name.clone());
         Ok(true)
     }
@@ -125,20 +132,33 @@ pub(crate) struct Documents<'a> {
 pub(crate) enum Unstorable {
     /// A credential would stand in the database as it is.
     #[error(
-        "the value of the key '{0}' cannot be stored: no encryption key is configured. Set `encryption_key` in config.json or BIFROST_ENCRYPTION_KEY, or write \"env.NAME\""
+        "the value of the {what} '{name}' cannot be stored: no encryption key is configured. Set `encryption_key` in config.json or BIFROST_ENCRYPTION_KEY, or write \"env.NAME\""
     )]
-    InClear(String),
+    InClear {
+        /// Whose value it is: a key's or a header's.
+        what: &'static str,
+        name: String,
+    },
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
 impl Documents<'_> {
     pub(crate) fn put_provider(&self, name: &str, settings: &Fields) -> Result<Change, Unstorable> {
+        let of_file = self.file.get(name);
+        let mut stored = settings.clone();
+        for (header, value) in headers_mut(&mut stored).into_iter().flatten() {
+            if of_file.and_then(|provider| file_header(provider, header)) == Some(&*value) {
+                // The file has it; null stands for that.
+                *value = Value::Null;
+            }
+            self.check_clear("header", header, value.as_str())?;
+        }
         Ok(Change::PutDocument(DocumentRow {
             kind: DocumentKind::Provider,
             id: name.to_owned(),
-            body: seal(self.sealer, settings)?,
-            file_hash: self.file.get(name).map(WrittenProvider::settings_mark),
+            body: seal(self.sealer, &stored)?,
+            file_hash: of_file.map(WrittenProvider::settings_mark),
             standing: Standing::Live,
         }))
     }
@@ -146,15 +166,13 @@ impl Documents<'_> {
     pub(crate) fn put_key(&self, provider: &str, id: &str, fields: &Fields) -> Result<Change, Unstorable> {
         let of_file = self.file.get(provider);
         let mut stored = fields.clone();
-        let value = stored.get("value").and_then(Value::as_str).unwrap_or_default();
         let is_the_files = of_file.and_then(|provider| provider.keys.get(id)?.get("value")) == stored.get("value");
         if is_the_files {
             // The file has it; it need not be here too.
             stored.shift_remove("value");
-        } else if self.sealer.is_none() && !value.is_empty() && !value.starts_with("env.") {
-            let name = fields.get("name").and_then(Value::as_str).unwrap_or(id);
-            return Err(Unstorable::InClear(name.to_owned()));
         }
+        let key_name = fields.get("name").and_then(Value::as_str).unwrap_or(id);
+        self.check_clear("key", key_name, stored.get("value").and_then(Value::as_str))?;
         Ok(Change::PutDocument(DocumentRow {
             kind: DocumentKind::ProviderKey,
             id: format!("{provider}/{id}"),
@@ -162,6 +180,16 @@ impl Documents<'_> {
             file_hash: of_file.and_then(|provider| provider.key_mark(id)),
             standing: Standing::Live,
         }))
+    }
+
+    /// Refuses what would stand in the database as it is.
+    fn check_clear(&self, what: &'static str, name: &str, value: Option<&str>) -> Result<(), Unstorable> {
+        match value {
+            Some(text) if self.sealer.is_none() && !text.is_empty() && !text.starts_with("env.") => {
+                Err(Unstorable::InClear { what, name: name.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the file has must not come back at the next start; the rest is forgotten.
@@ -185,6 +213,15 @@ fn deleted(kind: DocumentKind, id: String, mark: Option<String>) -> Change {
             Change::PutDocument(DocumentRow { kind, id, body: "{}".to_owned(), file_hash, standing: Standing::Deleted })
         }
     }
+}
+
+/// The headers that a provider is sent, whose values may be credentials.
+fn headers_mut(settings: &mut Fields) -> Option<&mut Fields> {
+    settings.get_mut("network_config")?.get_mut("extra_headers")?.as_object_mut()
+}
+
+fn file_header<'a>(provider: &'a WrittenProvider, name: &str) -> Option<&'a Value> {
+    provider.settings.get("network_config")?.get("extra_headers")?.get(name)
 }
 
 /// As it is stored: sealed where there is a key for it.

@@ -53,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) overrides: KeptOverrides,
     pub(crate) written: WrittenProviders,
     pub(crate) providers: Providers,
+    /// Providers of the file that had been deleted and are back.
+    pub(crate) back: Vec<String>,
     pub(crate) sealer: Option<Sealer>,
     pub(crate) marks: FileMarks,
     pub(crate) changes: Vec<Change>,
@@ -88,6 +90,7 @@ pub(crate) fn merge(
         overrides,
         written: merged.written,
         providers: merged.checked,
+        back: merged.back,
         sealer,
         marks,
         changes: merged.changes.into_iter().chain(new).chain(of_overrides).collect(),

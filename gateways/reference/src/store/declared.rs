@@ -18,6 +18,8 @@ pub(crate) struct Declared {
     pub(crate) models: Vec<DeclaredEntity<ModelConfig>>,
     pub(crate) keys: Vec<DeclaredKey>,
     pub(crate) meters: Vec<DeclaredMeter>,
+    /// Providers that had been deleted and are back, since the file changed them.
+    pub(crate) back: Vec<String>,
 }
 
 /// A customer, a team or a model configuration of the file.

@@ -80,7 +80,7 @@ pub(crate) fn merge<E: From<MergeError>>(
     now: Moment,
 ) -> Result<Merged, E> {
     let mut merged = Merged::default();
-    let mut won = HashSet::new();
+    let mut won: Won = declared.back.iter().map(|name| OwnerKey::Provider(name.as_str().into())).collect();
     merged.customers = entities(declared.customers, saved.customers, now, &mut merged.changes, &mut won)?;
     merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
     merged.models = entities(declared.models, saved.models, now, &mut merged.changes, &mut won)?;

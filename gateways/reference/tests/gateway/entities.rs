@@ -431,3 +431,45 @@ async fn an_edit_of_a_team_of_the_file_holds_until_the_file_changes_it() {
         assert_eq!(call(&world, KEY).await, expected);
     }
 }
+
+#[tokio::test]
+async fn a_limit_that_is_made_again_is_not_the_one_that_a_request_still_holds() {
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["rate_limit"] = json!({
+            "id": "r", "request_max_limit": 9, "request_reset_duration": "1h",
+            "token_max_limit": 9999, "token_reset_duration": "1h",
+        });
+    })
+    .await;
+    world.model(&json!({"latency": {"first_byte": "500ms"}}));
+    let running = tokio::spawn(world.chat(KEY, &body()).send());
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, crate::support::DEADLINE).await);
+    let requests = json!({"id": "r", "request_max_limit": 9, "request_reset_duration": "1h"});
+    put(&world, AGENT, json!({"rate_limits": [requests]})).await;
+    put(&world, AGENT, json!({"rate_limit": {"token_max_limit": 9999, "token_reset_duration": "1h"}})).await;
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
+    let limit = world.agent().await["rate_limit"].clone();
+    assert_eq!((&limit["request_current_usage"], &limit["token_current_usage"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_limit_that_is_made_again_survives_a_restart_and_the_files_own_does_not_come_back() {
+    let mut world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["rate_limit"] = json!({
+            "id": "r", "request_max_limit": 9, "request_reset_duration": "1h",
+            "token_max_limit": 1, "token_reset_duration": "1h",
+        });
+    })
+    .await;
+    let requests = json!({"id": "r", "request_max_limit": 9, "request_reset_duration": "1h"});
+    put(&world, AGENT, json!({"rate_limits": [requests]})).await;
+    put(&world, AGENT, json!({"rate_limit": {"token_max_limit": 9999, "token_reset_duration": "1d"}})).await;
+    for _ in 0..2 {
+        let limit = world.agent().await["rate_limit"].clone();
+        assert_eq!((&limit["token_max_limit"], &limit["token_reset_duration"]), (&json!(9999), &json!("1d")));
+        world.restart().await;
+    }
+    for _ in 0..2 {
+        assert_eq!(call(&world, KEY).await, ok());
+    }
+}

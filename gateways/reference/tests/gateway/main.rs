@@ -23,6 +23,7 @@ mod management;
 mod media;
 mod messages;
 mod metrics;
+mod nonsense;
 mod openapi;
 mod persistence;
 mod pins;

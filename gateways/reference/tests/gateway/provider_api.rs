@@ -31,7 +31,7 @@ fn made(world: &World) -> Value {
         "provider": "made",
         "network_config": {
             "base_url": format!("http://{}/second", world.upstream.addr()),
-            "extra_headers": { "x-tenant": "hidden-tenant" },
+            "extra_headers": { "x-tenant": "env.UPSTREAM_KEY" },
         },
         "custom_provider_config": { "base_provider_type": "openai" },
     })
@@ -67,7 +67,7 @@ async fn a_provider_that_is_made_serves_from_the_next_request_on_and_after_a_kil
     let mut world = open_world().await;
     let answer = ok(&world, Method::POST, PROVIDERS, made(&world)).await;
     assert_eq!(answer["name"], "made");
-    assert_eq!(answer["network_config"]["extra_headers"]["x-tenant"], "<redacted>");
+    assert_eq!(answer["network_config"]["extra_headers"]["x-tenant"], "env.UPSTREAM_KEY");
     assert_eq!(call(&world, "made/mock-1").await, 400, "it has no key yet");
     let key = json!({"name": "made-key", "value": "env.UPSTREAM_KEY"});
     let key = ok(&world, Method::POST, "/api/providers/made/keys", key).await;
@@ -99,7 +99,10 @@ async fn a_credential_is_encrypted_and_needs_the_key_it_was_encrypted_with() {
         config["encryption_key"] = json!("a passphrase");
     })
     .await;
-    ok(&world, Method::POST, PROVIDERS, made(&world)).await;
+    let mut secret = made(&world);
+    secret["network_config"]["extra_headers"]["x-tenant"] = json!("hidden-tenant");
+    let answer = ok(&world, Method::POST, PROVIDERS, secret).await;
+    assert_eq!(answer["network_config"]["extra_headers"]["x-tenant"], "<redacted>");
     let key = ok(&world, Method::POST, "/api/providers/made/keys", json!({"name": "k", "value": LITERAL})).await;
     assert_eq!(key["value"], "sk-upstrea…");
     assert_eq!(call(&world, "made/mock-1").await, 200);
@@ -143,6 +146,12 @@ async fn without_an_encryption_key_only_references_are_stored() {
     assert!(answer.text.contains("no encryption key is configured"), "{}", answer.text);
     assert!(!answer.text.contains(LITERAL) && !database(&world).contains(LITERAL));
     assert_eq!(get(&world, "/api/providers/made/keys").await["total"], 0);
+    let mut header = made(&world);
+    header["network_config"]["extra_headers"]["x-token"] = json!(LITERAL);
+    let answer = admin(&world, Method::PUT, "/api/providers/made", header).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.contains("the value of the header 'x-token' cannot be stored"), "{}", answer.text);
+    assert!(!answer.text.contains(LITERAL) && !database(&world).contains(LITERAL));
     let key = json!({"name": "k", "value": "env.NOT_THERE_AT_ALL"});
     let answer = admin(&world, Method::POST, "/api/providers/made/keys", key).await;
     assert_eq!(answer.status, 400);
@@ -275,4 +284,76 @@ async fn a_request_keeps_the_provider_that_it_began_with() {
     ok(&world, Method::DELETE, "/api/providers/primary", json!({})).await;
     assert_ne!(call(&world, "primary/mock-1").await, 200);
     assert_eq!(running.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_header_of_the_file_is_not_stored_with_an_edit_and_is_sent_all_the_same() {
+    let mut world = World::start(|config| {
+        config["client"]["enforce_auth_on_inference"] = json!(false);
+        config["providers"]["primary"]["network_config"]["extra_headers"] =
+            json!({"x-tenant": "hidden-tenant", "x-team": "hidden-team"});
+    })
+    .await;
+    let mut shown = get(&world, "/api/providers/primary").await;
+    shown["network_config"]["max_retries"] = json!(1);
+    shown["network_config"]["extra_headers"].as_object_mut().unwrap().remove("x-team");
+    ok(&world, Method::PUT, "/api/providers/primary", shown).await;
+    for _ in 0..2 {
+        assert_eq!(call(&world, "primary/mock-1").await, 200);
+        let ledger = world.upstream.ledger();
+        let headers = &ledger.inference().last().unwrap().headers;
+        let sent = |name: &str| headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone());
+        assert_eq!((sent("x-tenant").as_deref(), sent("x-team")), (Some("hidden-tenant"), None));
+        world.kill_and_start().await;
+    }
+    assert!(!database(&world).contains("hidden-"));
+}
+
+#[tokio::test]
+async fn a_key_whose_name_another_provider_has_too_can_be_edited_and_keeps_its_name() {
+    let world = World::start(|config| {
+        for provider in ["primary", "second"] {
+            config["providers"][provider]["keys"][0]["name"] = json!("main");
+        }
+    })
+    .await;
+    let path = "/api/providers/primary/keys/main";
+    let key = ok(&world, Method::PUT, path, json!({"name": "main", "weight": 0.5})).await;
+    assert_eq!(key["weight"].to_string(), "0.5");
+    let renamed = admin(&world, Method::PUT, path, json!({"name": "third-key"})).await;
+    assert_eq!(renamed.status, 409, "{}", renamed.text);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_deleted_takes_its_limits_along_and_brings_back_those_of_the_file() {
+    let mut world = World::start(|config| {
+        config["client"]["enforce_auth_on_inference"] = json!(false);
+        config["governance"]["virtual_keys"] = json!([]);
+        config["governance"]["providers"] =
+            json!([{"name": "primary", "budgets": [{"max_limit": "number:0.00125", "reset_duration": "1h"}]}]);
+    })
+    .await;
+    let limits = json!({"rate_limit": {"request_max_limit": 9, "request_reset_duration": "1h"}});
+    ok(&world, Method::PUT, "/api/governance/providers/primary", limits).await;
+    assert_eq!(call(&world, "primary/mock-1").await, 200);
+    assert_eq!(call(&world, "primary/mock-1").await, 402);
+    ok(&world, Method::DELETE, "/api/providers/primary", json!({})).await;
+    for list in ["budgets", "rate-limits"] {
+        assert_eq!(get(&world, &format!("/api/governance/{list}")).await["count"], 0, "{list}");
+    }
+    // One of the same name begins without them, also after a kill.
+    let mut again = made(&world);
+    again["provider"] = json!("primary");
+    ok(&world, Method::POST, PROVIDERS, again).await;
+    let key = json!({"name": "k", "value": "env.UPSTREAM_KEY"});
+    ok(&world, Method::POST, "/api/providers/primary/keys", key).await;
+    assert_eq!(call(&world, "primary/mock-1").await, 200);
+    world.kill_and_start().await;
+    assert_eq!(call(&world, "primary/mock-1").await, 200);
+    // That of the file comes back with its budget and what was spent.
+    ok(&world, Method::DELETE, "/api/providers/primary", json!({})).await;
+    world.config["providers"]["primary"]["network_config"]["max_retries"] = json!(1);
+    world.restart().await;
+    assert_eq!(call(&world, "primary/mock-1").await, 402);
+    assert_eq!(get(&world, "/api/governance/rate-limits").await["count"], 0);
 }

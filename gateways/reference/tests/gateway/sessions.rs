@@ -131,3 +131,20 @@ async fn a_changed_password_ends_every_session_and_survives_a_kill_until_the_fil
     assert_eq!(login(&world, "a new password").await.status, 401);
     session(&world, "of the file").await;
 }
+
+#[tokio::test]
+async fn guesses_at_once_are_counted_like_guesses_in_turn() {
+    let world = World::start(|_| {}).await;
+    let guesses = (0..64).map(|at| {
+        let request = world.request(Method::GET, KEYS).basic_auth("admin", Some(format!("guess {at}")));
+        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+    });
+    let mut looked_at = 0;
+    for answer in guesses.collect::<Vec<_>>() {
+        match answer.await.unwrap() {
+            401 => looked_at += 1,
+            other => assert_eq!(other, 429),
+        }
+    }
+    assert_eq!(looked_at, 10);
+}

@@ -27,6 +27,76 @@ async fn an_unknown_field_is_named_with_its_place() {
 }
 
 #[tokio::test]
+async fn whatever_is_wrong_in_the_file_is_named_with_its_line_and_column() {
+    let world = World::prepare(|_| {}).await;
+    let written = serde_json::to_string_pretty(&world.config).unwrap();
+    let (value, limits) = ("\"value\": \"env.UPSTREAM_KEY\"", "\"governance\": {");
+    assert!(written.contains(value) && written.contains(limits));
+    // The line of what is put in place of something, and of where in it the problem is.
+    let cases = [
+        // A name, a variable, a value, a reference, what another part of the program knows, a shape, no JSON.
+        (limits, "\"governance\": { \"budgts\": [],", "\"budgts\": ", "governance.budgts: unknown field"),
+        (
+            value,
+            "\"value\": \"env.UPSTREAM_KEY\", \"id\": \"env.GONE\"",
+            "\"id\": ",
+            "providers.primary.keys[0].id: the environment variable GONE, named by \"env.GONE\", is not set",
+        ),
+        (
+            value,
+            "\"id\": \"env.UPSTREAM_KEY\", \"value\": \"\"",
+            "\"value\": ",
+            "providers.primary.keys[0].value: a provider's key cannot be empty",
+        ),
+        (
+            limits,
+            "\"governance\": { \"customers\": [{\"name\": \"a\"}, {\"name\": \"a\"}],",
+            "{\"name\": \"a\"}, ",
+            "governance.customers[1].id: the same customer stands there twice",
+        ),
+        (
+            limits,
+            "\"governance\": { \"budgets\": [{\"id\": \"b\", \"max_limit\": 1, \"reset_duration\": \"1h\"}],",
+            "\"budgets\": ",
+            "governance.budgets `b`: nothing it could protect names it",
+        ),
+        (
+            limits,
+            "\"governance\": { \"pricing_overrides\": [{\"scope_kind\": \"virtual_key\", \"match_type\": \"exact\", \"pattern\": \"m\", \"request_types\": [\"responses\"], \"patch\": {\"input_cost_per_token\": 1}, \"virtual_key_id\": \"nobody\"}],",
+            "\"virtual_key_id\": ",
+            "governance.pricing_overrides[0].virtual_key_id: there is no virtual key `nobody`",
+        ),
+        (
+            value,
+            "\"value\": \"env.UPSTREAM_KEY\", \"enabled\": 1",
+            "\"enabled\": ",
+            "providers.primary.keys[0].enabled: invalid type: integer `1`, expected a boolean",
+        ),
+        (
+            value,
+            "\"value\": \"env.UPSTREAM_KEY\",, \"id\": 1",
+            "\"value\": \"env.UPSTREAM_KEY\",",
+            "providers.primary.keys[0]: key must be a string",
+        ),
+        (
+            value,
+            "\"aliases\": {\"a\": \"b\", \"a\": \"c\"}",
+            "\"aliases\": ",
+            "providers.primary.keys[0].aliases: `a` stands there twice",
+        ),
+    ];
+    for (from, to, before, expected) in cases {
+        let text = written.replacen(from, to, 1);
+        let at = text.find(to).unwrap() + to.find(before).unwrap() + before.len();
+        let line = text[..at].matches('\n').count() + 1;
+        let column = at - text[..at].rfind('\n').unwrap();
+        std::fs::write(world.folder.path().join("config.json"), &text).unwrap();
+        let said = refusal(world.folder.path()).await;
+        assert_eq!(said, format!("probity-reference: DIR/config.json:{line}:{column}: {expected}"));
+    }
+}
+
+#[tokio::test]
 async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
     for (section, edit) in [
         ("mcp", json!({"mcp": {}})),
