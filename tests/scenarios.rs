@@ -245,18 +245,20 @@ matrix: { route: [chat, embeddings] }
 except: [{ route: embeddings }]
 ";
 
+/// What is said of [`NAMED`] with a text in place of another.
+fn told(from: &str, to: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("budgets")).unwrap();
+    std::fs::copy("scenarios/requirements.yaml", folder.path().join("requirements.yaml")).unwrap();
+    assert!(NAMED.contains(from), "the scenario does not hold `{from}`");
+    std::fs::write(folder.path().join("budgets/named.yaml"), NAMED.replacen(from, to, 1)).unwrap();
+    let loaded = Catalogue::load(folder.path(), &CaseContext::default());
+    let told = loaded.map_or_else(|error| error.errors.iter().map(explained).collect(), |_| String::new());
+    told.replace(&folder.path().display().to_string(), "scenarios")
+}
+
 #[test]
 fn a_name_that_nobody_has_is_named_with_its_line_and_the_one_that_was_meant() {
-    let told = |from: &str, to: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("budgets")).unwrap();
-        std::fs::copy("scenarios/requirements.yaml", folder.path().join("requirements.yaml")).unwrap();
-        assert!(NAMED.contains(from), "the scenario does not hold `{from}`");
-        std::fs::write(folder.path().join("budgets/named.yaml"), NAMED.replacen(from, to, 1)).unwrap();
-        let loaded = Catalogue::load(folder.path(), &CaseContext::default());
-        let told = loaded.map_or_else(|error| error.errors.iter().map(explained).collect(), |_| String::new());
-        told.replace(&folder.path().display().to_string(), "scenarios")
-    };
     assert_eq!(told("title", "title"), "");
     let wrong = [
         ("agent, providers: [{ provider: primary }", "agent, providers: [{ provider: primray }"),
@@ -273,6 +275,27 @@ fn a_name_that_nobody_has_is_named_with_its_line_and_the_one_that_was_meant() {
         ("scope: virtual_key", "scope: virtual-key"),
         ("except: [{ route:", "except: [{ ruote:"),
         ("except: [{ route: embeddings", "except: [{ route: embedding"),
+    ];
+    let told: Vec<_> = wrong.iter().map(|(from, to)| told(from, to)).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn what_would_hold_of_any_gateway_is_no_scenario() {
+    let wrong = [
+        ("clients: 2", "clients: 0"),
+        ("clients: 2", "clients: 2, requests: 0"),
+        ("as: made, route", "as: made, times: 0, route"),
+        ("{ upstream: { order: [primary, second] } }", "{}"),
+        ("{ upstream: { order: [primary, second] } }", "{ upstream: {} }"),
+        ("{ upstream: { order: [primary, second] } }", "{ upstream: { keys_hidden: false, calls: 2 } }"),
+        ("{ upstream: { order: [primary, second] } }", "{ upstream: { calls: { at_least: 3, at_most: 2 } } }"),
+        ("{ upstream: { order: [primary, second] } }", "{ usage: { made: { at_least: $2, at_most: $1 } } }"),
+        ("{ upstream: { order: [primary, second] } }", "{ status: [] }"),
+        ("{ upstream: { order: [primary, second] } }", "{ status: promised }"),
+        ("refused: budget_exceeded", "refused: []"),
+        ("{ name: primary }, { name: second }", "{ name: primary }, { name: primary }"),
+        ("matrix: { route: [chat, embeddings] }", "matrix: { route: [chat, chat, embeddings] }"),
     ];
     let told: Vec<_> = wrong.iter().map(|(from, to)| told(from, to)).collect();
     insta::assert_snapshot!(told.join("\n"));

@@ -60,6 +60,7 @@ fn check_gateway(loaded: &loaded::Loaded, name: &str) -> Result<(), String> {
         why: String::new(),
         installed: String::new(),
         probity: std::path::PathBuf::new(),
+        first_start: plan::FirstStart::new(),
     };
     let entries: Vec<_> = loaded.catalogue.entries.iter().collect();
     plan::plan(Arc::new(target), &entries, &loaded.config.eval, &|_| true)

@@ -17,7 +17,7 @@ use crate::{
     document::closest,
     exit::Exit,
     gateway::{Gateway, version::Launched},
-    run::Target,
+    run::{Target, plan::FirstStart},
     runtime::{
         ContainerRuntime, ExternalRuntime, Kind, Login, ProcessRuntime, Runtime, RuntimeError, python, without_userinfo,
     },
@@ -42,7 +42,8 @@ pub(super) async fn target(name: &str, args: &RunArgs, loaded: &Loaded, out: &Pa
     };
     let installed = install(&gateway, kind, out, args.quiet).await.map_err(|error| not_ready(&error))?;
     let probity = std::env::current_exe().map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
-    Ok(Target { gateway, version, runtime, why, installed, probity })
+    let first_start = FirstStart::new();
+    Ok(Target { gateway, version, runtime, why, installed, probity, first_start })
 }
 
 fn not_ready(error: &RuntimeError) -> Stopped {

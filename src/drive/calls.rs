@@ -128,7 +128,7 @@ pub(super) async fn at_once(client: &Client, makers: Vec<Maker>, burst: &Burst) 
                 if number > requests {
                     return answers;
                 }
-                let Some(maker) = makers.iter().cycle().nth(number as usize - 1) else { return answers };
+                let Some(maker) = makers.get((number as usize - 1) % makers.len().max(1)) else { return answers };
                 let answer = send(&client, &maker.outgoing(number)).await;
                 let gone = answer.status.is_none();
                 answers.push(answer);

@@ -2,15 +2,19 @@
 
 mod admin;
 pub mod answer;
+mod begin;
 mod calls;
 mod complete;
 mod credentials;
+mod driver;
+mod figures;
 mod made_keys;
 pub mod observation;
 mod prices;
 mod restart;
 mod secrets;
 mod send;
+mod shared;
 pub mod sse;
 mod start;
 mod steps;
@@ -18,10 +22,12 @@ mod world;
 
 pub use answer::Outgoing;
 pub use complete::{complete_key, complete_routes, completed_script};
+pub use driver::Driver;
+pub use figures::Patience;
 pub use prices::sheet;
 pub use restart::edited;
 pub use secrets::Secrets;
 pub use send::{Size, body, client, send};
-pub use start::{NotStarted, Start, StartError};
-pub use steps::{Driver, Patience};
+pub use shared::Asked;
+pub use start::{NotStarted, Start, StartError, blame_for_upstream};
 pub use world::CaseWorld;

@@ -31,6 +31,8 @@ pub struct Observation {
     pub took: Duration,
     /// What kept the step from being done.
     pub problem: Option<Problem>,
+    /// Why the gateway's own figures could not be asked for.
+    pub unread: Option<Problem>,
 }
 
 /// A gateway's own figure.
@@ -40,6 +42,17 @@ pub enum Reading {
     Figure(Usd),
     /// Why there is none.
     None(String),
+}
+
+impl Reading {
+    /// What has come to a figure since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Usd) -> Self {
+        match self {
+            Self::Figure(figure) => Self::Figure(figure - before),
+            none @ Self::None(_) => none,
+        }
+    }
 }
 
 /// What kept a step from being done.

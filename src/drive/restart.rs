@@ -7,8 +7,8 @@ use mock_upstream::Outcome;
 use super::{
     answer::Answer,
     calls::{at_once, makers},
+    driver::{Driver, is_inference},
     observation::Problem,
-    steps::Driver,
 };
 use crate::{
     gateway::{load::lay_over, render::Renderer},
@@ -107,8 +107,7 @@ impl Driver<'_> {
 }
 
 fn answered(entries: &[mock_upstream::Entry]) -> u64 {
-    entries.iter().filter(|entry| super::steps::is_inference(entry) && entry.outcome == Outcome::Answered).count()
-        as u64
+    entries.iter().filter(|entry| is_inference(entry) && entry.outcome == Outcome::Answered).count() as u64
 }
 
 fn tail(log: Option<&str>) -> String {

@@ -52,9 +52,6 @@ pub enum StartError {
     /// The HTTP client cannot be made.
     #[error("an HTTP client could not be made: {0}")]
     Client(#[from] reqwest::Error),
-    /// The scenario's upstream script is wrong.
-    #[error("the upstream's script is wrong: {0}")]
-    Script(#[from] mock_upstream::ScriptError),
     /// The gateway is not known to run in this runtime.
     #[error("{gateway} has no `launch.{runtime}` in its manifest")]
     NoLaunch {
@@ -72,10 +69,9 @@ impl StartError {
         match self {
             Self::Runtime(RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. }) => Blame::Gateway,
             Self::Keys(problem) => problem.blame,
-            Self::Render(_) | Self::Script(_) => Blame::Scenario,
-            Self::Runtime(_) | Self::Upstream(_) | Self::Version(_) | Self::Client(_) | Self::NoLaunch { .. } => {
-                Blame::Environment
-            }
+            Self::Render(_) => Blame::Scenario,
+            Self::Upstream(error) => blame_for_upstream(error),
+            Self::Runtime(_) | Self::Version(_) | Self::Client(_) | Self::NoLaunch { .. } => Blame::Environment,
         }
     }
 
@@ -147,4 +143,13 @@ pub(super) fn command(
         ready_within: manifest.ready.within.duration(),
         stops_within: manifest.ready.stops_within.duration(),
     })
+}
+
+/// Who is to blame for a mock that does not start.
+#[must_use]
+pub fn blame_for_upstream(error: &mock_upstream::StartError) -> Blame {
+    match error {
+        mock_upstream::StartError::Script(_) => Blame::Scenario,
+        mock_upstream::StartError::Listen { .. } => Blame::Environment,
+    }
 }

@@ -126,6 +126,11 @@ impl CaseWorld {
         Size { input: usage.input, output: usage.output }
     }
 
+    /// The last of the ledger's entries so far, by its number; 0 if there is none.
+    pub(super) fn last_entry(&self) -> u64 {
+        self.upstream.ledger().entries.last().map_or(0, |entry| entry.seq)
+    }
+
     /// Stops everything.
     pub async fn discard(mut self) {
         if let Some(made) = &mut self.made {

@@ -235,8 +235,25 @@ pub(super) fn calls(count: Count) -> String {
 pub(super) fn passed(wanted: Count, breaks: bool, seen: &Observation) -> Finding {
     let counts = |answer: &&Answer| if breaks { answer.served() } else { answer.served_whole() };
     let served = seen.answers.iter().filter(counts).count() as u64;
-    let found = pass_if(wanted.admits(served), format!("passed: {}", calls(wanted)), format!("{served} passed"));
+    let expected = format!("passed: {}", calls(wanted));
+    let admits = wanted.admits(served);
+    let found = match served {
+        0 if admits && nobody_answered(seen) => unanswered(expected),
+        // A bound is kept with ease by a gateway that serves nobody.
+        0 if admits && wanted.at_most != Some(0) => {
+            finding(Verdict::Unknown, expected, "none passed, which proves nothing".to_owned())
+        }
+        _ => pass_if(admits, expected, format!("{served} passed")),
+    };
     with_witnesses(found, seen)
+}
+
+pub(super) fn nobody_answered(seen: &Observation) -> bool {
+    seen.answers.iter().all(|answer| answer.status.is_none())
+}
+
+pub(super) fn unanswered(expected: String) -> Finding {
+    finding(Verdict::Unknown, expected, "no call was answered".to_owned())
 }
 
 /// How many calls were refused, in words that the dialect knows.
@@ -250,7 +267,11 @@ pub(super) fn refusals(judging: Judging<'_>, wanted: Count, seen: &Observation) 
     let understood = refused.iter().flatten().count();
     let expected = format!("refused: {}", calls(wanted));
     let found = format!("{} were refused, {understood} for a reason that the dialect knows", refused.len());
-    let verdict = match wanted.admits(refused.len() as u64) {
+    let admits = wanted.admits(refused.len() as u64);
+    if admits && nobody_answered(seen) {
+        return with_witnesses(unanswered(expected), seen);
+    }
+    let verdict = match admits {
         true if understood == refused.len() => Verdict::Pass,
         true => Verdict::Deviates,
         false => Verdict::Fail,

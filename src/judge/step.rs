@@ -5,7 +5,7 @@ use super::{
     money::{allowed, compare, ledger_charged, multiple},
 };
 use crate::{
-    drive::observation::{Observation, Reading},
+    drive::observation::{Observation, Problem, Reading},
     gateway::{Dialect, manifest::Promises},
     money::Usd,
     scenario::{
@@ -43,15 +43,19 @@ pub fn judge(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observ
         finding.blame = Some(Blame::Gateway);
         finding.found = format!("{} calls are still open at the upstream, and their cost is not known", seen.open);
     }
-    if let Some(problem) = &seen.problem
-        && finding.verdict != Verdict::Pass
-    {
-        finding.blame = Some(problem.blame);
-        if *check != CheckKind::Done {
-            finding.found = format!("{}; {}", finding.found, problem.what);
+    match &seen.problem {
+        Some(problem) if problem.blame != Blame::Gateway => not_done(finding, problem),
+        Some(problem) if finding.verdict != Verdict::Pass && *check != CheckKind::Done => {
+            Finding { found: format!("{}; {}", finding.found, problem.what), ..finding }
         }
+        _ => finding,
     }
-    finding
+}
+
+/// A step that was kept from being done by somebody else says nothing about the gateway: neither that a
+/// call failed, nor that none was made.
+fn not_done(finding: Finding, problem: &Problem) -> Finding {
+    Finding { verdict: Verdict::Unknown, blame: Some(problem.blame), found: problem.what.clone(), ..finding }
 }
 
 fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observation) -> Finding {
@@ -162,8 +166,8 @@ fn keys_hidden(seen: &Observation) -> Finding {
 
 fn answers_hide_keys(seen: &Observation) -> Finding {
     let expected = "no answer holds a provider's key".to_owned();
-    if seen.answers.iter().all(|answer| answer.status.is_none()) {
-        return finding(Verdict::Unknown, expected, "there was no answer".to_owned());
+    if answers::nobody_answered(seen) {
+        return answers::unanswered(expected);
     }
     pass_if(seen.keys_told.is_none(), expected, seen.keys_told.clone().unwrap_or_default())
 }
@@ -192,9 +196,15 @@ fn said(expected: String, wanted: Amount, reading: Option<&Reading>, seen: &Obse
         Some(Reading::None(why)) => {
             (finding(Verdict::Fail, expected, format!("it does not say: {why}")), Some(why.clone()))
         }
-        None => (finding(Verdict::Unknown, expected, "it was not asked".to_owned()), None),
+        None => (unread(expected, seen), None),
     };
     Finding { gateway: says, upstream: Some(answers::entries(&seen.ledger)), ..found }
+}
+
+/// A figure that was not asked for.
+fn unread(expected: String, seen: &Observation) -> Finding {
+    let found = finding(Verdict::Unknown, expected, "it was not asked".to_owned());
+    seen.unread.iter().fold(found, not_done)
 }
 
 fn overspend(judging: Judging<'_>, step: &Step, seen: &Observation) -> Finding {
@@ -216,16 +226,22 @@ fn overspend(judging: Judging<'_>, step: &Step, seen: &Observation) -> Finding {
     Finding { upstream: Some(answers::entries(&seen.ledger)), ..found }
 }
 
-/// The numbers that a step records.
+/// The numbers that a step records; none of a step that could not be done, or in which nothing was spent.
 #[must_use]
 pub fn facts(step: &Step, seen: &Observation) -> Vec<Fact> {
     let charged = ledger_charged(&seen.ledger);
     let cap = step.expect.overspend.as_ref().map_or(Usd::ZERO, |overspend| overspend.cap);
+    // A gateway that served nothing kept no cap.
+    let spent = charged > Usd::ZERO;
     let value = |measure| match measure {
-        Measure::Overshoot => multiple(charged, cap),
-        Measure::SpendLost => (if charged > cap { charged - cap } else { Usd::ZERO }).to_string(),
-        Measure::ElapsedMs => format!("{} ms", seen.took.as_millis()),
+        _ if seen.problem.is_some() => None,
+        Measure::Overshoot => spent.then(|| multiple(charged, cap)),
+        Measure::SpendLost => spent.then(|| (if charged > cap { charged - cap } else { Usd::ZERO }).to_string()),
+        Measure::ElapsedMs => Some(format!("{} ms", seen.took.as_millis())),
     };
-    let facts = step.expect.fact.iter();
-    facts.map(|(name, measure)| Fact { name: name.clone(), value: value(*measure) }).collect()
+    let fact = |(name, measure): (&String, &Measure)| Some(Fact { name: name.clone(), value: value(*measure)? });
+    step.expect.fact.iter().filter_map(fact).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,11 @@ use super::{
     plan::{PlannedCase, Target, Unit},
 };
 use crate::{
-    drive::{CaseWorld, Driver, NotStarted, Start, answer::Answer, observation::Observation},
+    drive::{
+        CaseWorld, Driver, NotStarted, Start,
+        answer::Answer,
+        observation::{Observation, Problem},
+    },
     judge::{self, Judging},
     report::event::Event,
     scenario::{CheckId, CheckKind, Step},
@@ -65,13 +69,7 @@ pub(super) async fn run_unit(context: Context, unit: Unit) {
         match control::check(&context.client, &planned.case).await {
             Err((blame, found)) => run.all_unknown(blame, &format!("the control lane: {found}")),
             Ok(()) => {
-                // A shared gateway was configured for the first case: another policy needs another.
-                if let Some(other) = driver.take_if(|driver| driver.asked != planned.case.scenario.policy) {
-                    other.world.discard().await;
-                }
-                if driver.is_none() {
-                    driver = run.start().await;
-                }
+                driver = run.gateway(driver.take()).await;
                 if let Some(ready) = &mut driver {
                     driven = true;
                     run.steps(ready).await;
@@ -96,6 +94,14 @@ fn needs_a_fresh_gateway(findings: &[(CheckId, Finding)]) -> bool {
     Verdict::worst(findings.iter().map(|(_, finding)| finding.verdict)) > Verdict::Deviates
 }
 
+/// The step behind which nothing is reached.
+struct Failed {
+    step: usize,
+    blame: Blame,
+    /// What is not told by its checks; empty if they do.
+    why: String,
+}
+
 struct CaseRun<'a> {
     context: &'a Context,
     planned: &'a PlannedCase,
@@ -108,14 +114,19 @@ struct CaseRun<'a> {
 static NEXT_MARKER: AtomicU64 = AtomicU64::new(1);
 
 impl<'a> CaseRun<'a> {
-    async fn start(&mut self) -> Option<Driver<'a>> {
-        let case = &self.planned.case;
-        let start = self.context.start(&self.planned.name);
-        match CaseWorld::start(start, &case.scenario.policy, &case.scenario.upstream).await {
-            Ok(world) => {
-                let (asked, client) = (case.scenario.policy.clone(), self.context.client.clone());
-                Some(Driver { start, world, asked, client, case: String::new(), began: 0 })
+    /// The gateway of the case before, if it can serve this one too; else one of its own.
+    async fn gateway(&mut self, used: Option<Driver<'a>>) -> Option<Driver<'a>> {
+        let scenario = &self.planned.case.scenario;
+        let marker = format!("pb{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
+        if let Some(mut used) = used {
+            if used.can_serve(scenario) && used.begin(marker.clone(), scenario).await.is_ok() {
+                return Some(used);
             }
+            used.world.discard().await;
+        }
+        let start = self.context.start(&self.planned.name);
+        match Driver::start(start, self.context.client.clone(), marker, scenario).await {
+            Ok(driver) => Some(driver),
             Err(not_started) => {
                 self.note_not_started(&not_started);
                 self.not_started = Some(not_started);
@@ -125,14 +136,11 @@ impl<'a> CaseRun<'a> {
     }
 
     async fn steps(&mut self, driver: &mut Driver<'_>) {
-        driver.case = format!("pb{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
-        driver.use_script(&self.planned.case.scenario.upstream);
-        driver.began = driver.world.upstream.ledger().entries.last().map_or(0, |entry| entry.seq);
-        let mut failed = None;
+        let mut failed: Option<Failed> = None;
         let mut reached = Vec::new();
         for (index, step) in self.planned.case.scenario.steps.iter().enumerate() {
             let number = index + 1;
-            if let Some(failed) = failed {
+            if let Some(failed) = &failed {
                 self.not_reached(number, step, failed);
                 continue;
             }
@@ -150,9 +158,11 @@ impl<'a> CaseRun<'a> {
             reached.push((number, driver.reached_by_now(number)));
             self.answers.extend(seen.answers);
             // A gateway that went in a step without checks is found gone by the next step that has any.
-            let cannot_go_on = seen.problem.is_some_and(|problem| problem.fatal && problem.blame != Blame::Gateway);
-            if worst > Verdict::Deviates || cannot_go_on {
-                failed = Some(number);
+            let obstacle = seen.problem.filter(|problem| problem.fatal && problem.blame != Blame::Gateway);
+            if let Some(Problem { what, blame, .. }) = obstacle {
+                failed = Some(Failed { step: number, blame, why: format!(": {}", driver.world.secrets.redact(&what)) });
+            } else if worst > Verdict::Deviates {
+                failed = Some(Failed { step: number, blame: self.blame_for(number), why: String::new() });
             }
         }
         self.afterthoughts(driver, &reached).await;
@@ -165,7 +175,7 @@ impl<'a> CaseRun<'a> {
         let mut findings: Vec<_> = checks.iter().map(|id| judge::judge(judging, step, &id.kind, seen)).collect();
         let worst = |findings: &[Finding]| Verdict::worst(findings.iter().map(|finding| finding.verdict));
         if let Some(problem) = seen.problem.as_ref().filter(|problem| problem.fatal && problem.blame == Blame::Gateway)
-            && worst(&findings) <= Verdict::Deviates
+            && worst(&findings) < Verdict::Fail
             && let Some(first) = findings.first_mut()
         {
             // "None was served" holds for a gateway that is gone, too: that is no pass.
@@ -186,12 +196,19 @@ impl<'a> CaseRun<'a> {
         checks.filter(|(id, applies)| **applies && id.step == number).map(|(id, _)| id).collect()
     }
 
-    fn not_reached(&mut self, number: usize, step: &Step, failed: usize) {
+    fn not_reached(&mut self, number: usize, step: &Step, failed: &Failed) {
         for id in self.checks_of(number) {
             let expected = format!("step {number} ({}) is reached", step.action.word());
-            let found = format!("step {failed} failed before it");
-            self.found(id, plain(Verdict::NotReached, Blame::Gateway, expected, found));
+            let found = format!("step {} failed before it{}", failed.step, failed.why);
+            self.found(id, plain(Verdict::NotReached, failed.blame, expected, found));
         }
+    }
+
+    /// Who is to blame for the worst that was found of a step.
+    fn blame_for(&self, number: usize) -> Blame {
+        let of_step = self.findings.iter().filter(|(id, _)| id.step == number);
+        let worst = of_step.max_by_key(|(_, finding)| finding.verdict);
+        worst.and_then(|(_, finding)| finding.blame).unwrap_or(Blame::Gateway)
     }
 
     fn all_unknown(&mut self, blame: Blame, why: &str) {
@@ -276,7 +293,11 @@ impl<'a> CaseRun<'a> {
         match evidence.write(&folder) {
             Ok(()) => Some(folder.display().to_string()),
             Err(error) => {
-                tracing::warn!("the evidence folder {} could not be written: {error}", folder.display());
+                tracing::warn!(
+                    "the evidence of {} is not kept, since {} cannot be written: {error}; its verdicts are in the reports",
+                    case.scenario.id,
+                    folder.display()
+                );
                 None
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     drive::{
         Outgoing, Size,
         answer::{Answer, End},
-        body, completed_script, send,
+        blame_for_upstream, body, completed_script, send,
     },
     policy::{Policy, without_provider},
     scenario::{
@@ -35,8 +35,8 @@ pub(super) async fn check(client: &Client, case: &Case) -> Result<(), (Blame, St
     let policy = &case.scenario.policy;
     let mut script = completed_script(&case.scenario.upstream, policy);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let upstream =
-        Upstream::start(address, script.clone()).await.map_err(|error| (Blame::Environment, error.to_string()))?;
+    let started = Upstream::start(address, script.clone()).await;
+    let upstream = started.map_err(|error| (blame_for_upstream(&error), error.to_string()))?;
     let mut seen = HashSet::new();
     let mut result = Ok(());
     for step in &case.scenario.steps {

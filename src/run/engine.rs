@@ -144,7 +144,7 @@ async fn run_target(
     match first {
         Ok(facts) => {
             for fact in facts {
-                let target = name.clone();
+                let (target, fact) = (name.clone(), fact.clone());
                 recorder.record(Event::FactMeasured { target, scenario: String::new(), case: String::new(), fact })?;
             }
         }

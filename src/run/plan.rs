@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     document::DocumentError,
+    drive::Asked,
     gateway::Gateway,
     period::Period,
     report::event::{Declared, DeclaredCase, DeclaredCheck},
     runtime::{Kind, Runtime},
     scenario::{Case, CaseContext, Entry, Eval, step::Instance},
+    verdict::Fact,
 };
 
 /// A gateway, a version of it and a runtime.
@@ -29,7 +31,12 @@ pub struct Target {
     pub installed: String,
     /// The executable that carries the reference gateway.
     pub probity: PathBuf,
+    /// What its first start showed, once it was started: every later run of the same target goes by that.
+    pub first_start: FirstStart,
 }
+
+/// The facts of a target's first start.
+pub type FirstStart = tokio::sync::OnceCell<Vec<Fact>>;
 
 impl Target {
     /// `<gateway>@<version>`.
@@ -119,7 +126,7 @@ pub fn plan(
     for entry in entries {
         let cases = entry.cases_in(&context).map_err(PlanError::Scenario)?;
         let mut in_scenario = Vec::new();
-        let mut shared = Vec::new();
+        let mut shared: Vec<(Asked, Unit)> = Vec::new();
         for case in cases.into_iter().filter(|case| selected(case)) {
             let (declared, planned) = plan_case(&target, case);
             in_scenario.push(declared);
@@ -127,13 +134,11 @@ pub fn plan(
             renderable::check(&target, &planned.case)
                 .map_err(|error| PlanError::Render { scenario: planned.case.scenario.id.clone(), error })?;
             match planned.case.scenario.instance {
-                Instance::Shared => shared.push(planned),
+                Instance::Shared => share(&mut shared, planned),
                 Instance::PerCase => units.push(Unit { cases: vec![planned] }),
             }
         }
-        if !shared.is_empty() {
-            units.push(Unit { cases: shared });
-        }
+        units.extend(shared.into_iter().map(|(_, unit)| unit));
         if !in_scenario.is_empty() {
             declared.push(Declared {
                 scenario: entry.id.clone(),
@@ -145,6 +150,15 @@ pub fn plan(
         }
     }
     Ok(Planned { target, declared, units })
+}
+
+/// Puts a case to those that ask the same of their gateway, if there are any.
+fn share(units: &mut Vec<(Asked, Unit)>, planned: PlannedCase) {
+    let asked = Asked::of(&planned.case.scenario);
+    match units.iter_mut().find(|(others, _)| *others == asked) {
+        Some((_, unit)) => unit.cases.push(planned),
+        None => units.push((asked, Unit { cases: vec![planned] })),
+    }
 }
 
 /// The window whose end scenarios wait for: short where real time must pass.

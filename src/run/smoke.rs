@@ -14,11 +14,16 @@ use crate::{
 /// How long a gateway may take to say which version it is.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Starts the target once, and stops it again.
+/// Starts the target once, and stops it again; what that showed. A target that has been started is not
+/// started again for this.
 ///
 /// # Errors
 /// Why it does not get ready, or which version it is instead.
-pub(super) async fn start(target: &Target, seed: u64) -> Result<Vec<Fact>, StartError> {
+pub(super) async fn start(target: &Target, seed: u64) -> Result<&Vec<Fact>, StartError> {
+    target.first_start.get_or_try_init(|| first(target, seed)).await
+}
+
+async fn first(target: &Target, seed: u64) -> Result<Vec<Fact>, StartError> {
     let start = Start {
         gateway: &target.gateway,
         version: &target.version,

@@ -1,13 +1,18 @@
 //! What this machine sets aside for a gateway's process.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read, Seek, SeekFrom},
     path::{Component, Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{RuntimeError, port::Reservation};
+use super::{
+    RuntimeError,
+    log::{MOST, end_of},
+    port::Reservation,
+};
 
 /// A folder and a port that belong to one gateway.
 #[derive(Debug)]
@@ -56,9 +61,19 @@ impl Folder {
         Ok(())
     }
 
+    /// The end of the gateway's log; nothing if it has none.
     pub(super) fn read_log(&self) -> String {
-        fs::read(self.log()).map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
+        read_end(&self.log()).unwrap_or_default()
     }
+}
+
+fn read_end(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let left_out = file.metadata()?.len().saturating_sub(MOST as u64);
+    file.seek(SeekFrom::Start(left_out))?;
+    let mut end = Vec::new();
+    file.take(MOST as u64).read_to_end(&mut end)?;
+    Ok(end_of(&end, left_out))
 }
 
 impl Drop for Folder {
@@ -84,6 +99,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    #[test]
+    fn of_a_log_that_is_flooded_the_end_is_read() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = Folder::new(out.path()).unwrap();
+        fs::write(folder.log(), "x".repeat(MOST) + "the end").unwrap();
+        let log = folder.read_log();
+        assert!(log.starts_with("(7 bytes before this are left out)\nx") && log.ends_with("xthe end"));
+    }
 
     #[test]
     fn no_file_is_written_outside_of_the_data_folder() {

@@ -13,7 +13,13 @@ use testcontainers::bollard::{
     },
 };
 
-use super::{RuntimeError, api::how, docker, error::chain};
+use super::{
+    RuntimeError,
+    api::how,
+    docker,
+    error::chain,
+    log::{MOST, end_of},
+};
 
 /// A container that exists, as the daemon knows it.
 #[derive(Debug)]
@@ -67,18 +73,23 @@ impl Container {
         sent.map_err(self.error("write files into"))
     }
 
-    /// All that was written in all its lives; it can be read until the container is removed.
+    /// The end of what was written in all its lives; it can be read until the container is removed.
     pub(super) async fn log(&self) -> String {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
         let mut frames = self.docker.logs(&self.id, Some(options));
-        let mut log = Vec::new();
+        let (mut log, mut left_out) = (Vec::new(), 0);
         while let Some(frame) = frames.next().await {
+            // Not at each frame: what stays is moved.
+            if log.len() > 2 * MOST {
+                left_out += log.drain(..log.len() - MOST).len() as u64;
+            }
             match frame {
                 Ok(frame) => log.extend_from_slice(&frame.into_bytes()),
                 Err(error) => log.extend_from_slice(format!("\n(the log ends here: {})\n", chain(&error)).as_bytes()),
             }
         }
-        String::from_utf8_lossy(&log).into_owned()
+        left_out += log.drain(..log.len().saturating_sub(MOST)).len() as u64;
+        end_of(&log, left_out)
     }
 }
 

@@ -3,6 +3,15 @@
 /// How many lines of a gateway's log an error carries.
 pub(super) const TAIL: usize = 15;
 
+/// How many bytes of a log are kept: one that is flooded must not take the runner's memory.
+pub(super) const MOST: usize = 4 << 20;
+
+/// The end of a log as text, with how much was left out before it.
+pub(super) fn end_of(end: &[u8], left_out: u64) -> String {
+    let text = String::from_utf8_lossy(end);
+    if left_out == 0 { text.into_owned() } else { format!("({left_out} bytes before this are left out)\n{text}") }
+}
+
 /// The last `count` lines of a log that are not blank, without a line break at the end.
 #[must_use]
 pub fn last_lines(log: &str, count: usize) -> String {
@@ -19,6 +28,12 @@ mod tests {
     #[test]
     fn the_end_of_a_log_is_its_last_lines_without_blank_ones() {
         assert_eq!(last_lines("one\ntwo\r\n\n  three\n\n", 2), "two\n  three");
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_such_and_what_is_left_out_is_told() {
+        assert_eq!(end_of(b"a \xff b", 0), "a \u{fffd} b");
+        assert_eq!(end_of(b"end", 7), "(7 bytes before this are left out)\nend");
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub struct Case {
 /// # Errors
 /// When a template fails, or what results is not a scenario; the error points at the field.
 pub fn expand(document: &Document, context: &CaseContext) -> Result<Vec<Case>, Box<DocumentError>> {
+    use Action::{Burst, Call, Get, Trespass};
     let matrix: IndexMap<String, Vec<Value>> =
         document.value().get("matrix").and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
     let mut cases = Vec::new();
@@ -101,7 +102,8 @@ pub fn expand(document: &Document, context: &CaseContext) -> Result<Vec<Case>, B
         let filled = fill(document, &values, context)?;
         let mut scenario: Scenario = filled.decode()?;
         for (index, step) in scenario.steps.iter_mut().enumerate() {
-            if matches!(step.action, Action::Call(_) | Action::Burst(_)) && step.expect == super::Expect::default() {
+            let calls = matches!(step.action, Call(_) | Burst(_) | Get(_) | Trespass(_));
+            if calls && step.checks().is_empty() && step.expect.fact.is_empty() {
                 let path = ["steps".into(), Key::Item(index)];
                 return Err(filled.error(&path, "a step that calls must expect something", None));
             }

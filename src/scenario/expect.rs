@@ -47,7 +47,7 @@ pub struct Expect {
     /// What the gateway itself says that somebody has spent: a key by its name, `team:research` and so on.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub usage: IndexMap<Owner, Amount>,
-    /// What the gateway's other books say that all calls have cost since it was started.
+    /// What the gateway's other books say that all calls have cost since the scenario began.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub books: IndexMap<Book, Amount>,
     /// All that was charged since the scenario began stays under a cap, as the gateway's promise of
@@ -220,7 +220,7 @@ impl TryFrom<Value> for Status {
             |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (100..600).contains(n));
         let statuses = match &value {
             Value::String(word) if word == "promised" => return Ok(Self::Promised),
-            Value::Array(items) => items.iter().map(status).collect(),
+            Value::Array(items) if !items.is_empty() => items.iter().map(status).collect(),
             one => status(one).map(|status| vec![status]),
         };
         statuses.map(Self::OneOf).ok_or_else(|| format!("{value} is no status; write 402, [401, 403] or promised"))

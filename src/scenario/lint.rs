@@ -10,7 +10,7 @@ use super::{
     admin::{Admin, RETIRED},
     call::{Burst, Call},
     case::Case,
-    expect::Measure,
+    expect::{Measure, Status},
     requirement::Requirement,
     script,
     step::{Action, Restart, Step, Trespass},
@@ -18,8 +18,11 @@ use super::{
 use crate::{
     document::{Document, DocumentError, Key, closest},
     owner::Owner,
-    policy::VirtualKey,
+    policy::{Policy, VirtualKey},
 };
+
+/// Whatever is expected of calls that are not made holds.
+const NO_CALL: &str = "no call would be made";
 
 /// Whose limit a refusal can name, in the neutral words.
 const SCOPES: [&str; 6] = ["customer", "team", "virtual_key", "virtual_key_provider", "provider", "model"];
@@ -41,7 +44,14 @@ pub(super) fn entry<'a>(
         let message = format!("the id must say where the file stands: `{}`", place.display());
         return Err(document.error(&["id".into()], &message, None));
     }
-    for case in cases {
+    for (index, case) in cases.iter().enumerate() {
+        if cases.iter().take(index).any(|other| other.name == case.name) {
+            let message = format!("two cases are called `{}`, and could not be told apart", case.name);
+            return Err(document.error(&["matrix".into()], &message, None));
+        }
+        if case.checks().is_empty() {
+            return Err(document.error(&["steps".into()], "nothing is expected, so nothing would be proved", None));
+        }
         let names = Names::of(case);
         check_policy(case, &names).map_err(wrong)?;
         for (index, step) in case.scenario.steps.iter().enumerate() {
@@ -171,6 +181,7 @@ fn check_except(scenario: &Value) -> Result<(), Wrong> {
 
 fn check_policy(case: &Case, names: &Names<'_>) -> Result<(), Wrong> {
     let policy = &case.scenario.policy;
+    check_unique(policy)?;
     let at = |list: &str, index: usize| ["policy".into(), list.into(), Key::Item(index)];
     for (index, team) in policy.teams.iter().enumerate() {
         check_belonging(names, None, team.customer.as_ref()).map_err(|found| found.below(at("teams", index)))?;
@@ -183,6 +194,26 @@ fn check_policy(case: &Case, names: &Names<'_>) -> Result<(), Wrong> {
         check_key(key, names).map_err(|found| found.below(at("virtual_keys", index)))?;
     }
     check_script(&case.scenario.upstream, names)
+}
+
+/// Steps and reports speak of everybody by a name.
+fn check_unique(policy: &Policy) -> Result<(), Wrong> {
+    let lists: [(&str, Vec<&str>); 5] = [
+        ("providers", policy.providers.iter().map(|one| one.name.as_str()).collect()),
+        ("customers", policy.customers.iter().map(|one| one.name.as_str()).collect()),
+        ("teams", policy.teams.iter().map(|one| one.name.as_str()).collect()),
+        ("models", policy.models.iter().map(|one| one.name.as_str()).collect()),
+        ("virtual_keys", policy.virtual_keys.iter().map(|one| one.name.as_str()).collect()),
+    ];
+    for (list, names) in lists {
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|other| other == name) {
+                let path = vec!["policy".into(), list.into(), index.into(), "name".into()];
+                return Err(Wrong::at(path, format!("there is another `{name}` before it")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The team and the customer that somebody belongs to.
@@ -224,10 +255,12 @@ fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
         };
         check_call(call, names).map_err(|found| found.below(path(above)))?;
     }
-    if let Action::Burst(Burst { keys, .. }) | Action::Restart(Restart { during: Some(Burst { keys, .. }), .. }) =
-        &step.action
-    {
-        keys.iter().try_for_each(|key| names.key(key, path("burst.keys")))?;
+    match &step.action {
+        Action::Burst(burst) => check_burst(burst, names).map_err(|found| found.below(path("burst")))?,
+        Action::Restart(Restart { during: Some(burst), .. }) => {
+            check_burst(burst, names).map_err(|found| found.below(path("restart.during")))?;
+        }
+        _ => {}
     }
     match &step.action {
         Action::Admin(operation) => check_admin(operation, names)?,
@@ -243,6 +276,13 @@ fn check_step(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
         _ => {}
     }
     check_expectations(step, names)
+}
+
+fn check_burst(burst: &Burst, names: &Names<'_>) -> Result<(), Wrong> {
+    if burst.clients == 0 || burst.requests == Some(0) {
+        return Err(Wrong::at(path("clients"), NO_CALL));
+    }
+    burst.keys.iter().try_for_each(|key| names.key(key, path("keys")))
 }
 
 fn check_admin(operation: &Admin, names: &Names<'_>) -> Result<(), Wrong> {
@@ -279,6 +319,18 @@ fn check_expectations(step: &Step, names: &Names<'_>) -> Result<(), Wrong> {
         at.push(index.into());
         names.provider(name, at)?;
     }
+    let hidden = [
+        expect.answers.as_ref().map(|answers| answers.keys_hidden),
+        expect.upstream.as_ref().map(|upstream| upstream.keys_hidden),
+    ];
+    if hidden.contains(&Some(Some(false))) {
+        let message = "write `keys_hidden: true`, or leave it out: that keys are shown is not expected of anybody";
+        return Err(Wrong::at(path("expect"), message));
+    }
+    if expect.status == Some(Status::Promised) && expect.refused.is_none() {
+        let message = "which status is promised depends on the reason: say in `refused` which one is expected";
+        return Err(Wrong::at(path("expect.status"), message));
+    }
     let measures_cap = expect.fact.values().any(|measure| *measure != Measure::ElapsedMs);
     if measures_cap && expect.overspend.is_none() {
         return Err(Wrong::at(path("expect.fact"), "overshoot and spend_lost need `overspend` beside them"));
@@ -294,6 +346,9 @@ fn check_call(call: &Call, names: &Names<'_>) -> Result<(), Wrong> {
         names.key(&also.as_key, path("also"))?;
     }
     names.model(&call.model, path("model"))?;
+    if call.times == 0 {
+        return Err(Wrong::at(path("times"), NO_CALL));
+    }
     if call.as_key.is_some() && call.key.is_some() {
         let message = "a call has one credential: `as` (a key of the policy) or `key` (a literal value)";
         return Err(Wrong::at(path("key"), message));

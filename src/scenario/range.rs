@@ -55,6 +55,13 @@ pub enum Figure {
     Charged,
 }
 
+impl Amount {
+    /// Whether no amount can be in range.
+    fn is_reversed(self) -> bool {
+        matches!((self.at_least, self.at_most), (Figure::Stated(least), Some(Figure::Stated(most))) if most < least)
+    }
+}
+
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,6 +102,7 @@ impl TryFrom<Value> for Count {
         }
         range(&value, Value::as_u64)
             .map(|(least, most)| Self { at_least: least.unwrap_or(0), at_most: most })
+            .filter(|count| count.at_most.is_none_or(|most| most >= count.at_least))
             .ok_or_else(|| format!("{value} is no count; write 4 or {{at_least: 3, at_most: 5}}"))
     }
 }
@@ -122,6 +130,7 @@ impl TryFrom<Value> for Amount {
         }
         range(&value, figure)
             .map(|(least, most)| Self { at_least: least.unwrap_or(Figure::Stated(Usd::ZERO)), at_most: most })
+            .filter(|amount| !amount.is_reversed())
             .ok_or_else(|| {
                 format!("{value} is no amount; write $0.005, charged, or {{at_least: charged, at_most: $1}}")
             })

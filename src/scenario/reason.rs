@@ -73,6 +73,9 @@ impl TryFrom<Value> for Refused {
             Value::Array(items) => items,
             one => vec![one],
         };
+        if reasons.is_empty() {
+            return Err("no reason at all is given; write one, or several".to_owned());
+        }
         let reasons =
             reasons.into_iter().map(|reason| serde_json::from_value(reason).map_err(|error| error.to_string()));
         reasons.collect::<Result<_, _>>().map(Self)

@@ -56,7 +56,9 @@ pub enum Instance {
     /// Each case starts its own.
     #[default]
     PerCase,
-    /// The cases run one after another on one gateway, since none leaves a mark on it.
+    /// The cases run one after another on one gateway, since none leaves a mark on it: nothing that a later one
+    /// would meet but money that was spent, and `usage` and `books` count from the begin of a case. Those whose
+    /// policies or prices differ have gateways of their own all the same.
     Shared,
 }
 

@@ -145,6 +145,42 @@ fn a_gateway_that_is_gone_fails_even_where_none_was_to_be_served() {
 }
 
 #[test]
+fn a_gateway_that_floods_its_log_with_what_is_no_text_leaves_the_end_of_it() {
+    let sandbox = Sandbox::new();
+    let flood = "head -c 6000000 /dev/zero | tr '\\0' x; printf '\\377\\376 is no text\\n'";
+    sandbox.gateway("loud", &format!("{flood}; exec {REFERENCE}"));
+    sandbox.scenario("budgets/cap", &CAP.replace("times: 4", "times: 5"));
+    sandbox.probity(&["run", "--gateway", "loud"]).exits(1);
+    let log = sandbox.read("out/evidence/loud@1/budgets-cap/gateway.log");
+    assert!(log.len() < 4_300_000, "{} bytes are kept", log.len());
+    assert!(log.contains(" bytes before this are left out)\nxxx") && log.contains("\u{fffd}\u{fffd} is no text\n"));
+    sandbox.assert_nothing_is_left();
+}
+
+#[test]
+fn evidence_that_cannot_be_kept_is_told_and_changes_no_verdict() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("budgets/cap", &CAP.replace("times: 4", "times: 5"));
+    // No run of ours was here, so this is not ours to remove.
+    sandbox.write("out/evidence", "a file");
+    let ended = sandbox.probity(&["run", "--format", "json"]);
+    ended.exits(1).says(&["the evidence of budgets/cap is not kept, since ", "its verdicts are in the reports"]);
+    assert_eq!(ended.json()["targets"][0]["scenarios"][0]["cases"][0]["evidence"], Value::Null);
+}
+
+#[test]
+fn a_scenario_that_cannot_be_done_is_not_held_against_the_gateway() {
+    let sandbox = Sandbox::new();
+    let past = "  - advance: { to_end_of: day, less: 48h }\n";
+    sandbox.scenario("budgets/cap", &CAP.replace("steps:\n", &format!("steps:\n{past}")));
+    let report = sandbox.probity(&["run", "--format", "json"]).exits(5).json();
+    let done = check(&report, "budgets/cap#1.done");
+    assert_eq!((&done["verdict"], &done["blame"]), (&"unknown".into(), &"scenario".into()), "{done}");
+    let behind = check(&report, "budgets/cap#2.status");
+    assert_eq!((&behind["verdict"], &behind["blame"]), (&"not_reached".into(), &"scenario".into()), "{behind}");
+}
+
+#[test]
 fn a_gateway_that_does_not_end_when_asked_to_is_killed_and_fails() {
     let sandbox = Sandbox::new();
     sandbox.gateway("stubborn", &format!("trap 'echo not yet' TERM; {REFERENCE} & while kill -0 $!; do wait; done"));

@@ -22,7 +22,7 @@ use probity::{
         progress::Progress,
     },
     run::{Plan, Target, plan},
-    runtime::{Kind, Runtime, Setup, choose},
+    runtime::{Kind, Setup, choose},
     scenario::{CaseContext, Catalogue},
 };
 
@@ -64,7 +64,7 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 
 /// Runs scenarios of the catalogue against the reference gateway, in the runtime that this machine has.
 pub struct Bench {
-    runtime: Arc<dyn Runtime>,
+    target: Arc<Target>,
     /// Which runtime that is, and why, in a line.
     pub why: String,
     config: Config,
@@ -89,7 +89,18 @@ impl Bench {
         let config = Config::load(&root().join("runner.yaml"), |name| std::env::var(name).ok()).unwrap();
         let context = CaseContext { eval: config.eval.clone(), ..CaseContext::default() };
         let catalogue = Catalogue::load(&config.runner.scenarios, &context).unwrap();
-        Self { runtime, why, config, catalogue }
+        let gateway =
+            Gateway::load(&config.runner.gateways, "reference", &indexmap::IndexMap::new(), |_| None).unwrap();
+        let target = Target {
+            version: gateway.manifest.version.clone(),
+            gateway,
+            runtime,
+            why: why.clone(),
+            installed: String::new(),
+            probity: probity(),
+            first_start: plan::FirstStart::new(),
+        };
+        Self { target: Arc::new(target), why, config, catalogue }
     }
 
     /// Runs one scenario, all its cases.
@@ -100,22 +111,9 @@ impl Bench {
         target.scenarios.first().expect("one scenario was planned").clone()
     }
 
-    fn reference(&self) -> Gateway {
-        Gateway::load(&self.config.runner.gateways, "reference", &indexmap::IndexMap::new(), |_| None).unwrap()
-    }
-
     fn report(&self, id: &str) -> Report {
-        let gateway = self.reference();
-        let target = Target {
-            version: gateway.manifest.version.clone(),
-            gateway,
-            runtime: Arc::clone(&self.runtime),
-            why: self.why.clone(),
-            installed: String::new(),
-            probity: probity(),
-        };
         let entry = self.catalogue.find(id).unwrap_or_else(|| panic!("there is no scenario {id}"));
-        let planned = plan::plan(Arc::new(target), &[entry], &self.config.eval, &|_| true).unwrap();
+        let planned = plan::plan(Arc::clone(&self.target), &[entry], &self.config.eval, &|_| true).unwrap();
         let out = out(&format!("{}-{}", std::process::id(), id.replace('/', "-")));
         let plan = Plan {
             targets: vec![planned],

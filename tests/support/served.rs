@@ -15,13 +15,13 @@ impl Bench {
     /// Starts the reference gateway, in the runtime that this machine has, with this policy and
     /// these providers.
     pub fn serve(&self, name: &str, policy: &Policy, script: &Script) -> Served {
-        let gateway = self.reference();
+        let target = &self.target;
         let start = Start {
-            gateway: &gateway,
-            version: &gateway.manifest.version,
-            runtime: &*self.runtime,
-            installed: "",
-            probity: &super::probity(),
+            gateway: &target.gateway,
+            version: &target.version,
+            runtime: &*target.runtime,
+            installed: &target.installed,
+            probity: &target.probity,
             seed: 1,
             name,
         };
