@@ -15,6 +15,7 @@ mod serve;
 mod target;
 
 use std::{
+    io::IsTerminal,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
 };
@@ -37,7 +38,10 @@ pub fn main() -> ExitCode {
         }
     };
     let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().width(120).build())));
-    logging(cli.verbose);
+    if !matches!(cli.command, Command::Serve(args::ServeCommand::Reference(_))) {
+        // The gateway has options of its own for it.
+        logging(cli.verbose);
+    }
     match cli.command {
         Command::Run(args) => on_runtime(run::run(args)).into(),
         Command::List(args) => list_command(&args).into(),
@@ -66,7 +70,8 @@ fn logging(verbose: u8) {
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(format!("error,probity={level}"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    let _ = lines.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
 
 fn list_command(args: &args::ListArgs) -> Exit {

@@ -10,4 +10,5 @@ mod interrupts;
 mod outputs;
 mod sandbox;
 mod secrets;
+mod serve;
 mod transcripts;

@@ -21,7 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `sh` does as a gateway to be the reference gateway: `$1` is the data folder, `$2` the executable,
 /// `$3` the port.
-pub(crate) const REFERENCE: &str = r#""$2" serve reference -app-dir "$1" -host 127.0.0.1 -port "$3" --test-clock"#;
+pub(crate) const REFERENCE: &str =
+    r#""$2" serve reference -app-dir "$1" -host 127.0.0.1 -port "$3" --test-clock -log-level warn"#;
 
 /// A scenario of four calls under a cap, and a fifth that is refused.
 pub(crate) const CAP: &str = "

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// The options that Bifrost writes with a single dash.
-const SINGLE_DASH: [&str; 5] = ["app-dir", "host", "port", "log-level", "log-style"];
-
 /// A strict AI gateway with Bifrost's configuration, routes and bodies.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "probity-reference", version, args_override_self = true)]
@@ -18,19 +15,19 @@ pub struct Args {
     pub command: Option<Command>,
     /// The folder with config.json, in which config.db is kept
     /// [default: the folder `bifrost` in the user's configuration folder]
-    #[arg(long, env = "APP_DIR")]
+    #[arg(long, global = true, env = "APP_DIR")]
     pub app_dir: Option<PathBuf>,
     /// The address to listen on [env: BIFROST_HOST, if APP_HOST is not set] [default: 127.0.0.1]
-    #[arg(long, env = "APP_HOST")]
+    #[arg(long, global = true, env = "APP_HOST")]
     pub host: Option<String>,
     /// The port to listen on; 0 takes a free one and prints it
-    #[arg(long, env = "APP_PORT", default_value_t = 8080)]
+    #[arg(long, global = true, env = "APP_PORT", default_value_t = 8080)]
     pub port: u16,
     /// What is logged to stderr
-    #[arg(long, env = "LOG_LEVEL", value_enum, ignore_case = true, default_value_t = LogLevel::Info)]
+    #[arg(long, global = true, env = "LOG_LEVEL", value_enum, ignore_case = true, default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
     /// How it is logged
-    #[arg(long, env = "LOG_STYLE", value_enum, ignore_case = true, default_value_t = LogStyle::Json)]
+    #[arg(long, global = true, env = "LOG_STYLE", value_enum, ignore_case = true, default_value_t = LogStyle::Json)]
     pub log_style: LogStyle,
     /// The seed of every weighted choice [default: random]
     #[arg(long, env = "PROBITY_REFERENCE_SEED")]
@@ -124,15 +121,14 @@ where
     Args::try_parse_from(words.into_iter().map(normalised))
 }
 
+/// A word of several letters after one dash is an option written as Bifrost does.
 fn normalised(word: OsString) -> OsString {
     let Some(text) = word.to_str() else {
         return word;
     };
-    let Some(option) = text.strip_prefix('-') else {
-        return word;
-    };
-    let name = option.split('=').next().unwrap_or(option);
-    if SINGLE_DASH.contains(&name) { format!("-{text}").into() } else { word }
+    let name = text.strip_prefix('-').unwrap_or_default();
+    let is_long = name.chars().take(2).filter(char::is_ascii_lowercase).count() == 2;
+    if is_long { format!("-{text}").into() } else { word }
 }
 
 #[cfg(test)]
@@ -173,8 +169,22 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_option_is_an_error() {
+    fn options_may_stand_behind_what_is_to_be_done() {
+        let asked = args(&["healthcheck", "-port", "9000", "--host=0.0.0.0"]);
+        assert_eq!((asked.command, asked.port), (Some(Command::Healthcheck), 9000));
+        assert_eq!(asked.host.as_deref(), Some("0.0.0.0"));
+    }
+
+    #[test]
+    fn an_unknown_option_is_an_error_that_says_what_was_meant() {
         let words = ["reference", "-prot", "1"].map(OsString::from);
-        assert!(args_from(words).is_err());
+        let error = args_from(words).unwrap_err().to_string();
+        assert!(error.contains("'--prot'") && error.contains("'--port'"), "{error}");
+    }
+
+    #[test]
+    fn one_letter_after_a_dash_is_a_short_option() {
+        let words = ["reference", "-h"].map(OsString::from);
+        assert_eq!(args_from(words).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
     }
 }

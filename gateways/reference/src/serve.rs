@@ -1,7 +1,7 @@
 //! From the command line to a gateway that serves, and to its end.
 
 use std::collections::HashSet;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -257,6 +257,7 @@ fn begin_logging(args: &Args) {
         LogLevel::Error => tracing::Level::ERROR,
     };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // Where a subscriber is installed already, its owner decides.
     let _ = match args.log_style {
         LogStyle::Json => builder.json().try_init(),

@@ -13,6 +13,8 @@ mod dialects;
 mod entities;
 mod figures_agree;
 mod fixtures;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod keys;
 mod levels;
 mod lifetimes;
@@ -31,7 +33,6 @@ mod prefixes;
 mod pricing;
 mod provider_api;
 mod providers;
-mod readme;
 mod required_headers;
 mod retries;
 mod routing;
