@@ -6,33 +6,27 @@
 
 mod support;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use mock_upstream::Script;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{Bench, python, root, served::Served, wait};
+use support::{
+    Bench,
+    program::{Caller, REPLY},
+    python, readme, root, run_trials,
+    served::{Served, fault},
+};
 
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
 
-/// What the mock answers; its characters have one to four bytes.
-const REPLY: &str = "A café in 東京 serves 🍵 for 3 €.";
-
-/// A program may take so long, Python's own start on a busy machine among it.
-const PROGRAM_ENDS_WITHIN: Duration = Duration::from_secs(60);
-
-#[expect(clippy::print_stdout, reason = "a test binary's first line says what it runs in")]
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if !arguments.list {
-        println!("\n{}", Bench::get().why);
-    }
-    libtest_mimic::run(&arguments, trials()).exit_code()
+    run_trials(trials)
 }
 
 fn trials() -> Vec<Trial> {
-    let of_each: [(&str, Test); 10] = [
+    let of_each: [(&str, Test); 11] = [
         ("a call is served, with text and usage", call),
         ("a stream's text is whole however its bytes arrive", stream),
         ("a spent budget is an exception of its own with status 402, and is not tried again", spent_budget),
@@ -43,6 +37,7 @@ fn trials() -> Vec<Trial> {
         ("a missing or unknown key is an AuthenticationError with status 401, and is not tried again", no_key),
         ("a disabled key is a PermissionDeniedError with status 403, and is not tried again", disabled_key),
         ("a stream that its provider cuts raises an error after the text that came", cut_stream),
+        ("the README's configuration serves calls and streams until its budget is spent", readme_budget),
     ];
     let programs = [("openai", "openai_client.py"), ("anthropic", "anthropic_client.py")];
     let mut trials = Vec::new();
@@ -56,6 +51,7 @@ fn trials() -> Vec<Trial> {
         stream_usage,
     ));
     trials.push(trial("openai", "openai_client.py", "embeddings are numbers", embeddings));
+    trials.push(trial("openai", "openai_client.py", "the README's configuration serves embeddings", readme_embeddings));
     trials
 }
 
@@ -103,26 +99,15 @@ impl Program<'_> {
         self.client == "openai"
     }
 
-    /// Runs a case of the program with a key's value; `clock` are the credentials by which its waits
-    /// move the gateway's clock.
-    fn run(&self, served: &Served, key: Option<&str>, clock: Option<String>, case: &str, options: &Value) -> Vec<Seen> {
-        let folder = root().join("tests/clients");
+    fn run(&self, caller: &Caller<'_>, case: &str, options: &Value) -> Vec<Seen> {
         let mut python = tokio::process::Command::new(self.venv.join("bin/python"));
-        // Without this machine's variables: keys and addresses of real providers may be among them.
-        python.env_clear().env("PYTHONDONTWRITEBYTECODE", "1").env("GATEWAY", served.world().instance.base_url());
-        python.envs(key.map(|key| ("KEY", key))).envs(clock.map(|clock| ("CLOCK", clock)));
-        python.arg(folder.join(self.file)).arg(case).arg(options.to_string());
-        let output =
-            wait(async { tokio::time::timeout(PROGRAM_ENDS_WITHIN, python.kill_on_drop(true).output()).await });
-        let output = output.expect("the program must end").unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {case}: {errors}", self.file);
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+        // No `__pycache__` beside the sources.
+        python.arg("-B").arg(root().join("tests/clients").join(self.file));
+        caller.run(python, case, options)
     }
 
-    /// The same as the virtual key `agent`, with a clock that stands.
     fn run_as_agent(&self, served: &Served, case: &str, options: &Value) -> Vec<Seen> {
-        self.run(served, Some(&served.world().keys["agent"]), None, case, options)
+        self.run(&Caller::agent(served), case, options)
     }
 }
 
@@ -158,17 +143,8 @@ fn gateway(program: &Program, name: &str, enforced: Value) -> Served {
     gateway_with(program, name, enforced, &Script::usual())
 }
 
-fn gateway_with(program: &Program, name: &str, mut enforced: Value, script: &Script) -> Served {
-    enforced["name"] = json!("agent");
-    let policy = serde_json::from_value(json!({ "virtual_keys": [enforced] })).unwrap();
-    Bench::get().serve(&format!("{}-{name}", program.client), &policy, script)
-}
-
-/// The usual providers, one of which this befalls.
-fn fault(fault: &Value) -> Script {
-    let mut script = serde_json::to_value(Script::usual()).unwrap();
-    script["providers"]["primary"]["faults"] = json!([{ "fault": fault }]);
-    serde_json::from_value(script).unwrap()
+fn gateway_with(program: &Program, name: &str, enforced: Value, script: &Script) -> Served {
+    Bench::get().serve_agent(&format!("{}-{name}", program.client), enforced, script)
 }
 
 fn call(program: &Program) {
@@ -219,20 +195,19 @@ fn spent_budget(program: &Program) {
     let seen = program.run_as_agent(&served, "call", &json!({ "times": 3 }));
     seen[0].served();
     seen[1].served();
-    refused_for_the_budget(program, &seen[2]);
+    refused_for_the_budget(program, &seen[2], "0.0025");
     assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
 }
 
 #[track_caller]
-fn refused_for_the_budget(program: &Program, refused: &Seen) {
+fn refused_for_the_budget(program: &Program, refused: &Seen, limit: &str) {
     // OpenAI's client has no class of its own for a 402, so its users look at the code.
     refused.raised(if program.is_openai() { "APIStatusError" } else { "PaymentRequiredError" }, 402);
     refused.not_tried_again();
     assert_eq!(refused.told, [] as [u64; 0], "nothing must invite to another try: {refused:?}");
-    assert_eq!(refused.field("code"), "budget_exceeded");
     assert_eq!(refused.field("type"), if program.is_openai() { "budget_exceeded" } else { "billing_error" });
-    let which = ["scope", "entity", "limit"].map(|name| refused.field(name));
-    assert_eq!(which, ["virtual_key", "agent", "0.0025"], "it must say whose cap, and which");
+    let which = ["code", "scope", "entity", "limit"].map(|name| refused.field(name));
+    assert_eq!(which, ["budget_exceeded", "virtual_key", "agent", limit], "it must say whose cap, and which");
     assert!(refused.message.as_ref().unwrap().contains("Budget exceeded"), "{refused:?}");
 }
 
@@ -241,7 +216,7 @@ fn spent_budget_of_a_stream(program: &Program) {
     let seen = program.run_as_agent(&served, "stream", &json!({ "times": 3 }));
     seen[0].served();
     seen[1].served();
-    refused_for_the_budget(program, &seen[2]);
+    refused_for_the_budget(program, &seen[2], "0.0025");
     assert_eq!(seen[2].text, "");
     assert_eq!(served.calls(), 2, "a refused call must not reach the provider");
 }
@@ -281,10 +256,8 @@ fn as_long_as_told(seen: &Seen, times: usize) {
 
 fn rate_limit_is_waited_out(program: &Program) {
     let served = one_a_minute(program, "limit-waited-out");
-    let admin = &served.world().world.admin;
-    let clock = format!("{}:{}", admin.username, admin.password);
-    let key = served.world().keys["agent"].as_str();
-    let seen = program.run(&served, Some(key), Some(clock), "call", &json!({ "times": 2 }));
+    let caller = Caller { waits: true, ..Caller::agent(&served) };
+    let seen = program.run(&caller, "call", &json!({ "times": 2 }));
     seen[0].served();
     assert_eq!((seen[1].text.as_str(), &seen[1].raised), (REPLY, &None), "{seen:?}");
     assert_eq!(seen[1].requests, ["0", "1"], "what it was told is enough, at once");
@@ -295,7 +268,8 @@ fn rate_limit_is_waited_out(program: &Program) {
 fn no_key(program: &Program) {
     let served = gateway(program, "no-key", json!({}));
     for (key, code) in [(None, "virtual_key_required"), (Some("sk-bf-unknown"), "virtual_key_not_found")] {
-        let seen = program.run(&served, key, None, "call", &json!({}));
+        let caller = Caller { key, ..Caller::agent(&served) };
+        let seen = program.run(&caller, "call", &json!({}));
         seen[0].raised("AuthenticationError", 401);
         seen[0].not_tried_again();
         assert_eq!(seen[0].field("code"), code);
@@ -323,5 +297,36 @@ fn cut_stream(program: &Program) {
     assert!(cut.message.as_ref().unwrap().contains("without its end marker"), "{cut:?}");
     assert!(!cut.text.is_empty() && REPLY.starts_with(&cut.text) && cut.text != REPLY, "{cut:?}");
     cut.not_tried_again();
+    assert_eq!(served.calls(), 1);
+}
+
+/// The README's models at the prices that the shipped sheet has for them: a call costs $0.000075 of
+/// the README's $0.0002, so that two leave too little for a third.
+fn readme_models() -> Value {
+    let usage = json!({ "input": 100, "output": 100 });
+    json!({
+        "gpt-4o-mini": { "usage": usage, "price": { "input": "$0.15", "output": "$0.60" } },
+        "text-embedding-3-small": { "usage": usage, "price": { "input": "$0.02", "output": "$0" } },
+    })
+}
+
+fn readme_budget(program: &Program) {
+    for case in ["call", "stream"] {
+        let served = readme::serve(&format!("{}-{case}", program.client), &readme_models());
+        let asked = json!({ "model": "gpt-4o-mini", "include_usage": true, "times": 3 });
+        let seen = program.run_as_agent(&served, case, &asked);
+        whole_answer(program, &seen[0]);
+        whole_answer(program, &seen[1]);
+        refused_for_the_budget(program, &seen[2], "0.0002");
+        assert_eq!((served.calls(), served.ledger().charged().to_string().as_str()), (2, "$0.00015"));
+        let stranger = program.run(&Caller { key: None, ..Caller::agent(&served) }, "call", &asked);
+        stranger[0].raised("AuthenticationError", 401);
+    }
+}
+
+fn readme_embeddings(program: &Program) {
+    let served = readme::serve("openai-embeddings", &readme_models());
+    let seen = program.run_as_agent(&served, "embeddings", &json!({ "model": "text-embedding-3-small" }));
+    assert_eq!(seen[0].served()["numbers"], json!([true, true]), "{seen:?}");
     assert_eq!(served.calls(), 1);
 }

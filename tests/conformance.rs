@@ -5,23 +5,16 @@ mod support;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use probity::verdict::Verdict;
-use support::{Bench, explain_failure};
+use support::{Bench, explain_failure, run_trials};
 
-#[expect(clippy::print_stdout, reason = "a test binary's first line says what it runs in")]
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let bench = Bench::get();
-    if !arguments.list {
-        println!("\n{}", bench.why);
-    }
     let trial = |id: &str| {
         let id = id.to_owned();
         Trial::test(id.clone(), move || passes(&id))
     };
-    let trials = bench.catalogue.entries.iter().map(|entry| trial(&entry.id)).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    run_trials(|| Bench::get().catalogue.entries.iter().map(|entry| trial(&entry.id)).collect())
 }
 
 fn passes(id: &str) -> Result<(), Failed> {

@@ -24,12 +24,12 @@ use mock_upstream::{Fault, FaultRule, Model, Script, Upstream, Usage};
 use probity::{
     drive::{Outgoing, Secrets, answer::Answer, client, send},
     money::Usd,
-    runtime::{Instance, ProcessRuntime, Runtime, Start},
+    runtime::{Instance, ProcessRuntime, Runtime},
     scenario::call::RouteName,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use support::{out, wait};
+use support::{out, served, wait};
 
 /// Dollars. What a token costs is stated here and not the provider's affair: the gateway is told the
 /// same, so that the cap is reached in a handful of calls whatever the model.
@@ -154,16 +154,10 @@ impl Live<'_> {
         // The credential is in the gateway's environment alone: in no file, and in no list of processes.
         let credential = (self.provider.credential.to_owned(), self.credential.clone());
         let network = NETWORK.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
-        let start = Start {
-            command: words.into_iter().chain(options).collect(),
-            env: network.chain([credential]).collect(),
-            files: vec![("config.json".to_owned(), self.config().to_string())],
-            image: None,
-            ready_path: "/health".to_owned(),
-            ready_within: Duration::from_secs(10),
-            stops_within: Duration::from_secs(10),
-        };
-        runtime.launch(site, start).await.unwrap_or_else(|error| {
+        let command = words.into_iter().chain(options).collect();
+        let env = network.chain([credential]).collect();
+        let launched = served::process(&runtime, site, command, &self.config(), env).await;
+        launched.unwrap_or_else(|error| {
             let log = error.log_tail().unwrap_or_default();
             panic!("{}", self.secrets.redact(&format!("{error}\n{log}")))
         })

@@ -45,15 +45,16 @@ async function watched(url, init) {
 
 const openai = createOpenAI({ baseURL: GATEWAY + "/v1", apiKey: KEY ?? "unused", fetch: watched });
 
-const model = (name = "mock-1") => (options.api === "responses" ? openai.responses(name) : openai.chat(name));
+const { model: named = "mock-1", caller = "caller", store } = options;
+const model = (name = named) => (options.api === "responses" ? openai.responses(name) : openai.chat(name));
 
-const asked = () => ({ model: model(), prompt: "hi", ...options.settings });
+const asked = () => ({ model: model(), prompt: "hi", providerOptions: { openai: { store } }, ...options.settings });
 
 const cases = {
   async generate() {
     const answer = await generateText(asked());
     text = answer.text;
-    return { finish: answer.finishReason, usage: answer.totalUsage };
+    return { finish: answer.finishReason, usage: answer.totalUsage, reasoning: answer.reasoningText };
   },
 
   async stream() {
@@ -61,7 +62,8 @@ const cases = {
     const answer = streamText({ ...asked(), onError: ({ error }) => (thrown = error) });
     for await (const part of answer.textStream) text += part;
     if (thrown) throw thrown;
-    return { finish: await answer.finishReason, usage: await answer.totalUsage };
+    const [finish, usage, reasoning] = await Promise.all([answer.finishReason, answer.totalUsage, answer.reasoningText]);
+    return { finish, usage, reasoning };
   },
 
   async tool() {
@@ -72,15 +74,16 @@ const cases = {
       execute: async (input) => (inputs.push(input), { sky: "blue" }),
     });
     // The first model calls the tool, the second is given what it returned.
-    const prepareStep = ({ stepNumber }) => ({ model: model(stepNumber === 0 ? "caller" : "mock-1") });
+    const prepareStep = ({ stepNumber }) => ({ model: model(stepNumber === 0 ? caller : named) });
     const answer = await generateText({ ...asked(), tools: { weather }, stopWhen: stepCountIs(3), prepareStep });
     text = answer.text;
     const steps = answer.steps.map((step) => step.finishReason);
-    return { finish: answer.finishReason, usage: answer.totalUsage, inputs, steps };
+    const reasonings = answer.steps.map((step) => step.reasoningText ?? "");
+    return { finish: answer.finishReason, usage: answer.totalUsage, inputs, steps, reasonings };
   },
 
   async embed() {
-    const answer = await embedMany({ model: openai.embedding("mock-1"), values: ["hi", "there"] });
+    const answer = await embedMany({ model: openai.embedding(named), values: ["hi", "there"] });
     const numbers = answer.embeddings.map((one) => one.length > 0 && one.every((it) => typeof it === "number"));
     return { numbers, usage: answer.usage };
   },

@@ -22,13 +22,13 @@ def usage(message):
 
 
 def call():
-    message = client().messages.create(model="mock-1", messages=PROMPT, max_tokens=100, extra_headers=HEADERS)
+    message = client().messages.create(model=seen.MODEL, messages=PROMPT, max_tokens=100, extra_headers=HEADERS)
     seen.piece(message.content[0].text)
     return {"end": message.stop_reason, "usage": usage(message)}
 
 
 def stream():
-    with client().messages.stream(model="mock-1", messages=PROMPT, max_tokens=100) as events:
+    with client().messages.stream(model=seen.MODEL, messages=PROMPT, max_tokens=100) as events:
         for text in events.text_stream:
             seen.piece(text)
         message = events.get_final_message()

@@ -18,7 +18,7 @@ def client():
 
 
 def call():
-    answer = client().chat.completions.create(model="mock-1", messages=PROMPT, max_tokens=100, extra_headers=HEADERS)
+    answer = client().chat.completions.create(model=seen.MODEL, messages=PROMPT, max_tokens=100, extra_headers=HEADERS)
     seen.piece(answer.choices[0].message.content)
     return {"end": answer.choices[0].finish_reason, "usage": answer.usage.model_dump(exclude_none=True)}
 
@@ -27,7 +27,7 @@ def stream():
     asked = {"stream_options": {"include_usage": True}} if seen.OPTIONS.get("include_usage") else {}
     end = usage = None
     chunks = client().chat.completions.create(
-        model="mock-1", messages=PROMPT, max_tokens=100, stream=True, **asked
+        model=seen.MODEL, messages=PROMPT, max_tokens=100, stream=True, **asked
     )
     for chunk in chunks:
         usage = chunk.usage or usage
@@ -38,7 +38,7 @@ def stream():
 
 
 def embeddings():
-    answer = client().embeddings.create(model="mock-1", input=["hi", "there"])
+    answer = client().embeddings.create(model=seen.MODEL, input=["hi", "there"])
     numbers = [all(isinstance(number, float) for number in item.embedding) for item in answer.data]
     sizes = [len(item.embedding) for item in answer.data]
     return {"numbers": numbers, "sizes": sizes, "usage": answer.usage.model_dump(exclude_none=True)}

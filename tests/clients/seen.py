@@ -1,7 +1,8 @@
 """What a client did and saw: each call's outcome, in a JSON list on stdout.
 
 The gateway's address, the virtual key and how to move the gateway's clock come in the environment;
-the command line is `CASE OPTIONS`, the options in JSON: `times`, `max_retries`, `stream`.
+the command line is `CASE OPTIONS`, the options in JSON: `model`, `times`, `max_retries`,
+`include_usage`.
 """
 
 import base64
@@ -14,6 +15,7 @@ import urllib.request
 GATEWAY = os.environ["GATEWAY"]
 KEY = os.environ.get("KEY")
 OPTIONS = json.loads(sys.argv[2])
+MODEL = OPTIONS.get("model", "mock-1")
 
 _retry_counts = []  # what each request said about being a retry
 _told = []  # the Retry-After of each answer that had one

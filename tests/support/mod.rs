@@ -4,15 +4,18 @@
 
 pub mod installed;
 pub mod node;
+pub mod program;
 pub mod python;
+pub mod readme;
 pub mod served;
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::{Arc, OnceLock},
 };
 
-use libtest_mimic::{Completion, Failed};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use probity::{
     config::Config,
     gateway::Gateway,
@@ -53,6 +56,16 @@ pub fn not_run(reason: &str) -> Result<Completion, Failed> {
         return Err(format!("PROBITY_REQUIRE=all, and this test cannot be run: {reason}").into());
     }
     Ok(Completion::ignored_with(format!("not run: {reason}")))
+}
+
+/// Runs the trials that the command line asks for. The first line says in what gateways run.
+#[expect(clippy::print_stdout, reason = "a test binary's first line says what it runs in")]
+pub fn run_trials(trials: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        println!("\n{}", Bench::get().why);
+    }
+    libtest_mimic::run(&arguments, trials()).exit_code()
 }
 
 /// Waits for a future, on the runtime of this test binary.
