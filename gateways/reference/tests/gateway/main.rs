@@ -13,7 +13,6 @@ mod dialects;
 mod entities;
 mod figures_agree;
 mod fixtures;
-#[cfg(target_os = "linux")]
 mod full_disk;
 mod keys;
 mod levels;
@@ -33,6 +32,7 @@ mod prefixes;
 mod pricing;
 mod provider_api;
 mod providers;
+mod refusals;
 mod required_headers;
 mod retries;
 mod routing;
