@@ -1,5 +1,6 @@
 //! A ledger on paper beside the real one: real books, real writer, real database, and any
-//! history of requests, edits, clocks, kills and restarts. They must agree at every step.
+//! history of requests, edits, resets, removals and returns, clocks, kills and restarts. They
+//! must agree at every step.
 //!
 //! Times on paper are whole ticks. The real clock runs on between them, by far less than a tick,
 //! so that both see every window end at the same step.
@@ -78,29 +79,34 @@ impl Real {
             used: Amount::ZERO,
             held: Amount::ZERO,
         };
-        let row = |ledger: &Ledger| {
-            let meter = ledger.edited(&id, meter.clone());
-            vec![Change::PutMeter(MeterRow {
-                id: id.clone(),
-                owner: OwnerKey::Provider("primary".into()),
-                limit: meter.limit,
-                reset_duration: meter.window.length,
-                used: meter.used,
-                window_start: meter.window.start,
-                file_hash: None,
-                standing: Standing::Live,
-            })]
-        };
-        self.runtime.block_on(self.books.write(row)).unwrap();
+        self.write(|ledger| put_row(&id, ledger.edited(&id, meter.clone())));
         meanwhile(self);
         self.books.apply(|ledger| {
             ledger.edit(id, meter);
         });
     }
 
+    /// Empties a budget as an administrator does, whose reset holds after `meanwhile`.
+    fn reset(&mut self, id: u32, meanwhile: impl FnOnce(&mut Real)) {
+        let (id, now) = (meter_id(id), self.clock.now());
+        let present = |ledger: &Ledger| ledger.get(&id).unwrap().clone();
+        self.write(|ledger| {
+            let mut meter = present(ledger);
+            meter.reset(now);
+            put_row(&id, meter)
+        });
+        meanwhile(self);
+        self.books.apply(|ledger| ledger.reset(&id, now));
+        self.write(|ledger| put_row(&id, present(ledger)));
+    }
+
+    fn write(&self, change: impl FnOnce(&Ledger) -> Change) {
+        self.runtime.block_on(self.books.write(|ledger| vec![change(ledger)])).unwrap();
+    }
+
     fn remove(&mut self, id: u32) {
         let id = meter_id(id);
-        self.runtime.block_on(self.books.write(|_| vec![Change::DeleteMeter(id.clone())])).unwrap();
+        self.write(|_| Change::DeleteMeter(id.clone()));
         self.books.apply(|ledger| ledger.remove(&id));
     }
 
@@ -123,6 +129,19 @@ impl Real {
         self.books.writer.finish().unwrap();
         Real::start(self.folder, now, self.began)
     }
+}
+
+fn put_row(id: &MeterId, meter: Meter) -> Change {
+    Change::PutMeter(MeterRow {
+        id: id.clone(),
+        owner: OwnerKey::Provider("primary".into()),
+        limit: meter.limit,
+        reset_duration: meter.window.length,
+        used: meter.used,
+        window_start: meter.window.start,
+        file_hash: None,
+        standing: Standing::Live,
+    })
 }
 
 fn meter_id(id: u32) -> MeterId {
@@ -166,7 +185,13 @@ impl StateMachineTest for Real {
                     real.settle(at, 100);
                 }
             }),
+            Step::Reset { id, settles } => real.reset(id, |real| {
+                if let Some(at) = settles {
+                    real.settle(at, 100);
+                }
+            }),
             Step::Remove { id } => real.remove(id),
+            Step::Return { id, limit, length } => real.put(id, limit, length, |_| {}),
             Step::Add { limit, length } => real.put(paper.next - 1, limit, length, |_| {}),
             Step::Restart { .. } => real = real.restart(paper.now),
             Step::Kill { .. } => real = real.kill(paper.now),

@@ -14,47 +14,66 @@ use crate::window::ResetDuration;
 
 pub(super) const TICK: i64 = 600_000;
 const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
 /// 2028-01-30T22:00:00Z, before a short month with a leap day.
 const BEGINNING: i64 = 1_832_968_800_000;
 
-/// How long a window lasts: hours from its first use, or a day or a month of the calendar.
+/// How long a window lasts: hours or days from its first use, or what the calendar says.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Length {
     Hours(i64),
+    Days(i64),
     Day,
+    Week,
     Month,
+    Quarter,
 }
 
 impl Length {
     pub(super) fn real(self) -> ResetDuration {
         let (text, is_aligned) = match self {
             Length::Hours(hours) => (format!("{hours}h"), false),
+            Length::Days(days) => (format!("{days}d"), false),
             Length::Day => ("1d".to_owned(), true),
+            Length::Week => ("1w".to_owned(), true),
             Length::Month => ("1M".to_owned(), true),
+            Length::Quarter => ("3M".to_owned(), true),
         };
         text.parse::<ResetDuration>().unwrap().aligned(is_aligned).unwrap()
     }
 
     fn start(self, now: i64) -> i64 {
         match self {
-            Length::Hours(_) => now,
-            Length::Day => now.div_euclid(DAY) * DAY,
+            Length::Hours(_) | Length::Days(_) => now,
+            Length::Day => midnight(date(now)),
+            Length::Week => midnight(monday(date(now))),
             Length::Month => midnight(date(now).first_of_month()),
+            Length::Quarter => midnight(quarter(date(now))),
         }
     }
 
     pub(super) fn end(self, start: i64) -> i64 {
         match self {
             Length::Hours(hours) => start + hours * HOUR,
-            Length::Day => (start.div_euclid(DAY) + 1) * DAY,
+            Length::Days(days) => start + days * 24 * HOUR,
+            Length::Day => midnight(date(start) + 1.day()),
+            Length::Week => midnight(monday(date(start)) + 1.week()),
             Length::Month => midnight(date(start).first_of_month() + 1.month()),
+            Length::Quarter => midnight(quarter(date(start)) + 3.months()),
         }
     }
 }
 
 fn date(millis: i64) -> Date {
     Timestamp::from_millisecond(millis).unwrap().to_zoned(TimeZone::UTC).date()
+}
+
+fn monday(date: Date) -> Date {
+    date - date.weekday().to_monday_zero_offset().days()
+}
+
+/// The first of January, April, July or October.
+fn quarter(date: Date) -> Date {
+    date.first_of_month() - ((date.month() - 1) % 3).months()
 }
 
 fn midnight(date: Date) -> i64 {
@@ -133,6 +152,11 @@ impl Paper {
         }
     }
 
+    fn begin(&mut self, id: u32, limit: i64, length: Length) {
+        let line = Line { limit, length, start: length.start(self.now), used: 0 };
+        self.lines.insert(id, line);
+    }
+
     fn set_back(&mut self, ticks: i64) {
         self.now -= ticks * TICK;
         for line in self.lines.values_mut() {
@@ -169,8 +193,19 @@ pub(super) enum Step {
         length: Length,
         settles: Option<usize>,
     },
+    /// Empties a budget; a request may end between the reset's commit and its effect.
+    Reset {
+        id: u32,
+        settles: Option<usize>,
+    },
     Remove {
         id: u32,
+    },
+    /// One that was removed comes back, empty; what requests still hold against it counts.
+    Return {
+        id: u32,
+        limit: i64,
+        length: Length,
     },
     Add {
         limit: i64,
@@ -187,7 +222,12 @@ pub(super) enum Step {
 }
 
 fn length() -> impl Strategy<Value = Length> {
-    prop_oneof![(1_i64..30).prop_map(Length::Hours), Just(Length::Day), Just(Length::Month)]
+    prop_oneof![
+        2 => (1_i64..30).prop_map(Length::Hours),
+        // As long as those of the calendar: an edit may change the alignment alone.
+        1 => prop::sample::select(vec![1_i64, 7, 30]).prop_map(Length::Days),
+        2 => prop::sample::select(vec![Length::Day, Length::Week, Length::Month, Length::Quarter]),
+    ]
 }
 
 fn back() -> impl Strategy<Value = i64> {
@@ -209,14 +249,23 @@ impl ReferenceStateMachine for Paper {
             (1, back().prop_map(|back| Step::Restart { back }).boxed()),
             (2, back().prop_map(|back| Step::Kill { back }).boxed()),
         ];
-        let ids: Vec<u32> = paper.lines.keys().copied().collect();
+        let (ids, gone): (Vec<u32>, Vec<u32>) = (0..paper.next).partition(|id| paper.lines.contains_key(id));
         let open = paper.open.len();
+        if !gone.is_empty() {
+            let back = (prop::sample::select(gone.clone()), 50_i64..2_000, length());
+            steps.push((2, back.prop_map(|(id, limit, length)| Step::Return { id, limit, length }).boxed()));
+            // Who asks for one that is gone is refused.
+            let cost = (1_i64..400, prop::sample::select(gone));
+            steps.push((1, cost.prop_map(|(cost, id)| Step::Admit { cost, ids: vec![id] }).boxed()));
+        }
         if !ids.is_empty() {
             let some = prop::sample::subsequence(ids.clone(), 1..=ids.len());
             steps.push((8, (1_i64..400, some).prop_map(|(cost, ids)| Step::Admit { cost, ids }).boxed()));
             let id = prop::sample::select(ids);
-            steps.push((1, id.clone().prop_map(|id| Step::Remove { id }).boxed()));
+            steps.push((2, id.clone().prop_map(|id| Step::Remove { id }).boxed()));
             let settles = if open > 0 { prop::option::of(0..open).boxed() } else { Just(None).boxed() };
+            let reset = (id.clone(), settles.clone());
+            steps.push((1, reset.prop_map(|(id, settles)| Step::Reset { id, settles }).boxed()));
             let edit = (id, 50_i64..2_000, length(), settles);
             let edit = edit.prop_map(|(id, limit, length, settles)| Step::Edit { id, limit, length, settles });
             steps.push((3, edit.boxed()));
@@ -233,8 +282,11 @@ impl ReferenceStateMachine for Paper {
         let is_open = |at: &usize| *at < paper.open.len();
         match step {
             Step::Settle { at, .. } | Step::Release { at } | Step::Abandon { at } => is_open(at),
-            Step::Edit { id, settles, .. } => paper.lines.contains_key(id) && settles.as_ref().is_none_or(is_open),
+            Step::Edit { id, settles, .. } | Step::Reset { id, settles } => {
+                paper.lines.contains_key(id) && settles.as_ref().is_none_or(is_open)
+            }
             Step::Remove { id } => paper.lines.contains_key(id),
+            Step::Return { id, .. } => *id < paper.next && !paper.lines.contains_key(id),
             Step::Admit { .. } | Step::Wait { .. } | Step::Add { .. } | Step::Restart { .. } | Step::Kill { .. } => {
                 true
             }
@@ -261,10 +313,18 @@ impl ReferenceStateMachine for Paper {
                     paper.settle(*at, 100);
                 }
             }
+            Step::Reset { id, settles } => {
+                if let Some(at) = settles {
+                    paper.settle(*at, 100);
+                }
+                if let Some(line) = paper.lines.get_mut(id) {
+                    (line.start, line.used) = (line.length.start(paper.now), 0);
+                }
+            }
             Step::Remove { id } => drop(paper.lines.remove(id)),
+            Step::Return { id, limit, length } => paper.begin(*id, *limit, *length),
             Step::Add { limit, length } => {
-                let line = Line { limit: *limit, length: *length, start: length.start(paper.now), used: 0 };
-                paper.lines.insert(paper.next, line);
+                paper.begin(paper.next, *limit, *length);
                 paper.next += 1;
             }
             Step::Restart { back } => {
