@@ -1,6 +1,6 @@
 //! Tests of the ledger together with a disk that fails.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -176,4 +176,19 @@ async fn a_hold_that_comes_while_the_disk_is_tried_again_is_written() {
     disk.is_slow.store(false, Ordering::Relaxed);
     let held = tokio::time::timeout(DEADLINE, hold).await.unwrap().unwrap();
     held.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_panics_costs_what_it_holds() {
+    let (books, disk) = books();
+    let held = books.admit(claim("a")).unwrap().written().await.unwrap();
+    let task = tokio::spawn(async move {
+        let _held = held;
+        panic!("it is meant to");
+    });
+    assert!(task.await.is_err());
+    let meter = books.meter(&id("a")).unwrap();
+    assert_eq!((meter.used, meter.held), (Amount::from_raw(100), Amount::ZERO));
+    let kept = disk.kept.lock().unwrap();
+    assert_eq!((kept.holds.len(), kept.used.get(&id("a"))), (0, Some(&100)));
 }

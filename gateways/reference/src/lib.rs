@@ -31,6 +31,7 @@ mod logs;
 mod money;
 mod network;
 mod openapi;
+mod panics;
 mod pin;
 mod policy;
 mod pricing;

@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Inflight};
 use crate::healthcheck;
 use crate::last_spent::LastSpent;
 use crate::live::{self, LiveError};
+use crate::panics;
 use crate::policy;
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
@@ -78,6 +79,7 @@ pub async fn serve(args: Args) -> ExitCode {
         }
         None => {
             begin_logging(&args);
+            panics::tell_without_messages();
             exit_code(run(args).await)
         }
     }

@@ -105,7 +105,8 @@ impl Upstream {
         let status = answer.status();
         let content_type = answer.headers().get(header::CONTENT_TYPE).cloned();
         if !status.is_success() {
-            let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
+            let shown = |name| shown(call.provider, answer.headers().get(name)?);
+            let (content_type, retry_after) = (shown(header::CONTENT_TYPE), shown(header::RETRY_AFTER));
             // The status says enough where its body does not come.
             let read = tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await;
             let body = read.ok().and_then(Result::ok).unwrap_or_default();
@@ -233,6 +234,11 @@ async fn read(mut answer: reqwest::Response, most: usize) -> Result<Bytes, Strin
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
+}
+
+/// A header of an error, without the provider's keys.
+fn shown(provider: &Provider, value: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::try_from(provider.hide_keys(value.to_str().ok()?)).ok()
 }
 
 /// What a failure comes to when no key is left.

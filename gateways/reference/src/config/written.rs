@@ -10,8 +10,8 @@ use super::providers::check_written;
 use super::types::Fields;
 use crate::store::FileHash;
 
-/// A provider as it was written.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A provider as it was written, its credentials among it: nothing prints it.
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct WrittenProvider {
     /// Everything but the keys.
     pub(crate) settings: Fields,

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use tokio::task::JoinError;
 
 use super::attempt::{self, AttemptError};
 use super::request::Request;
@@ -61,16 +62,18 @@ pub(crate) async fn handle(
         drop(inflight);
         response
     });
-    match task.await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(%error, "a request ended abnormally");
-            let message = "internal server error";
-            let problem = Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
-            notes.failed(problem.status, problem.kind.clone());
-            problem.render(route.wording(), &about)
-        }
-    }
+    task.await.unwrap_or_else(|error| {
+        let problem = broken(&error);
+        notes.failed(problem.status, problem.kind.clone());
+        problem.render(route.wording(), &about)
+    })
+}
+
+/// A request whose task panicked. What it held is charged.
+fn broken(error: &JoinError) -> Problem {
+    // Its text has the panic's message, which may quote the request.
+    tracing::error!(panicked = error.is_panic(), "a request ended abnormally");
+    Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal server error")
 }
 
 type Read = (Request, Option<Arc<VirtualKey>>);
@@ -176,4 +179,28 @@ fn with_attempts(mut response: Response, tried: &[String]) -> Response {
         response.headers_mut().insert(ATTEMPTS, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::errors::Wording;
+
+    #[tokio::test]
+    async fn a_panic_is_500_in_each_protocol_and_does_not_quote_the_request() {
+        let error = tokio::spawn(async { panic!("a canary {}", "sang") }).await.unwrap_err();
+        for (wording, expected) in [
+            (Wording::Native, r#""type":"internal_error""#),
+            (Wording::Anthropic, r#""type":"api_error""#),
+            (Wording::Gemini, r#""status":"INTERNAL""#),
+        ] {
+            let response = broken(&error).render(wording, &About::default());
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(body.contains(expected) && !body.contains("canary"), "{body}");
+        }
+    }
 }

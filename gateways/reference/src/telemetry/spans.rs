@@ -9,6 +9,7 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
+use reqwest::Certificate;
 
 use super::queue::Receiver;
 use super::record::{Attempt, CallRecord};
@@ -25,6 +26,16 @@ pub(crate) enum SpansError {
         name: &'static str,
         /// What it says.
         value: String,
+    },
+    /// The collector's certificate cannot be read.
+    #[error("{name}: cannot read certificates in `{path}`: {problem}")]
+    Certificate {
+        /// The variable.
+        name: &'static str,
+        /// What it says.
+        path: String,
+        /// Why not.
+        problem: String,
     },
     /// Connections to the collector cannot be prepared.
     #[error("cannot prepare connections to the collector of traces: {0}")]
@@ -51,6 +62,16 @@ const ONLY: [(&str, &str); 5] = [
 /// Where the collector is.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
+/// The file with the certificates by which it is known.
+const CERTIFICATES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
+/// What no collector is shown.
+const UNSUPPORTED: [&str; 4] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+];
+
 impl Spans {
     /// A sender as OpenTelemetry's environment variables say; none where they name no
     /// collector.
@@ -67,9 +88,18 @@ impl Spans {
                 return Err(SpansError::Unsupported { name, value });
             }
         }
+        for name in UNSUPPORTED {
+            if let Some(value) = set(name) {
+                return Err(SpansError::Unsupported { name, value });
+            }
+        }
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = if crate::connect::is_loopback(&endpoint) { client.no_proxy() } else { client };
-        let client = if endpoint.starts_with("https:") { client } else { client.tls_certs_only([]) };
+        let client = match certificates(set)? {
+            _ if !endpoint.starts_with("https:") => client.tls_certs_only([]),
+            Some(certificates) => client.tls_certs_only(certificates),
+            None => client,
+        };
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
         let mut exporter = exporter.with_http_client(client.timeout(timeout(set)).build()?).build()?;
         // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
@@ -183,6 +213,20 @@ fn attributes(record: &CallRecord, operation: &'static str) -> Vec<KeyValue> {
         all.push(KeyValue::new("gen_ai.response.finish_reasons", Value::Array(Array::String(reasons))));
     }
     all
+}
+
+/// The only certificates by which the collector is known, if the environment names some.
+fn certificates(set: impl Fn(&str) -> Option<String>) -> Result<Option<Vec<Certificate>>, SpansError> {
+    let Some((name, path)) = CERTIFICATES.into_iter().find_map(|name| Some((name, set(name)?))) else {
+        return Ok(None);
+    };
+    let failed = |problem: String| SpansError::Certificate { name, path: path.clone(), problem };
+    let pem = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("there is none".to_owned()));
+    }
+    Ok(Some(certificates))
 }
 
 /// A provider that did not serve, as an event of the request's span.

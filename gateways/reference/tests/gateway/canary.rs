@@ -4,6 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -14,6 +17,7 @@ const VIRTUAL_KEY: &str = "canary-virtual-key-5f3a";
 const WRONG_KEY: &str = "canary-wrong-key-91bc";
 const PROVIDER_KEY: &str = "canary-provider-key-77de";
 const PASSWORD: &str = "canary-password-02aa";
+const COLLECTOR_KEY: &str = "canary-collector-key-3b1c";
 const IN_QUERY: &str = "canary-in-query-c41d";
 const IN_BAD_JSON: &str = "canary-in-bad-json-e8f0";
 
@@ -32,18 +36,44 @@ async fn answers(requests: Vec<RequestBuilder>) -> String {
     all
 }
 
+/// A provider that refuses, and repeats the credential that it was sent wherever it can.
+async fn echoing() -> String {
+    let refuse = async |headers: HeaderMap| {
+        let credential = headers.get("authorization").unwrap().clone();
+        let body = json!({"error": {"message": credential.to_str().unwrap()}}).to_string();
+        let mut response = (StatusCode::UNAUTHORIZED, body).into_response();
+        for name in ["content-type", "retry-after", "www-authenticate", "x-request-id", "location", "set-cookie"] {
+            response.headers_mut().insert(name, credential.clone());
+        }
+        response
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(refuse)).await });
+    url
+}
+
 async fn world(collector: &Collector) -> World {
+    let echo = echoing().await;
     let mut world = World::prepare(|config| {
         config["client"]["disable_content_logging"] = json!(false);
         config["governance"]["auth_config"]["admin_password"] = json!(PASSWORD);
         config["governance"]["virtual_keys"][0]["value"] = json!(VIRTUAL_KEY);
         config["governance"]["budgets"] = json!([crate::support::budget("b", "0.01", "1h", "vk-agent")]);
+        config["providers"]["echo"] = config["providers"]["third"].clone();
+        config["providers"]["echo"]["network_config"]["base_url"] = json!(echo);
+        let grant = json!({"provider": "echo", "weight": 0, "allowed_models": ["*"], "key_ids": ["*"]});
+        config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().push(grant);
     })
     .await;
+    let mut script = serde_json::to_value(world.upstream.script()).unwrap();
+    script["providers"]["echo"] = json!({});
+    world.upstream.set_script(serde_json::from_value(script).unwrap()).unwrap();
     world.write_config();
     let log = File::create(world.folder.path().join("stderr.log")).unwrap();
     let mut command = command(world.folder.path(), &["-log-level", "trace"]);
     command.env("UPSTREAM_KEY", PROVIDER_KEY).envs(collector.env()).stderr(Stdio::from(log));
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{COLLECTOR_KEY}"));
     world.process = Some(Process::launch(&mut command).await.unwrap());
     world
 }
@@ -52,11 +82,14 @@ async fn world(collector: &Collector) -> World {
 fn callers(world: &World) -> Vec<RequestBuilder> {
     let chat = "/v1/chat/completions";
     let post = |path: &str| world.request(Method::POST, path);
+    let mut echoed = body();
+    echoed["model"] = json!("echo/mock-1");
     let message = json!({"model": "mock-1", "max_tokens": 100, "messages": [{"role": "user", "content": PROMPT}]});
     vec![
         world.chat(VIRTUAL_KEY, &body()),
         world.chat(VIRTUAL_KEY, &streamed()),
         world.chat(WRONG_KEY, &body()),
+        world.chat(VIRTUAL_KEY, &echoed),
         post(chat).header("x-bf-vk", VIRTUAL_KEY).header("x-api-key", WRONG_KEY).json(&body()),
         post("/anthropic/v1/messages").header("x-api-key", VIRTUAL_KEY).json(&message),
         post("/anthropic/v1/messages").header("x-api-key", WRONG_KEY).json(&message),
@@ -134,6 +167,8 @@ async fn planted_credentials_are_nowhere() {
     let count = world.send(stats).await.json()["total_requests"].as_u64().unwrap();
     collector.wait_for(usize::try_from(count).unwrap()).await;
     assert!(count >= 20, "{count}");
+    assert_eq!(collector.credential(), Some(format!("Bearer {COLLECTOR_KEY}")));
+    assert!(told.contains("the provider 'echo' answered with 401"), "{told}");
 
     // While it runs the write-ahead logs are there too; once more after its end.
     let mut written = files(world.folder.path());
@@ -145,7 +180,7 @@ async fn planted_credentials_are_nowhere() {
         assert!(names.contains(&expected), "{expected} is not among {names:?}");
     }
     for (name, text) in &written {
-        for secret in [VIRTUAL_KEY, WRONG_KEY, PROVIDER_KEY, PASSWORD, IN_QUERY, IN_BAD_JSON, &session] {
+        for secret in [VIRTUAL_KEY, WRONG_KEY, PROVIDER_KEY, COLLECTOR_KEY, PASSWORD, IN_QUERY, IN_BAD_JSON, &session] {
             assert!(!text.contains(secret), "{secret} is in {name}: {}", around(text, secret));
         }
     }

@@ -1,17 +1,24 @@
 //! Spans at a collector: one for each request, in the caller's trace, with the figures of
 //! the budgets.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::HeaderMap;
 use axum::routing::post;
+use axum::serve::Listener;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::support::{KEY, Process, World, body, streamed, until};
 
@@ -19,19 +26,45 @@ use crate::support::{KEY, Process, World, body, streamed, until};
 pub(crate) struct Collector {
     url: String,
     got: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    /// The value of `authorization` that each came with.
+    credentials: Arc<Mutex<Vec<String>>>,
 }
 
 impl Collector {
     pub(crate) async fn start() -> Collector {
-        let got = Arc::new(Mutex::new(Vec::new()));
-        let keep = Arc::clone(&got);
-        let take = post(move |body: Bytes| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        Collector::serve(listener, url)
+    }
+
+    /// The same over TLS; and the certificate by which it can be known.
+    async fn start_secure() -> (Collector, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let listener = Secure { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
+        (Collector::serve(listener, url), made.cert.pem())
+    }
+
+    fn serve(listener: impl Listener<Addr = SocketAddr>, url: String) -> Collector {
+        let (got, credentials) = (Arc::default(), Arc::default());
+        let (keep, keep_credentials) = (Arc::clone(&got), Arc::clone(&credentials));
+        let take = post(move |headers: HeaderMap, body: Bytes| async move {
+            let credential = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+            let (keep, keep_credentials): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<_>>>) = (keep, keep_credentials);
+            keep_credentials.lock().unwrap().extend(credential);
             keep.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
         });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async { axum::serve(listener, Router::new().route("/v1/traces", take)).await });
-        Collector { url, got }
+        Collector { url, got, credentials }
+    }
+
+    /// The last credential that it was sent.
+    pub(crate) fn credential(&self) -> Option<String> {
+        self.credentials.lock().unwrap().last().cloned()
     }
 
     /// What a gateway needs to know.
@@ -63,6 +96,31 @@ impl Collector {
     fn resource(&self) -> Value {
         let got = self.got.lock().unwrap();
         as_json(&got[0].resource_spans[0].resource.as_ref().unwrap().attributes)
+    }
+}
+
+/// Connections over TLS.
+struct Secure {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Secure {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.listener.accept().await.unwrap();
+            // One that does not know the certificate goes away.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 
@@ -182,12 +240,31 @@ async fn without_a_collector_the_callers_trace_reaches_the_provider_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_costs_no_request_and_is_counted() {
-    let collector = Collector::start().await;
+async fn a_collector_over_tls_is_known_by_the_certificate_that_the_environment_names() {
     let mut world = World::prepare(|_| {}).await;
-    world.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/nowhere", collector.url))];
+    let (collector, certificate) = Collector::start_secure().await;
+    let file = world.folder.path().join("collector.pem");
+    std::fs::write(&file, certificate).unwrap();
+    world.env = collector.env();
+    world.env.push(("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap().to_owned()));
     world.run(&[]).await;
     assert_eq!(world.call().await.status, 200);
+    assert_eq!(collector.wait_for(1).await[0].name, "chat mock-1");
+}
+
+#[tokio::test]
+async fn a_collector_that_no_certificate_vouches_for_is_sent_nothing() {
+    let mut world = World::prepare(|_| {}).await;
+    let (collector, _) = Collector::start_secure().await;
+    world.env = collector.env();
+    world.run(&[]).await;
+    assert_eq!(world.call().await.status, 200);
+    dropped(&world).await;
+    assert!(collector.spans().is_empty());
+}
+
+/// Waits until one span is counted as lost.
+async fn dropped(world: &World) {
     until(async || {
         let metrics = world.admin(reqwest::Method::GET, "/metrics", None).await.text;
         metrics.contains("probity_dropped_records_total{sink=\"spans\"} 1")
@@ -196,13 +273,27 @@ async fn a_collector_that_is_gone_costs_no_request_and_is_counted() {
 }
 
 #[tokio::test]
+async fn a_collector_that_is_gone_costs_no_request_and_is_counted() {
+    let collector = Collector::start().await;
+    let mut world = World::prepare(|_| {}).await;
+    world.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/nowhere", collector.url))];
+    world.run(&[]).await;
+    assert_eq!(world.call().await.status, 200);
+    dropped(&world).await;
+}
+
+#[tokio::test]
 async fn what_the_environment_asks_for_in_vain_is_named() {
     let world = World::prepare(|_| {}).await;
     world.write_config();
-    let env = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1".to_owned()),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
-    ];
-    let line = Process::start_with(world.folder.path(), &[], &env).await.err().unwrap();
-    assert!(line.contains("OTEL_EXPORTER_OTLP_PROTOCOL: `grpc` is not supported"), "{line}");
+    let nowhere = world.folder.path().join("nowhere.pem").to_str().unwrap().to_owned();
+    for (name, value, problem) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned(), ": `grpc` is not supported"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", nowhere.clone(), "is not supported"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", nowhere, ": cannot read certificates in `"),
+    ] {
+        let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1".to_owned()), (name, value)];
+        let line = Process::start_with(world.folder.path(), &[], &env).await.err().unwrap();
+        assert!(line.contains(name) && line.contains(problem), "{line}");
+    }
 }
