@@ -27,7 +27,7 @@ pub(crate) fn charge(price: Option<&Price>, tokens: &Usage) -> Usd {
     .into_iter()
     .map(|(tokens, per_million)| Usd::from_decimal(per_token(per_million).saturating_mul(tokens.into())))
     .chain(
-        [(tokens.images, price.image), (tokens.seconds, price.second)]
+        [(tokens.images, price.image), (tokens.seconds, price.second), (tokens.searches, price.search)]
             .into_iter()
             .map(|(count, each)| Usd::from_decimal(each.unwrap_or_default().decimal().saturating_mul(count.into()))),
     )

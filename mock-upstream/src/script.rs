@@ -149,6 +149,9 @@ pub struct Usage {
     /// Seconds of audio that a transcription has heard.
     #[serde(skip_serializing_if = "is_zero")]
     pub seconds: u64,
+    /// Searches of the web that the provider made for the answer. Messages and responses tell them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub searches: u64,
     /// Images that were made: as many as the request asks for.
     #[serde(skip_deserializing, skip_serializing_if = "is_zero")]
     #[schemars(skip)]
@@ -201,6 +204,9 @@ pub struct Price {
     /// One second of audio that is transcribed; absent: transcriptions cost their tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<Usd>,
+    /// One search of the web; absent: searches cost nothing beside their tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Usd>,
     /// What a whole call costs whose prompt is long; absent: as any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<LongPrice>,

@@ -91,7 +91,11 @@ fn insert_prices(row: &mut Map<String, Value>, price: &Price) {
     if let Some(million) = price.character {
         row.insert("input_cost_per_character".into(), number(million));
     }
-    for (name, each) in [("output_cost_per_image", price.image), ("input_cost_per_second", price.second)] {
+    for (name, each) in [
+        ("output_cost_per_image", price.image),
+        ("input_cost_per_second", price.second),
+        ("search_context_cost_per_query", price.search),
+    ] {
         if let Some(each) = each {
             row.insert(name.into(), exact(each.decimal()));
         }

@@ -95,6 +95,9 @@ impl Model {
                 usage.cache_write_hour, usage.cache_write
             ));
         }
+        if usage.searches > MOST_TOKENS {
+            return Some(format!("more than {MOST_TOKENS} searches a call"));
+        }
         if usage.seconds > MOST_TOKENS {
             return Some(format!("more than {MOST_TOKENS} seconds a call"));
         }
@@ -113,7 +116,7 @@ impl Model {
         }
         let long = price.long.map(|long| [Some(long.input), Some(long.output), long.cached]);
         let parts = [price.cached, price.cache_write, price.cache_write_hour, price.reasoning];
-        let units = [price.character, price.image, price.second];
+        let units = [price.character, price.image, price.second, price.search];
         [Some(price.input), Some(price.output)]
             .into_iter()
             .chain(parts)

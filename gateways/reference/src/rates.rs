@@ -44,6 +44,13 @@ pub(crate) enum Item {
     ImageHigh,
     /// The dearest of the prices that a sheet has for sizes and finishes of an image.
     ImageOther,
+    /// A search of the web, where what the model reads of it has no price of its own.
+    Search,
+    SearchLow,
+    SearchMedium,
+    SearchHigh,
+    /// A session in which code runs.
+    CodeSession,
 }
 
 impl Item {
@@ -53,12 +60,15 @@ impl Item {
             Item::CacheRead | Item::CacheWrite | Item::InputAudio | Item::InputImage => Some(Item::Input),
             Item::CacheWriteHour => Some(Item::CacheWrite),
             Item::Reasoning | Item::OutputAudio | Item::OutputImage => Some(Item::Output),
+            Item::SearchLow | Item::SearchMedium | Item::SearchHigh => Some(Item::Search),
             _ => None,
         }
     }
 }
 
-const NAMES: [(&str, Item); 19] = [
+/// A search's price: a figure, or an object with one for each size.
+const SEARCH: &str = "search_context_cost_per_query";
+const NAMES: [(&str, Item); 24] = [
     ("input_cost_per_token", Item::Input),
     ("output_cost_per_token", Item::Output),
     ("cache_read_input_token_cost", Item::CacheRead),
@@ -78,6 +88,11 @@ const NAMES: [(&str, Item); 19] = [
     ("output_cost_per_image_medium_quality", Item::ImageMedium),
     ("output_cost_per_image_high_quality", Item::ImageHigh),
     ("output_cost_per_image_auto_quality", Item::ImageOther),
+    (SEARCH, Item::Search),
+    ("search_context_size_low", Item::SearchLow),
+    ("search_context_size_medium", Item::SearchMedium),
+    ("search_context_size_high", Item::SearchHigh),
+    ("code_interpreter_cost_per_session", Item::CodeSession),
 ];
 
 /// From how many input tokens on a price holds, for the whole request.
@@ -207,6 +222,14 @@ impl Rates {
         let wrong = |problem: String| RateError::Price { name: name.to_owned(), problem };
         let unknown = || wrong("is not a price that the reference gateway charges by".to_owned());
         let rate = Rate::from_name(name).ok_or_else(unknown)?;
+        if name == SEARCH && figure.get().starts_with('{') {
+            let sizes: IndexMap<String, Box<RawValue>> =
+                serde_json::from_str(figure.get()).map_err(|error| wrong(error.to_string()))?;
+            return sizes.iter().try_for_each(|(size, figure)| match size.starts_with("search_context_size_") {
+                true => self.add(size, figure),
+                false => Err(wrong(format!("`{size}` is no size of a search"))),
+            });
+        }
         let price: Usd = figure.get().parse().map_err(|error: MoneyError| wrong(error.to_string()))?;
         // With it, a request could give money back.
         if price < Usd::ZERO {
@@ -340,6 +363,8 @@ mod tests {
             (r#"{"input_cost_per_token": -1}"#, "input_cost_per_token: a price cannot be below 0"),
             (r#"{"input_cost_per_token": "1"}"#, "input_cost_per_token"),
             (r#"{"output_cost_per_token": 1e-14}"#, "output_cost_per_token"),
+            (r#"{"search_context_cost_per_query": {"input_cost_per_token": 1}}"#, "no size of a search"),
+            (r#"{"search_context_cost_per_query": {"search_context_size_huge": 1}}"#, "search_context_size_huge"),
             (r#"{"input_cost_per_token_flex_priority": 1}"#, "input_cost_per_token_flex_priority"),
         ] {
             let error = Rates::from_json(patch).unwrap_err();

@@ -19,6 +19,10 @@ pub(crate) struct Usage {
     pub(crate) input_image: u64,
     pub(crate) output_audio: u64,
     pub(crate) output_image: u64,
+    /// Searches of the web that were made for the answer.
+    pub(crate) searches: u64,
+    /// Sessions in which code ran for it.
+    pub(crate) code_sessions: u64,
     /// The service that the provider says it gave.
     pub(crate) service: Option<Service>,
 }
@@ -37,7 +41,7 @@ impl Usage {
             }
             (usage, _) => Usage::of_openai(usage?),
         };
-        Some(usage?.with_service(body))
+        Some(usage?.with_body(body))
     }
 
     /// Reads the `usage` object of the OpenAI family: of chat completions, completions and
@@ -74,7 +78,8 @@ impl Usage {
             input_image: part(input_parts, &["/image_tokens"]),
             output_audio: part(output_parts, &["/audio_tokens"]),
             output_image: part(output_parts, &["/image_tokens"]),
-            service: None,
+            searches: count(&["num_search_queries"]).or_else(|| searches_of(usage)).unwrap_or(0),
+            ..Usage::default()
         })
     }
 
@@ -104,6 +109,7 @@ impl Usage {
             reasoning: count("/output_tokens_details/reasoning_tokens")
                 .or_else(|| count("/output_tokens_details/thinking_tokens"))
                 .unwrap_or(before.reasoning),
+            searches: searches_of(usage).unwrap_or(before.searches),
             service: service(usage).or(before.service),
             ..Usage::default()
         })
@@ -137,10 +143,51 @@ impl Usage {
         })
     }
 
-    /// The same with the service that the body around it tells.
-    pub(crate) fn with_service(self, body: &Value) -> Usage {
-        Usage { service: service(body).or(self.service), ..self }
+    /// The same with what the body around it tells: the service, and what was done beside
+    /// answering.
+    pub(crate) fn with_body(self, body: &Value) -> Usage {
+        let done = done_beside(body);
+        Usage {
+            service: service(body).or(self.service),
+            searches: self.searches.max(done.searches),
+            code_sessions: self.code_sessions.max(done.code_sessions),
+            ..self
+        }
     }
+}
+
+/// What Anthropic, and OpenRouter after it, count of searches.
+fn searches_of(usage: &Value) -> Option<u64> {
+    usage.pointer("/server_tool_use/web_search_requests")?.as_u64()
+}
+
+/// What was done beside answering, by the items of a response's output, or by what an answer of
+/// Gemini's says that it rests on.
+fn done_beside(body: &Value) -> Usage {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut done = Usage::default();
+    let mut containers = Vec::new();
+    for item in list(body.get("output")) {
+        match item.get("type").and_then(Value::as_str) {
+            // Pages that are opened after a search are not charged.
+            Some("web_search_call") => {
+                let action = item.pointer("/action/type").and_then(Value::as_str);
+                done.searches += u64::from(action.is_none_or(|action| action == "search"));
+            }
+            Some("code_interpreter_call") => {
+                let container = item.get("container_id").cloned();
+                let is_known = container.is_some() && containers.contains(&container);
+                done.code_sessions += u64::from(!is_known);
+                containers.push(container);
+            }
+            _ => {}
+        }
+    }
+    for candidate in list(body.get("candidates")) {
+        let queries = list(candidate.pointer("/groundingMetadata/webSearchQueries"));
+        done.searches = done.searches.saturating_add(u64::try_from(queries.len()).unwrap_or(u64::MAX));
+    }
+    done
 }
 
 /// The service that a body, or a usage object, says was given.
@@ -241,6 +288,35 @@ mod tests {
         assert_eq!(Usage::of_gemini(&usage), Some(expected));
         let without = json!({"promptTokenCount": 100, "thoughtsTokenCount": 20, "totalTokenCount": 120});
         assert_eq!(Usage::of_gemini(&without).unwrap().output, 20);
+    }
+
+    #[test]
+    fn what_was_done_beside_answering_is_counted_where_each_protocol_tells_it() {
+        let done = |body: Value| {
+            let usage = Usage::of_body(&body).unwrap();
+            (usage.searches, usage.code_sessions)
+        };
+        let usage = json!({"input_tokens": 1, "output_tokens": 1});
+        let code = |container: &str| json!({"type": "code_interpreter_call", "container_id": container});
+        let search = |action: &str| json!({"type": "web_search_call", "action": {"type": action}});
+        let output = [
+            search("search"),
+            search("open_page"),
+            json!({"type": "web_search_call"}),
+            code("a"),
+            code("a"),
+            code("b"),
+        ];
+        assert_eq!(done(json!({"usage": usage, "output": output})), (2, 2));
+        let anthropic = json!({"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 3}});
+        assert_eq!(done(json!({"type": "message", "usage": anthropic})), (3, 0));
+        let first = Usage::of_anthropic(&anthropic, None);
+        assert_eq!(Usage::of_anthropic(&json!({"output_tokens": 2}), first).unwrap().searches, 3);
+        let gemini = json!({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 2},
+            "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b"]}}]});
+        assert_eq!(done(gemini), (2, 0));
+        let perplexity = json!({"prompt_tokens": 1, "completion_tokens": 1, "num_search_queries": 4});
+        assert_eq!(done(json!({ "usage": perplexity })), (4, 0));
     }
 
     #[test]

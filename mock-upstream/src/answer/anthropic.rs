@@ -7,7 +7,7 @@ use super::error::identified;
 use super::frame::{Answer, Frame, Part, event, joined};
 use super::job::{Delta, Job, Of};
 use crate::route::Api;
-use crate::script::Stop;
+use crate::script::{Stop, Usage};
 
 /// `POST messages`.
 pub(super) fn message(job: &Job<'_>) -> Answer {
@@ -44,7 +44,7 @@ fn body(job: &Job<'_>, content: &Value, stop: Option<&str>, output: u64) -> Valu
 /// Anthropic's `input_tokens` leaves out what was read from a cache or written to one.
 fn usage(job: &Job<'_>, output: u64) -> Value {
     let tokens = job.usage();
-    json!({
+    let mut usage = json!({
         "input_tokens": plain_input(job),
         "cache_creation_input_tokens": tokens.cache_write,
         "cache_read_input_tokens": tokens.cached,
@@ -54,7 +54,15 @@ fn usage(job: &Job<'_>, output: u64) -> Value {
         },
         "output_tokens": output,
         "service_tier": "standard",
-    })
+    });
+    tell_searches(&tokens, &mut usage);
+    usage
+}
+
+fn tell_searches(tokens: &Usage, usage: &mut Value) {
+    if tokens.searches > 0 {
+        usage["server_tool_use"] = json!({"web_search_requests": tokens.searches});
+    }
 }
 
 fn plain_input(job: &Job<'_>) -> u64 {
@@ -131,6 +139,7 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
             "cache_read_input_tokens": tokens.cached,
             "output_tokens": tokens.output,
         });
+        tell_searches(&tokens, &mut last["usage"]);
     }
     frames.push(Part::Closing.frame(said(last, "message_delta")));
     frames.push(Part::EndMarker.frame(said(json!({"type": ""}), "message_stop")));

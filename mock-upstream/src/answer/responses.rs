@@ -37,7 +37,8 @@ fn whole(job: &Job<'_>) -> Value {
         // What broke off is the last of them.
         item(job, *of, text, if index + 1 == parts.len() { status } else { COMPLETED })
     });
-    let mut whole = response(job, status, &items.collect::<Vec<_>>());
+    let items: Vec<Value> = items.chain((0..job.usage().searches).map(|at| search(job, at))).collect();
+    let mut whole = response(job, status, &items);
     whole["incomplete_details"] = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
     whole["usage"] = usage(job);
     whole
@@ -97,6 +98,12 @@ fn id(job: &Job<'_>, of: Of) -> String {
         Of::Text => job.id("msg_"),
         Of::Call(place) => job.call_id("fc_", place),
     }
+}
+
+/// A search of the web. They stand behind the answer, whose place is known while it is streamed.
+fn search(job: &Job<'_>, at: u64) -> Value {
+    let action = json!({"type": "search", "query": "q"});
+    json!({"id": format!("{}_{at}", job.id("ws_")), "type": "web_search_call", "status": COMPLETED, "action": action})
 }
 
 /// An item; one in progress holds nothing yet.

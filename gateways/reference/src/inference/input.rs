@@ -54,11 +54,14 @@ impl Input {
     }
 
     /// The most tokens that a provider can count for it. `window` is the most that its model
-    /// reads at once, where that is known.
-    pub(crate) fn most_tokens(self, api: ApiBase, window: Option<u64>) -> u64 {
+    /// reads at once, where that is known; in each of `rounds` it reads all that again, with
+    /// what a tool has found.
+    pub(crate) fn most_tokens(self, api: ApiBase, window: Option<u64>, rounds: u64) -> u64 {
         let picture = if api == ApiBase::Anthropic { PICTURE_OF_ANTHROPIC } else { PICTURE };
         let shown = self.bytes.saturating_add(self.pictures.saturating_mul(picture));
-        if self.is_open { shown.max(window.unwrap_or(WINDOW)) } else { shown }
+        let whole = shown.max(window.unwrap_or(WINDOW));
+        let first = if self.is_open { whole } else { shown };
+        first.saturating_add(whole.saturating_mul(rounds))
     }
 }
 
@@ -308,10 +311,12 @@ mod tests {
     #[test]
     fn an_open_input_is_a_models_window_and_never_less_than_what_is_shown() {
         let open = Input { bytes: 100, pictures: 1, is_open: true };
-        assert_eq!(open.most_tokens(ApiBase::Anthropic, Some(200_000)), 200_000);
-        assert_eq!(open.most_tokens(ApiBase::OpenAi, Some(1_000)), 100 + PICTURE);
-        assert_eq!(open.most_tokens(ApiBase::Gemini, None), WINDOW);
+        assert_eq!(open.most_tokens(ApiBase::Anthropic, Some(200_000), 0), 200_000);
+        assert_eq!(open.most_tokens(ApiBase::OpenAi, Some(1_000), 0), 100 + PICTURE);
+        assert_eq!(open.most_tokens(ApiBase::Gemini, None, 0), WINDOW);
         let shown = Input { is_open: false, ..open };
-        assert_eq!(shown.most_tokens(ApiBase::Anthropic, Some(1_000)), 100 + PICTURE_OF_ANTHROPIC);
+        assert_eq!(shown.most_tokens(ApiBase::Anthropic, Some(1_000), 0), 100 + PICTURE_OF_ANTHROPIC);
+        let again = shown.most_tokens(ApiBase::Anthropic, Some(200_000), 2);
+        assert_eq!(again, 100 + PICTURE_OF_ANTHROPIC + 2 * 200_000);
     }
 }

@@ -5,6 +5,7 @@
 //! - [`request`]: what a request says, as far as the gateway must know
 //! - [`bounds`]: what bounds its cost
 //! - [`input`]: what goes into a model, as far as a body shows it
+//! - [`server_tools`]: what a provider may do for it beside answering
 //! - [`handle`]: which providers are tried
 //! - [`attempt`]: one provider: held, called, charged
 //! - [`hold`]: what a call to it holds
@@ -25,6 +26,7 @@ mod media;
 mod models;
 mod request;
 mod route;
+mod server_tools;
 
 pub(crate) use caller::identify;
 pub(crate) use handle::handle;

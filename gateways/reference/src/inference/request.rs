@@ -10,6 +10,7 @@ use super::bounds::{self, Bounds};
 use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
+use super::server_tools::{self, ServerTool};
 use crate::errors::Problem;
 use crate::pricing::Media;
 use crate::upload::Upload;
@@ -30,6 +31,8 @@ pub(crate) struct Request {
     /// What `stream_options` says, if it is there.
     stream_options: Option<Value>,
     pub(crate) bounds: Bounds,
+    /// What its provider may do for it beside answering.
+    pub(crate) server_tools: Vec<ServerTool>,
     /// What it asks for, if that is images or audio.
     pub(crate) media: Option<Media>,
     /// The body, if that is a form with a file.
@@ -54,12 +57,14 @@ impl Request {
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
         }
+        let bounds = bounds::read(route, &fields)?;
         Ok(Request {
             route,
             is_stream: is_stream(route, &fields)?,
             as_array,
             stream_options: field(&fields, "stream_options")?,
-            bounds: bounds::read(route, &fields)?,
+            server_tools: server_tools::read(route, &fields, &model, bounds.answers)?,
+            bounds,
             media: media::read(route, &fields)?,
             fields,
             model,
@@ -86,6 +91,7 @@ impl Request {
             as_array: false,
             stream_options: None,
             bounds: Bounds { input: Input::of_bytes(upload.text_bytes()), max_output: None, answers: 1, service: None },
+            server_tools: Vec::new(),
             media: Some(media::of_file(u64::try_from(file).unwrap_or(u64::MAX))),
             upload: Some(upload),
         })

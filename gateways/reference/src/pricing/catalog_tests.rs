@@ -5,7 +5,7 @@
 use super::*;
 use crate::config::provider_tests::key;
 use crate::config::{Override, OverrideMatch, OverrideScope};
-use crate::pricing::Tariff;
+use crate::pricing::{Extras, Tariff};
 use crate::rates::Rates;
 use crate::usage::Usage;
 
@@ -167,7 +167,7 @@ fn until_it_is_known_which_key_serves_the_dearest_counts() {
     let keys = [key("dear"), key("cheap"), key("usual"), key("other")];
     let prices = catalog.prices(question("primary", "new-1"), keys.iter()).unwrap();
     assert_eq!(prices.len(), 3);
-    let tariff = Tariff::new(prices, None);
+    let tariff = Tariff::new(prices, None, Extras::default());
     let usage = Usage { input: 1, ..Usage::default() };
     assert_eq!(tariff.bound(1, 0).cost.to_string(), "5");
     for (served_by, price) in [(None, "5"), (Some("dear"), "5"), (Some("cheap"), "1"), (Some("usual"), "2")] {

@@ -6,9 +6,11 @@
 //! - [`catalog`]: both together: the price of a model for a key, a provider and its key
 //! - [`price`]: from a price and a usage to a cost, and to the most that it can be
 //! - [`media`]: the same for images and audio, which have units of their own
+//! - [`extras`]: the same for what is charged beside tokens: searches and sessions of code
 //! - [`tariff`]: what a request is charged by
 
 mod catalog;
+mod extras;
 pub(crate) mod kept;
 mod media;
 mod overrides;
@@ -17,6 +19,7 @@ mod sheet;
 mod tariff;
 
 pub(crate) use catalog::{Catalog, PriceQuestion};
+pub(crate) use extras::{Extra, Extras, SearchSize};
 pub(crate) use kept::{KeptError, KeptOverride, KeptOverrides};
 pub(crate) use media::{Media, Quality};
 pub(crate) use overrides::Overrides;

@@ -135,7 +135,7 @@ fn any_usage() -> impl Strategy<Value = Usage> {
         input_image: b,
         output_audio: c,
         output_image: d,
-        service: None,
+        ..Usage::default()
     })
 }
 

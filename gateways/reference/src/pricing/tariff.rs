@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::extras::{Extra, Extras};
 use super::media::{self, Media};
 use super::price::Price;
 use crate::ledger::Spent;
@@ -19,6 +20,8 @@ pub(crate) struct Tariff {
     prices: Vec<(Option<String>, Price)>,
     /// The service that the request asks for, if it leaves no choice.
     asked: Option<Service>,
+    /// What can be done for it beside answering.
+    extras: Extras,
     /// What to remember of its cost, where nothing but that bounds its model's output.
     pub(crate) unbounded: Option<Unbounded>,
 }
@@ -33,8 +36,13 @@ pub(crate) struct Unbounded {
 
 impl Tariff {
     /// Without any price it costs nothing.
-    pub(crate) fn new(prices: Vec<(Option<String>, Price)>, asked: Option<Service>) -> Tariff {
-        Tariff { prices, asked, unbounded: None }
+    pub(crate) fn new(prices: Vec<(Option<String>, Price)>, asked: Option<Service>, extras: Extras) -> Tariff {
+        Tariff { prices, asked, extras, unbounded: None }
+    }
+
+    /// Whether it is known what such a thing costs, whichever key serves.
+    pub(crate) fn has_price_of(&self, extra: Extra) -> bool {
+        self.prices.iter().all(|(_, price)| price.extra(extra).is_some())
     }
 
     /// This key of the provider serves.
@@ -46,14 +54,16 @@ impl Tariff {
         }
     }
 
-    /// What the tokens cost, and how many they are.
+    /// What the tokens and what was done beside them cost, and how many tokens they are.
     pub(crate) fn spent(&self, usage: &Usage) -> Spent {
-        Spent { cost: self.dearest(|price| price.cost(usage, self.asked)), tokens: usage.total() }
+        let each = |price: &Price| price.cost(usage, self.asked).plus(price.extras_cost(usage, &self.extras));
+        Spent { cost: self.dearest(each), tokens: usage.total() }
     }
 
-    /// The most that so many tokens can cost.
+    /// The most that so many tokens can cost, with all that can be done beside them.
     pub(crate) fn bound(&self, input: u64, output: u64) -> Spent {
-        let cost = self.dearest(|price| price.bound(input, output, self.asked));
+        let each = |price: &Price| price.bound(input, output, self.asked).plus(price.extras_bound(&self.extras));
+        let cost = self.dearest(each);
         Spent { cost, tokens: input.saturating_add(output) }
     }
 

@@ -124,7 +124,7 @@ impl Watch {
         }
         let choices = json.get("choices").and_then(Value::as_array);
         let no_choices = choices.is_some_and(Vec::is_empty);
-        let usage = json.get("usage").and_then(Usage::of_openai).map(|usage| usage.with_service(json));
+        let usage = json.get("usage").and_then(Usage::of_openai).map(|usage| usage.with_body(json));
         if let Some(usage) = usage {
             self.usage = Some(usage);
             self.is_complete = has_output(json.get("usage"));
@@ -140,8 +140,7 @@ impl Watch {
     fn responses(&mut self, event: &Event, json: &Value) -> Sign {
         let kind = json.get("type").and_then(Value::as_str).unwrap_or(&event.name);
         let response = json.get("response");
-        let usage =
-            response.and_then(|response| Some(Usage::of_openai(response.get("usage")?)?.with_service(response)));
+        let usage = response.and_then(|response| Some(Usage::of_openai(response.get("usage")?)?.with_body(response)));
         if let Some(usage) = usage {
             self.usage = Some(usage);
             let has_output = has_output(response.and_then(|response| response.get("usage")));
@@ -182,7 +181,9 @@ impl Watch {
         self.has_finished |= candidates.into_iter().flatten().any(|one| one.get("finishReason").is_some())
             || json.pointer("/promptFeedback/blockReason").is_some();
         if let Some(usage) = json.get("usageMetadata").and_then(Usage::of_gemini) {
-            self.usage = Some(usage);
+            let searches = self.usage.map_or(0, |usage| usage.searches);
+            let usage = usage.with_body(json);
+            self.usage = Some(Usage { searches: usage.searches.max(searches), ..usage });
             self.is_complete = has_output(json.get("usageMetadata"));
             // Every piece has a count; it is the last word once the answer has finished.
             self.is_final = self.is_complete && self.has_finished;

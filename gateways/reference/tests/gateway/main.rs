@@ -37,6 +37,7 @@ mod required_headers;
 mod retries;
 mod routing;
 mod schema;
+mod server_tools;
 mod sessions;
 mod settings;
 mod spellings;

@@ -1,0 +1,111 @@
+//! Tools that a provider uses by itself while it answers: what they cost, and what bounds it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, KEY, PROMPT, World, budget};
+
+const MESSAGES: &str = "/anthropic/v1/messages";
+
+/// A provider of this kind, whose model makes two searches for each answer at a cent each.
+async fn world(base: &str, limit: &str) -> World {
+    let mut world = World::prepare(|config| {
+        for provider in ["primary", "second", "third"] {
+            config["providers"][provider]["custom_provider_config"]["base_provider_type"] = json!(base);
+        }
+        config["governance"]["budgets"] = json!([budget("b", limit, "1h", "vk-agent")]);
+    })
+    .await;
+    world.model(&json!({
+        "usage": {"input": 100, "output": 100, "searches": 2},
+        "price": {"input": "$2.50", "output": "$10.00", "search": "$0.01"},
+    }));
+    world.run(&["--test-clock", "--seed", "7"]).await;
+    world
+}
+
+fn messages(tool: &Value) -> Value {
+    json!({"model": "primary/mock-1", "max_tokens": 100, "tools": [tool],
+           "messages": [{"role": "user", "content": PROMPT}]})
+}
+
+fn responses(tool: &Value) -> Value {
+    json!({"model": "primary/mock-1", "max_output_tokens": 100, "max_tool_calls": 2, "tools": [tool], "input": PROMPT})
+}
+
+fn search(most: Option<u64>) -> Value {
+    json!({"type": "web_search_20250305", "name": "web_search", "max_uses": most})
+}
+
+async fn send(world: &World, path: &str, body: &Value) -> Answer {
+    world.send(world.request(Method::POST, path).bearer_auth(KEY).json(body)).await
+}
+
+#[tokio::test]
+async fn searches_are_charged_as_the_answer_tells_them_plain_and_streamed() {
+    for (base, path, body) in [
+        ("anthropic", MESSAGES, messages(&search(Some(2)))),
+        ("openai", "/v1/responses", responses(&json!({"type": "web_search"}))),
+    ] {
+        let world = world(base, "100").await;
+        let answer = send(&world, path, &body).await;
+        assert_eq!(answer.status, 200, "{base}: {}", answer.text);
+        assert_eq!((world.spent().await.as_str(), world.charged().as_str()), ("0.02125", "0.02125"), "{base}");
+        let mut streamed = body.clone();
+        streamed["stream"] = json!(true);
+        let (answer, whole) = world.stream(path, &streamed).await;
+        assert!(answer.status == 200 && whole, "{base}: {}", answer.text);
+        assert_eq!((world.spent().await.as_str(), world.charged().as_str()), ("0.0425", "0.0425"), "{base}");
+    }
+}
+
+#[tokio::test]
+async fn the_search_before_a_chat_completion_is_charged_though_no_answer_tells_it() {
+    let world = world("openai", "1").await;
+    world.model(&json!({"usage": {"input": 100, "output": 100, "searches": 1}}));
+    let mut body = crate::support::body();
+    body["web_search_options"] = json!({});
+    assert_eq!(send(&world, "/v1/chat/completions", &body).await.status, 200);
+    assert_eq!((world.spent().await.as_str(), world.charged().as_str()), ("0.01125", "0.01125"));
+}
+
+#[tokio::test]
+async fn a_tool_without_a_price_or_a_bound_is_refused_under_a_budget_and_nothing_is_called() {
+    let world = world("anthropic", "100").await;
+    for (tool, kind) in [
+        (search(None), "tool_unbounded"),
+        (json!({"type": "web_fetch_20250910", "name": "web_fetch", "max_uses": 1}), "tool_unpriced"),
+        (json!({"type": "code_execution_20250825", "name": "code_execution"}), "tool_unpriced"),
+    ] {
+        let refused = send(&world, MESSAGES, &messages(&tool)).await;
+        assert_eq!(refused.status, 403, "{}", refused.text);
+        assert_eq!(refused.json()["error"]["code"], kind, "{}", refused.text);
+    }
+    assert_eq!((world.upstream_calls(), world.spent().await.as_str()), (0, "0"));
+    let code = responses(&json!({"type": "code_interpreter", "container": {"type": "auto"}}));
+    let refused = send(&self::world("openai", "100").await, "/v1/responses", &code).await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (403, "tool_unpriced"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_search_holds_its_price_and_what_the_model_reads_again_with_what_it_found() {
+    // Two rounds of 2,097,152 tokens more than the call itself, and two searches: $10.5 and 2 cents.
+    for (limit, status) in [("10.4", 402), ("10.6", 200)] {
+        let world = world("anthropic", limit).await;
+        let answer = send(&world, MESSAGES, &messages(&search(Some(2)))).await;
+        assert_eq!(answer.status, status, "{limit}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn without_a_budget_or_where_it_is_allowed_any_tool_is_used() {
+    let code = responses(&json!({"type": "code_interpreter", "container": {"type": "auto"}}));
+    let allowed = World::start(|config| {
+        config["client"]["unpriced_models"] = json!("allow");
+        config["governance"]["budgets"] = json!([budget("b", "100", "1h", "vk-agent")]);
+    })
+    .await;
+    assert_eq!(send(&allowed, "/v1/responses", &code).await.status, 200);
+    let unlimited = World::start(|_| {}).await;
+    assert_eq!(send(&unlimited, "/v1/responses", &code).await.status, 200);
+}
