@@ -65,6 +65,8 @@ impl Driver<'_> {
             blame: Blame::Gateway,
             fatal: true,
         })?;
+        // A clock that was moved shows the time again.
+        self.world.advanced = Duration::ZERO;
         self.renew_client()?;
         Ok(answers)
     }

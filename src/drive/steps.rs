@@ -25,6 +25,11 @@ const SEEN_GONE: Duration = Duration::from_millis(250);
 impl Driver<'_> {
     /// Does a step, and notes what was seen. `patience` says when a gateway's own figure is good enough.
     pub async fn step(&mut self, number: usize, step: &Step, patience: Patience<'_>) -> Observation {
+        if number > 1 && step.action.call().is_some() {
+            // The step before may have called: as between two calls of a step, the gateway has its promise.
+            let counted = self.start.gateway.manifest.promises.counted_within;
+            tokio::time::sleep(counted.map_or(Duration::ZERO, Period::duration)).await;
+        }
         let started = Instant::now();
         let before = self.world.last_entry();
         let mut seen = Observation::default();

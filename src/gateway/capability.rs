@@ -17,6 +17,9 @@ impl Gateway {
         if let Some(via) = capability.strip_prefix("keys.via.") {
             return manifest.keys.via.iter().any(|name| name.word() == via);
         }
+        if capability == "dialect.tried" {
+            return manifest.dialect.tried.is_some();
+        }
         if let Some(operation) = capability.strip_prefix("admin.") {
             let (operation, kind) = operation.split_once('.').unwrap_or((operation, OwnerKind::VirtualKey.word()));
             let collections = &manifest.admin.collections;

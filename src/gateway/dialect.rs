@@ -1,5 +1,6 @@
 //! A gateway's own words for a refusal, mapped to neutral reasons.
 
+use indexmap::IndexMap;
 use regex::Regex;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -14,6 +15,7 @@ pub struct Dialect {
     scope: Vec<Name>,
     entity: Vec<Name>,
     limit: Vec<Name>,
+    tried: Option<(String, Regex)>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,9 @@ impl Dialect {
             };
             rules.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()
         };
+        let at = |error| (vec!["dialect".into(), "tried".into(), "regex".into()], error);
+        let tried =
+            dialect.tried.as_ref().map(|rule| Ok((rule.header.to_lowercase(), Regex::new(&rule.regex).map_err(at)?)));
         let refusals = dialect.refusals.iter().enumerate().map(|(index, rule)| {
             let at = |error| (vec!["dialect".into(), "refusals".into(), index.into()], error);
             let compile = |(pointer, regex): (&String, &String)| Ok((pointer.clone(), Regex::new(regex).map_err(at)?));
@@ -74,6 +79,7 @@ impl Dialect {
             scope: names("scope", &dialect.names.scope)?,
             entity: names("entity", &dialect.names.entity)?,
             limit: names("limit", &dialect.names.limit)?,
+            tried: tried.transpose()?,
         })
     }
 
@@ -109,6 +115,14 @@ impl Dialect {
             let figure = Usd::from_plain(&rule.find(body)?).ok()?;
             Some(NamedLimit { figure, decimals: rule.decimals })
         })
+    }
+
+    /// The providers that failed before an answer was made, in order, if the answer names any.
+    #[must_use]
+    pub fn tried(&self, headers: &IndexMap<String, String>) -> Vec<String> {
+        let Some((header, regex)) = &self.tried else { return Vec::new() };
+        let told = headers.get(header).map_or("", String::as_str);
+        regex.captures_iter(told).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect()
     }
 }
 

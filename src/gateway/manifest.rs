@@ -225,6 +225,18 @@ pub struct Dialect {
     pub refusals: Vec<RefusalRule>,
     /// Where a refusal names whose limit it is, and which.
     pub names: NameRules,
+    /// Where an answer names the providers that failed before it was made.
+    pub tried: Option<TriedRule>,
+}
+
+/// Where an answer names the providers that failed before it was made.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TriedRule {
+    /// A header.
+    pub header: String,
+    /// A regular expression whose first groups, in all its matches, are the providers in order.
+    pub regex: String,
 }
 
 /// A native refusal and its neutral reason.

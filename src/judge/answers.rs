@@ -3,7 +3,10 @@
 use mock_upstream::Entry;
 use serde_json::Value;
 
-use super::step::{Judging, finding, pass_if};
+use super::{
+    said::{Called, Said, said},
+    step::{Judging, finding, list, pass_if},
+};
 use crate::{
     drive::{
         answer::{Answer, End, shortened},
@@ -13,6 +16,7 @@ use crate::{
         expect::{Expect, Header, Names, Status, StreamEnd},
         range::Count,
         reason::Reason,
+        says::Says,
     },
     verdict::{Finding, Verdict},
 };
@@ -222,6 +226,46 @@ pub(super) fn stream(wanted: StreamEnd, seen: &Observation) -> Finding {
             (StreamEnd::Failed, End::Complete | End::HungUp) => found,
             (StreamEnd::Failed, End::NoEndMarker | End::ErrorEvent(_) | End::Broken(_)) => Ok(()),
         }
+    })
+}
+
+/// What the model thought, in every answer.
+pub(super) fn thought(says: &Says, seen: &Observation) -> Option<Finding> {
+    let wanted = says.thought.as_ref()?;
+    Some(text_of("it thought", wanted, seen, |said| said.thought))
+}
+
+/// The model's text, in every answer.
+pub(super) fn text(says: &Says, seen: &Observation) -> Option<Finding> {
+    let wanted = says.text.as_ref()?;
+    Some(text_of("it said", wanted, seen, |said| said.text))
+}
+
+fn text_of(what: &str, wanted: &str, seen: &Observation, part: impl Fn(Said) -> String) -> Finding {
+    each(seen, &format!("{what} {wanted:?}"), |answer| {
+        let found = part(said(answer));
+        if found == wanted { Ok(()) } else { Err((Verdict::Fail, format!("{what} {:?}", shortened(&found)))) }
+    })
+}
+
+/// The tools that the model calls in every answer, in order.
+pub(super) fn tool_calls(says: &Says, seen: &Observation) -> Option<Finding> {
+    let wanted: Vec<_> = says.calls.as_ref()?.iter().map(|call| Called::new(&call.name, &call.arguments)).collect();
+    Some(each(seen, &format!("it calls {}", words(&wanted)), |answer| {
+        let found = said(answer).calls;
+        if found == wanted { Ok(()) } else { Err((Verdict::Fail, format!("it calls {}", shortened(&words(&found))))) }
+    }))
+}
+
+fn words(calls: &[Called]) -> String {
+    list(&calls.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+/// Every answer says which providers failed before it. One that does not may have tried them all the same.
+pub(super) fn tried(judging: Judging<'_>, wanted: &[String], seen: &Observation) -> Finding {
+    each(seen, &format!("the answer says that these failed before: {}", list(wanted)), |answer| {
+        let told = judging.dialect.tried(&answer.headers);
+        if told == wanted { Ok(()) } else { Err((Verdict::Deviates, format!("it says {}", list(&told)))) }
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod money;
+mod said;
 mod step;
 
 pub use money::{ledger_charged, satisfied};

@@ -68,6 +68,10 @@ fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observati
         CheckKind::Body(pointer) => expect.body.get(pointer).map(|value| answers::body(pointer, value, seen)),
         CheckKind::Header(name) => expect.headers.get(name).map(|header| answers::header(name, *header, seen)),
         CheckKind::Stream => expect.stream.map(|end| answers::stream(end, seen)),
+        CheckKind::SaysThought => expect.says.as_ref().and_then(|says| answers::thought(says, seen)),
+        CheckKind::SaysText => expect.says.as_ref().and_then(|says| answers::text(says, seen)),
+        CheckKind::SaysCalls => expect.says.as_ref().and_then(|says| answers::tool_calls(says, seen)),
+        CheckKind::Tried => expect.tried.as_ref().map(|providers| answers::tried(judging, providers, seen)),
         CheckKind::AnswersPassed => {
             let wanted = expect.answers.as_ref().and_then(|answers| answers.passed);
             let breaks = matches!(expect.stream, Some(StreamEnd::Failed | StreamEnd::Begun));
@@ -148,7 +152,7 @@ fn provider_order(order: &[String], seen: &Observation) -> Finding {
     Finding { upstream: Some(answers::entries(&seen.reached)), ..found }
 }
 
-fn list(names: &[impl AsRef<str>]) -> String {
+pub(super) fn list(names: &[impl AsRef<str>]) -> String {
     if names.is_empty() {
         return "nobody".to_owned();
     }

@@ -30,6 +30,14 @@ pub enum CheckKind {
     Header(String),
     /// How the stream ends.
     Stream,
+    /// What the model thought.
+    SaysThought,
+    /// The model's text.
+    SaysText,
+    /// The tools that the model calls.
+    SaysCalls,
+    /// Every answer says which providers failed before it.
+    Tried,
     /// How many were served.
     AnswersPassed,
     /// How many were refused.
@@ -66,6 +74,10 @@ impl fmt::Display for CheckKind {
             Self::Body(pointer) => write!(f, "body{}", pointer.replace('/', ".")),
             Self::Header(name) => write!(f, "headers.{name}"),
             Self::Stream => f.write_str("stream"),
+            Self::SaysThought => f.write_str("says.thought"),
+            Self::SaysText => f.write_str("says.text"),
+            Self::SaysCalls => f.write_str("says.calls"),
+            Self::Tried => f.write_str("tried"),
             Self::AnswersPassed => f.write_str("answers.passed"),
             Self::AnswersRefused => f.write_str("answers.refused"),
             Self::AnswersKeysHidden => f.write_str("answers.keys_hidden"),
@@ -110,6 +122,7 @@ impl Step {
     #[must_use]
     pub fn checks(&self) -> Vec<CheckKind> {
         let expect = &self.expect;
+        let says = expect.says.as_ref();
         let answers = expect.answers.as_ref();
         let upstream = expect.upstream.as_ref();
         let ledger = expect.ledger.as_ref();
@@ -127,6 +140,10 @@ impl Step {
         expect.body.keys().for_each(|pointer| declare(CheckKind::Body(pointer.clone()), true));
         expect.headers.keys().for_each(|name| declare(CheckKind::Header(name.clone()), true));
         declare(CheckKind::Stream, expect.stream.is_some());
+        declare(CheckKind::SaysThought, says.is_some_and(|says| says.thought.is_some()));
+        declare(CheckKind::SaysText, says.is_some_and(|says| says.text.is_some()));
+        declare(CheckKind::SaysCalls, says.is_some_and(|says| says.calls.is_some()));
+        declare(CheckKind::Tried, expect.tried.is_some());
         declare(CheckKind::AnswersPassed, answers.is_some_and(|answers| answers.passed.is_some()));
         declare(CheckKind::AnswersRefused, answers.is_some_and(|answers| answers.refused.is_some()));
         declare(CheckKind::AnswersKeysHidden, answers.is_some_and(|answers| answers.keys_hidden == Some(true)));
@@ -216,6 +233,7 @@ impl CheckKind {
         match self {
             Self::Usage(owner) => Some(admin_need("usage", owner)),
             Self::Book(book) => Some(format!("admin.{}", book.operation())),
+            Self::Tried => Some("dialect.tried".to_owned()),
             _ => None,
         }
     }

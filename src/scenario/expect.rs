@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     range::{Amount, Count},
     reason::Refused,
+    says::Says,
 };
 use crate::{money::Usd, owner::Owner, period::Period};
 
@@ -35,6 +36,12 @@ pub struct Expect {
     /// How a streamed answer ends for the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamEnd>,
+    /// What the model says in every answer, whole or streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub says: Option<Says>,
+    /// The providers that failed before every answer was made, in order, as the answer itself says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Vec<String>>,
     /// How many of the step's calls were served and refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,

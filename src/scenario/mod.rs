@@ -11,6 +11,7 @@ pub mod load;
 pub mod range;
 pub mod reason;
 pub mod requirement;
+pub mod says;
 pub(crate) mod script;
 pub mod step;
 
