@@ -58,6 +58,8 @@ capabilities! {
     BudgetsProvider => "budgets.provider",
     /// A model can have a cap on what everybody spends on it.
     BudgetsModel => "budgets.model",
+    /// A model can have a cap on what one virtual key spends on it.
+    BudgetsVirtualKeyModel => "budgets.virtual_key_model",
     /// A virtual key can have several caps, of windows of different lengths.
     BudgetsSeveral => "budgets.several",
     /// Calls in a window can be limited.
@@ -76,6 +78,8 @@ capabilities! {
     LimitsProvider => "limits.provider",
     /// A model can have limits for everybody.
     LimitsModel => "limits.model",
+    /// A model can have limits for one virtual key.
+    LimitsVirtualKeyModel => "limits.virtual_key_model",
     /// A budget's window can be as short as `promises.shortest_window`, and ends.
     WindowsBudgets => "windows.budgets",
     /// A limit's window can be as short as `promises.shortest_window`, and ends.
@@ -90,6 +94,8 @@ capabilities! {
     RoutingOrder => "routing.order",
     /// A caller can name fallbacks in its request.
     RoutingFallbacks => "routing.fallbacks",
+    /// A caller can name the provider before the model: `primary/mock-1`.
+    RoutingNamed => "routing.named",
     /// A provider that fails can be tried again.
     RoutingRetries => "routing.retries",
     /// A provider can have several keys, and another is taken when one is refused.
@@ -98,6 +104,8 @@ capabilities! {
     PricingOverrides => "pricing.overrides",
     /// The price of all models whose names begin alike can be configured.
     PricingWildcards => "pricing.wildcards",
+    /// The price of a model can be configured for a provider, one of its keys or a virtual key alone.
+    PricingScopes => "pricing.scopes",
     /// Reasoning can have a price of its own.
     PricingReasoning => "pricing.reasoning",
     /// Answers can be streamed.

@@ -29,7 +29,7 @@ pub struct Policy {
     /// Teams, which have keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub teams: Vec<Team>,
-    /// What is enforced on models, whoever calls them.
+    /// What is enforced on models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelCaps>,
     /// The keys that callers may use.
@@ -59,6 +59,15 @@ impl Default for Policy {
 pub struct PriceOverride {
     /// The model's exact name, or the beginning of one and `*`.
     pub model: String,
+    /// Only at this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Only with this one of the provider's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Only for this virtual key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_key: Option<String>,
     /// A million input tokens.
     pub input: Usd,
     /// A million output tokens.
@@ -72,6 +81,14 @@ pub struct PriceOverride {
     /// A million output tokens of reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Usd>,
+}
+
+impl PriceOverride {
+    /// Whether it is for all calls of its models.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        self.provider.is_none() && self.key.is_none() && self.virtual_key.is_none()
+    }
 }
 
 /// The model that a request names, without the provider that may stand before it: `primary/mock-1`.

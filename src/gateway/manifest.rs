@@ -331,6 +331,8 @@ operations! {
     delete_team,
     /// Removes a customer.
     delete_customer,
+    /// Sets a price that overrides the price sheet.
+    set_price,
     /// Changes settings in a way that the gateway rejects.
     faulty_change,
     /// Reads what somebody has spent.

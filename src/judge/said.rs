@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     drive::{answer::Answer, sse::SseReader},
-    scenario::step::RouteName,
+    scenario::call::RouteName,
 };
 
 /// What a model said.
@@ -218,7 +218,7 @@ mod tests {
         Said { thought: "Hm. So.".to_owned(), text: "I look.".to_owned(), calls }
     }
 
-    fn plain(route: RouteName, body: Value) -> Said {
+    fn plain(route: RouteName, body: &Value) -> Said {
         said(&answer(route, false, &body.to_string()))
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let call = |index: Option<u64>, name: Option<&str>, arguments: &str| json!({"index": index, "function": {"name": name, "arguments": arguments}});
         let calls = [call(None, Some("weather"), r#"{"city":"Wien"}"#), call(None, Some("now"), "")];
         let message = json!({"reasoning_content": "Hm. So.", "content": "I look.", "tool_calls": calls});
-        assert_eq!(plain(RouteName::Chat, json!({"choices": [{"message": message}]})), wanted());
+        assert_eq!(plain(RouteName::Chat, &json!({"choices": [{"message": message}]})), wanted());
         let chunk = |delta: Value| json!({"choices": [{"delta": delta}]});
         let chunks = [
             chunk(json!({"role": "assistant", "reasoning": "Hm. ", "reasoning_content": "Hm. "})),
@@ -255,7 +255,7 @@ mod tests {
             {"type": "tool_use", "name": "weather", "input": {"city": "Wien"}},
             {"type": "tool_use", "name": "now", "input": {}},
         ]);
-        assert_eq!(plain(RouteName::Messages, json!({"content": content})), wanted());
+        assert_eq!(plain(RouteName::Messages, &json!({"content": content})), wanted());
         let begin = |index: u64, block: Value| json!({"index": index, "content_block": block});
         let go_on = |index: u64, delta: Value| json!({"index": index, "delta": delta});
         let events = [
@@ -279,7 +279,7 @@ mod tests {
             {"type": "function_call", "name": "weather", "arguments": "{\"city\":\"Wien\"}"},
             {"type": "function_call", "name": "now", "arguments": ""},
         ]);
-        assert_eq!(plain(RouteName::Responses, json!({"output": output})), wanted());
+        assert_eq!(plain(RouteName::Responses, &json!({"output": output})), wanted());
         let delta = json!({"type": "response.output_text.delta", "delta": "I look."});
         let last = json!({"type": "response.completed", "response": {"output": output}});
         assert_eq!(streamed(RouteName::Responses, &[delta, last]), wanted());
@@ -294,7 +294,7 @@ mod tests {
             json!({"functionCall": {"name": "now"}}),
         ];
         let with = |parts: &[Value]| json!({"candidates": [{"content": {"parts": parts}}]});
-        assert_eq!(plain(RouteName::Genai, with(&parts)), wanted());
+        assert_eq!(plain(RouteName::Genai, &with(&parts)), wanted());
         let pieces: Vec<_> = parts.iter().map(|part| with(std::slice::from_ref(part))).collect();
         assert_eq!(streamed(RouteName::Genai, &pieces), wanted());
     }
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn arguments_that_are_cut_off_stay_a_text() {
         let calls = json!([{"function": {"name": "weather", "arguments": "{\"city\":"}}]);
-        let read = plain(RouteName::Chat, json!({"choices": [{"message": {"tool_calls": calls}}]}));
+        let read = plain(RouteName::Chat, &json!({"choices": [{"message": {"tool_calls": calls}}]}));
         assert_eq!(read.calls[0].arguments, json!("{\"city\":"));
     }
 }

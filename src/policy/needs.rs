@@ -3,7 +3,7 @@
 use std::{collections::HashSet, iter};
 
 use super::{
-    Api, Policy,
+    Api, ModelCaps, Policy,
     caps::{Budget, Capped, Limits},
 };
 use crate::capability::Capability;
@@ -44,6 +44,7 @@ impl Policy {
             (Capability::RoutingOrder, routes().count() > keys.len()),
             (Capability::PricingOverrides, !prices.is_empty()),
             (Capability::PricingWildcards, prices.iter().any(|price| price.model.ends_with('*'))),
+            (Capability::PricingScopes, prices.iter().any(|price| !price.is_for_all())),
             (Capability::PricingReasoning, prices.iter().any(|price| price.reasoning.is_some())),
         ];
         conditions.into_iter().filter(|(_, needed)| *needed).map(|(capability, _)| capability)
@@ -54,7 +55,7 @@ impl Policy {
         let keys = self.virtual_keys.iter();
         let keys = keys.flat_map(|key| iter::once(Level::of(key)).chain(key.providers.iter().map(Level::of)));
         let everybody = self.customers.iter().map(Level::of).chain(self.teams.iter().map(Level::of));
-        everybody.chain(self.providers.iter().map(Level::of)).chain(self.models.iter().map(Level::of)).chain(keys)
+        everybody.chain(self.providers.iter().map(Level::of)).chain(self.models.iter().map(Level::of_model)).chain(keys)
     }
 }
 
@@ -67,6 +68,16 @@ struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
+    /// A model's cap for one key takes more than one for everybody.
+    fn of_model(model: &'a ModelCaps) -> Self {
+        let level = Self::of(model);
+        if model.virtual_key.is_none() {
+            return level;
+        }
+        let (budgets_need, limits_need) = (Capability::BudgetsVirtualKeyModel, Capability::LimitsVirtualKeyModel);
+        Self { budgets_need, limits_need, ..level }
+    }
+
     fn of<T: Capped>(one: &'a T) -> Self {
         Self { budgets: one.budgets(), limits: one.limits(), budgets_need: T::BUDGETS, limits_need: T::LIMITS }
     }

@@ -102,7 +102,7 @@ capped! {
 }
 
 capped! {
-    /// What is enforced on a model, whoever calls it.
+    /// What is enforced on a model, whoever calls it or for one virtual key.
     pub struct ModelCaps {
         /// The name by which steps and reports speak of it.
         pub name: String,
@@ -111,10 +111,13 @@ capped! {
         /// Only at this provider; at every one if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub provider: Option<String>,
+        /// Only for this virtual key; for everybody if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub virtual_key: Option<String>,
     }
-    /// Caps on what all callers together may spend on it.
+    /// Caps on what all these callers together may spend on it.
     budgets: BudgetsModel,
-    /// Limits on how often, or for how many tokens, all callers together may call it.
+    /// Limits on how often, or for how many tokens, all these callers together may call it.
     limits: LimitsModel,
 }
 

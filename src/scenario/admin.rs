@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     owner::Owner,
-    policy::{Budget, Customer, Limits, Policy, Team, VirtualKey},
+    policy::{Budget, Customer, Limits, Policy, PriceOverride, Team, VirtualKey},
 };
 
 /// What follows the name of a rotated key where a step uses its old value: `agent~`.
@@ -38,6 +38,8 @@ pub enum Admin {
     DeleteTeam(String),
     /// The customer is gone; its teams and keys are not.
     DeleteCustomer(String),
+    /// A price that overrides the price sheet from now on.
+    SetPrice(PriceOverride),
     /// A change of the settings that the gateway must reject, and so must not make in part.
     FaultyChange,
 }
@@ -88,6 +90,7 @@ impl Admin {
             Self::DeleteKey(_) => "delete_key",
             Self::DeleteTeam(_) => "delete_team",
             Self::DeleteCustomer(_) => "delete_customer",
+            Self::SetPrice(_) => "set_price",
             Self::FaultyChange => "faulty_change",
         }
     }
@@ -96,7 +99,7 @@ impl Admin {
     #[must_use]
     pub fn about(&self) -> Owner {
         match self {
-            Self::FaultyChange => Owner::key(""),
+            Self::SetPrice(_) | Self::FaultyChange => Owner::key(""),
             Self::CreateCustomer(Customer { name, .. }) | Self::DeleteCustomer(name) => Owner::customer(name),
             Self::CreateTeam(Team { name, .. }) | Self::DeleteTeam(name) => Owner::team(name),
             Self::CreateKey(VirtualKey { name, .. }) => Owner::key(name),
@@ -109,9 +112,13 @@ impl Admin {
         }
     }
 
-    /// Whom it names beside: the team and the customer that somebody belongs to from now on.
+    /// Whom it names beside: the team and the customer that somebody belongs to from now on, the key that a
+    /// price is for.
     #[must_use]
     pub fn belongs_to(&self) -> Vec<Owner> {
+        if let Self::SetPrice(price) = self {
+            return price.virtual_key.iter().map(|name| Owner::key(name)).collect();
+        }
         let (team, customer) = match self {
             Self::CreateKey(key) => (key.team.as_ref(), key.customer.as_ref()),
             Self::CreateTeam(team) => (None, team.customer.as_ref()),
@@ -136,6 +143,7 @@ impl Admin {
             Self::CreateCustomer(customer) => policy.customers.push(customer.clone()),
             Self::CreateTeam(team) => policy.teams.push(team.clone()),
             Self::CreateKey(key) => policy.virtual_keys.push(key.clone()),
+            Self::SetPrice(price) => policy.price_overrides.push(price.clone()),
             _ => {}
         }
         policy
@@ -150,6 +158,7 @@ impl Admin {
             Self::CreateCustomer(customer) => json!({ "customer": customer }),
             Self::CreateTeam(team) => json!({ "team": team }),
             Self::CreateKey(key) => json!({ "key": key }),
+            Self::SetPrice(price) => json!({ "price": price }),
             Self::EditBudgets(edit) => json!({ "budgets": edit.budgets }),
             Self::EditLimits(edit) => json!({ "limits": edit.limits }),
             _ => json!({}),

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     capability::Capability,
     owner::{Owner, OwnerKind},
+    policy::without_provider,
 };
 
 /// One expectation of one step.
@@ -189,6 +190,8 @@ impl Case {
         for step in &self.scenario.steps {
             if let Some(call) = step.action.call() {
                 needs.push(format!("routes.{}", call.route.word()));
+                let is_named = without_provider(&call.model, &self.scenario.policy) != call.model;
+                needs.extend(is_named.then(|| Capability::RoutingNamed.to_string()));
                 needs.extend(call.via.iter().map(|via| format!("keys.via.{}", via.word())));
                 needs.extend(call.also.iter().map(|also| format!("keys.via.{}", also.via.word())));
                 needs.extend(call.stream.then(|| Capability::Streaming.to_string()));

@@ -114,7 +114,7 @@ pub enum Status {
 #[serde(deny_unknown_fields)]
 pub struct Names {
     /// Whose kind of limit it is: `customer`, `team`, `virtual_key`, `virtual_key_provider` (a key's at one
-    /// provider), `provider`, `model`.
+    /// provider), `virtual_key_model` (a model's for one key), `provider`, `model`.
     pub scope: String,
     /// Whose it is: the name of the team, and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

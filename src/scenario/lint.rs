@@ -18,14 +18,15 @@ use super::{
 use crate::{
     document::{Document, DocumentError, Key, closest},
     owner::Owner,
-    policy::{Policy, VirtualKey},
+    policy::{Policy, PriceOverride, VirtualKey},
 };
 
 /// Whatever is expected of calls that are not made holds.
 const NO_CALL: &str = "no call would be made";
 
 /// Whose limit a refusal can name, in the neutral words.
-const SCOPES: [&str; 6] = ["customer", "team", "virtual_key", "virtual_key_provider", "provider", "model"];
+const SCOPES: [&str; 7] =
+    ["customer", "team", "virtual_key", "virtual_key_provider", "virtual_key_model", "provider", "model"];
 
 /// Checks a scenario file, and finds its requirement.
 pub(super) fn entry<'a>(
@@ -138,6 +139,10 @@ impl<'a> Names<'a> {
         known(owner.kind.words(), &owner.name, names, path)
     }
 
+    fn keys_of(&self, provider: &str) -> impl Iterator<Item = &str> + Clone {
+        self.upstream_keys.iter().filter(move |(owner, _)| *owner == provider).map(|(_, key)| *key)
+    }
+
     fn provider(&self, name: &str, path: Vec<Key>) -> Result<(), Wrong> {
         known("provider", name, self.providers.iter().copied(), path)
     }
@@ -189,6 +194,11 @@ fn check_policy(case: &Case, names: &Names<'_>) -> Result<(), Wrong> {
     for (index, model) in policy.models.iter().enumerate() {
         let provider = model.provider.as_ref().map_or(Ok(()), |name| names.provider(name, path("provider")));
         provider.map_err(|found| found.below(at("models", index)))?;
+        let key = model.virtual_key.as_ref().map_or(Ok(()), |name| names.key(name, path("virtual_key")));
+        key.map_err(|found| found.below(at("models", index)))?;
+    }
+    for (index, price) in policy.price_overrides.iter().enumerate() {
+        check_price(price, names).map_err(|found| found.below(at("price_overrides", index)))?;
     }
     for (index, key) in policy.virtual_keys.iter().enumerate() {
         check_key(key, names).map_err(|found| found.below(at("virtual_keys", index)))?;
@@ -231,6 +241,17 @@ fn check_key(key: &VirtualKey, names: &Names<'_>) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Whom a price is for.
+fn check_price(price: &PriceOverride, names: &Names<'_>) -> Result<(), Wrong> {
+    price.provider.as_ref().map_or(Ok(()), |name| names.provider(name, path("provider")))?;
+    price.virtual_key.as_ref().map_or(Ok(()), |name| names.key(name, path("virtual_key")))?;
+    match (&price.key, &price.provider) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Wrong::at(path("key"), "a provider's key stands beside its `provider`")),
+        (Some(key), Some(provider)) => known("key of this provider", key, names.keys_of(provider), path("key")),
+    }
+}
+
 /// A provider of the script that the gateway does not know would never be called, nor with another's key.
 fn check_script(script: &Script, names: &Names<'_>) -> Result<(), Wrong> {
     script::check(script).map_err(|(path, message)| Wrong::at(path, message).below(["upstream".into()]))?;
@@ -238,8 +259,7 @@ fn check_script(script: &Script, names: &Names<'_>) -> Result<(), Wrong> {
         let at = || vec!["upstream".into(), "providers".into(), name.as_str().into()];
         names.provider(name, at())?;
         for key in provider.faults.iter().filter_map(|rule| rule.key.as_deref()) {
-            let keys = names.upstream_keys.iter().filter(|(owner, _)| owner == name).map(|(_, key)| *key);
-            known("key of this provider", key, keys, at())?;
+            known("key of this provider", key, names.keys_of(name), at())?;
         }
     }
     Ok(())
@@ -291,6 +311,7 @@ fn check_admin(operation: &Admin, names: &Names<'_>) -> Result<(), Wrong> {
         Admin::CreateCustomer(_) | Admin::FaultyChange => Ok(()),
         Admin::CreateTeam(team) => check_belonging(names, None, team.customer.as_ref()),
         Admin::CreateKey(key) => check_key(key, names),
+        Admin::SetPrice(price) => check_price(price, names),
         Admin::EditBudgets(_) | Admin::EditLimits(_) => names.owner(&operation.about(), path("of")),
         Admin::MoveKey(to) => {
             names.key(&to.key, path("key"))?;

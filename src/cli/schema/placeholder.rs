@@ -19,7 +19,7 @@ pub(super) struct Placeholder {
 
 /// Any value of a scenario file may be a template, such as `stream: "{{ stream }}"`.
 pub(super) const TEMPLATE: Placeholder =
-    Placeholder { pattern: r"\{\{.*\}\}", about: "A template, filled in for each case", typed: true };
+    Placeholder { pattern: r"\{\{[\s\S]*\}\}", about: "A template, filled in for each case", typed: true };
 
 /// Any string of `runner.yaml` may name a variable, such as `runtime: ${RUNTIME:-process}`.
 pub(super) const VARIABLE: Placeholder =
