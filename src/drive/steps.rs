@@ -15,6 +15,7 @@ use super::{
     send::send,
 };
 use crate::{
+    period::Period,
     scenario::{Action, Step, advance::Advance, call::RouteName, step::Get},
     verdict::Blame,
 };
