@@ -10,7 +10,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use mock_upstream::Script;
+use mock_upstream::{Fault, Model, Script};
 use serde_json::{Value, json};
 use support::{
     not_run, probity,
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("the reference gateway serves its key, and nobody else, until its budget is spent", reference),
         trial("the mock answers, and has the call in its ledger", mock),
-        Trial::test("the mock plays the script of its README", || {
+        Trial::test("the mock knows the script and the faults of its README", || {
             scripts();
             Ok(())
         }),
@@ -111,6 +111,10 @@ fn scripts() {
     let script: Script = serde_json::from_str(&MOCK.block("## A script", "json")).unwrap();
     script.validate().unwrap();
     let answer = MOCK.block("`answer` says what else", "json");
-    let model: mock_upstream::Model = serde_json::from_str(&format!("{{{answer}}}")).unwrap();
+    let model: Model = serde_json::from_str(&format!("{{{answer}}}")).unwrap();
     assert_eq!(model.answer.tool_calls[0].name, "weather");
+    let faults = MOCK.table("The faults:");
+    let whole = faults.iter().filter(|fault| fault.starts_with('{'));
+    let parsed: Vec<Fault> = whole.map(|fault| serde_json::from_str(fault).unwrap()).collect();
+    assert!(parsed.contains(&Fault::Cut { after_chunks: 2 }), "{faults:?}");
 }

@@ -54,7 +54,10 @@ fn refusal<'a>(script: &'a Script, request: Request<'a>) -> Result<Option<(&'a s
     }
     let name = target.provider.as_deref().unwrap_or_default();
     let Some(provider) = script.providers.get(name) else {
-        return Err(Refusal::not_found(format!("There is no provider `{name}`.")));
+        // Who calls `/v1/…`, without a provider before it, learns what to write.
+        let known: Vec<_> = script.providers.keys().map(|name| format!("`/{name}`")).collect();
+        let message = format!("There is no provider `{name}`. Those of the script: {}.", known.join(", "));
+        return Err(Refusal::not_found(message));
     };
     if request.key.is_none() {
         return Err(Refusal::missing_key());

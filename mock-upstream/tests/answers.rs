@@ -4,7 +4,7 @@
 
 mod support;
 
-use mock_upstream::{Fault, FaultRule, Model, Script, Usage, UsageAt};
+use mock_upstream::{Fault, FaultRule, Model, Provider, Script, Usage, UsageAt};
 use serde_json::{Value, json};
 use support::{CHAT, Client, get, model, post, start, with_fault};
 
@@ -297,6 +297,16 @@ async fn models_are_listed_in_the_words_of_each_api() {
         lists.push_str(&format!("{path} {}\n{}\n", seen.status(), seen.text()));
     }
     assert_shown("models", &lists);
+}
+
+#[tokio::test]
+async fn who_calls_no_provider_learns_which_there_are() {
+    let mut script = Script::usual();
+    script.providers.insert("second".into(), Provider::default());
+    let seen = post(&start(script).await, "/v1/chat/completions", &json!({"model": "mock-1"})).await;
+    assert_eq!(seen.status(), 404);
+    let message = "There is no provider `v1`. Those of the script: `/primary`, `/second`.";
+    assert_eq!(seen.json()["error"]["message"], message);
 }
 
 #[tokio::test]

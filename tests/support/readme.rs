@@ -24,10 +24,24 @@ impl Readme {
     /// The block of this language that is the next after these words.
     #[track_caller]
     pub fn block(self, after: &str, language: &str) -> String {
-        let text = fs::read_to_string(root().join(self.0)).unwrap();
-        let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{} does not say {after:?}", self.0));
+        let rest = self.after(after);
         let (_, block) = rest.split_once(&format!("```{language}\n")).unwrap();
         block.split_once("```").unwrap().0.to_owned()
+    }
+
+    /// What stands in code at the beginning of each row of the table that follows these words.
+    #[track_caller]
+    pub fn table(self, after: &str) -> Vec<String> {
+        let rest = self.after(after);
+        let rows = rest.trim_start().lines().take_while(|line| line.starts_with('|'));
+        rows.filter_map(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
+    }
+
+    #[track_caller]
+    fn after(self, words: &str) -> String {
+        let text = fs::read_to_string(root().join(self.0)).unwrap();
+        let (_, rest) = text.split_once(words).unwrap_or_else(|| panic!("{} does not say {words:?}", self.0));
+        rest.to_owned()
     }
 }
 
