@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("the reference gateway serves its key, and nobody else, until its budget is spent", reference),
         trial("the mock answers, and has the call in its ledger", mock),
-        Trial::test("the mock knows the script and the faults of its README", || {
+        Trial::test("the mock knows the scripts and the faults of the READMEs", || {
             scripts();
             Ok(())
         }),
@@ -108,6 +108,10 @@ fn mock() {
 }
 
 fn scripts() {
+    let openai = REFERENCE.block("Without an account", "sh");
+    let openai: Script = serde_json::from_str(openai.split('\'').nth(1).unwrap()).unwrap();
+    openai.validate().unwrap();
+    assert!(openai.models.contains_key("gpt-4o-mini"));
     let script: Script = serde_json::from_str(&MOCK.block("## A script", "json")).unwrap();
     script.validate().unwrap();
     let answer = MOCK.block("`answer` says what else", "json");
