@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Moment};
-use crate::ledger::{Claim, Ledger, Meter, MeterId, Refusal, Spent};
+use crate::ledger::{Amount, Claim, Ledger, Meter, MeterId, Refusal, Spent};
 use crate::store::{Change, HoldId, HoldRow, NotWritten, Writer, Written};
 
 /// Learns what a hold was settled at, at that moment.
@@ -72,6 +72,15 @@ impl Books {
         ids.into_iter().filter_map(|id| Some((id.clone(), ledger.get(id)?.clone()))).collect()
     }
 
+    /// Of some meters, what is left of the one that runs out first.
+    pub(crate) fn tightest<'a>(&self, ids: impl Iterator<Item = &'a MeterId>, now: Moment) -> Option<Room> {
+        let ledger = self.ledger();
+        let left = |meter: &Meter| meter.limit.minus(meter.used_at(now).plus(meter.held));
+        let (left, meter) =
+            ids.filter_map(|id| ledger.get(id)).map(|meter| (left(meter), meter)).min_by_key(|of| of.0)?;
+        Some(Room { limit: meter.limit, left, ends: meter.window_at(now).ends() })
+    }
+
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
     }
@@ -80,6 +89,14 @@ impl Books {
         // The ledger's functions cannot panic half-way, so a poisoned one is whole.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is left of a meter.
+pub(crate) struct Room {
+    pub(crate) limit: Amount,
+    pub(crate) left: Amount,
+    /// When its window does.
+    pub(crate) ends: Moment,
 }
 
 /// A request that is admitted. It may go upstream when its hold is written.

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 /// The words in an answer or an event, in whatever dialect it is.
-pub(crate) fn reasons(body: &Value) -> Vec<String> {
-    let list = |name: &str| body.get(name).and_then(Value::as_array).into_iter().flatten();
+pub(crate) fn reasons(body: &Value) -> impl Iterator<Item = &str> {
+    let list = |name| body.get(name).and_then(Value::as_array).into_iter().flatten();
     let chat = list("choices").filter_map(|choice| choice.get("finish_reason"));
     let gemini = list("candidates").filter_map(|candidate| candidate.get("finishReason"));
     let message =
@@ -12,7 +12,7 @@ pub(crate) fn reasons(body: &Value) -> Vec<String> {
     let response = [Some(body), body.get("response")].into_iter().flatten();
     let response = response.filter(|part| part.get("object").is_some_and(|object| object == "response"));
     let response = response.filter_map(|response| response.get("status")).filter(|status| *status != "in_progress");
-    chat.chain(gemini).chain(message).chain(response).filter_map(Value::as_str).map(str::to_owned).collect()
+    chat.chain(gemini).chain(message).chain(response).filter_map(Value::as_str)
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
             ),
             (json!([1]), vec![]),
         ] {
-            assert_eq!(reasons(&body), expected, "{body}");
+            assert_eq!(reasons(&body).collect::<Vec<_>>(), expected, "{body}");
         }
     }
 }

@@ -48,19 +48,17 @@ impl Usage {
     /// embeddings, of responses, or of images and audio.
     pub(crate) fn of_openai(usage: &Value) -> Option<Usage> {
         let count = |names: &[&str]| names.iter().find_map(|name| usage.get(name)?.as_u64());
-        let part = |objects: &[&str], names: &[&str]| {
-            objects
-                .iter()
-                .filter_map(|object| usage.get(object))
-                .find_map(|object| names.iter().find_map(|name| object.pointer(name)?.as_u64()))
-                .unwrap_or(0)
+        let objects = |names: [&str; 3]| names.map(|name| usage.get(name));
+        let part = |objects: &[Option<&Value>], paths: &[&[&str]]| {
+            let mut objects = objects.iter().flatten();
+            objects.find_map(|object| paths.iter().find_map(|path| at(object, path)?.as_u64())).unwrap_or(0)
         };
         // Three routes, three names.
-        let input_parts = &["prompt_tokens_details", "input_tokens_details", "input_token_details"];
-        let output_parts = &["completion_tokens_details", "output_tokens_details", "output_token_details"];
-        let hour = [
-            "/cache_creation_token_details/ephemeral_1h_input_tokens",
-            "/cached_write_token_details/cached_write_tokens_1h",
+        let input_parts = &objects(["prompt_tokens_details", "input_tokens_details", "input_token_details"]);
+        let output_parts = &objects(["completion_tokens_details", "output_tokens_details", "output_token_details"]);
+        let hour: [&[&str]; 2] = [
+            &["cache_creation_token_details", "ephemeral_1h_input_tokens"],
+            &["cached_write_token_details", "cached_write_tokens_1h"],
         ];
         let input = count(&["prompt_tokens", "input_tokens"])?;
         let answered = count(&["completion_tokens", "output_tokens"]).unwrap_or(0);
@@ -70,14 +68,17 @@ impl Usage {
         Some(Usage {
             input,
             output: answered.max(rest),
-            cached: part(input_parts, &["/cached_tokens", "/cached_read_tokens"]),
-            cache_write: part(input_parts, &["/cache_write_tokens", "/cached_write_tokens", "/cache_creation_tokens"]),
+            cached: part(input_parts, &[&["cached_tokens"], &["cached_read_tokens"]]),
+            cache_write: part(
+                input_parts,
+                &[&["cache_write_tokens"], &["cached_write_tokens"], &["cache_creation_tokens"]],
+            ),
             cache_write_hour: part(input_parts, &hour),
-            reasoning: part(output_parts, &["/reasoning_tokens"]),
-            input_audio: part(input_parts, &["/audio_tokens"]),
-            input_image: part(input_parts, &["/image_tokens"]),
-            output_audio: part(output_parts, &["/audio_tokens"]),
-            output_image: part(output_parts, &["/image_tokens"]),
+            reasoning: part(output_parts, &[&["reasoning_tokens"]]),
+            input_audio: part(input_parts, &[&["audio_tokens"]]),
+            input_image: part(input_parts, &[&["image_tokens"]]),
+            output_audio: part(output_parts, &[&["audio_tokens"]]),
+            output_image: part(output_parts, &[&["image_tokens"]]),
             searches: count(&["num_search_queries"]).or_else(|| searches_of(usage)).unwrap_or(0),
             ..Usage::default()
         })
@@ -87,17 +88,17 @@ impl Usage {
     /// beside the input tokens, not among them. What a later object leaves out
     /// (a stream's last one has no input) is taken from `before`.
     pub(crate) fn of_anthropic(usage: &Value, before: Option<Usage>) -> Option<Usage> {
-        let count = |name: &str| usage.pointer(name).and_then(Value::as_u64);
+        let count = |path: &[&str]| at(usage, path).and_then(Value::as_u64);
         let before = before.unwrap_or_default();
-        let (input, output) = (count("/input_tokens"), count("/output_tokens"));
+        let (input, output) = (count(&["input_tokens"]), count(&["output_tokens"]));
         if input.is_none() && output.is_none() {
             return None;
         }
-        let cached = count("/cache_read_input_tokens").unwrap_or(before.cached);
-        let five_minutes = count("/cache_creation/ephemeral_5m_input_tokens");
-        let hour = count("/cache_creation/ephemeral_1h_input_tokens");
+        let cached = count(&["cache_read_input_tokens"]).unwrap_or(before.cached);
+        let five_minutes = count(&["cache_creation", "ephemeral_5m_input_tokens"]);
+        let hour = count(&["cache_creation", "ephemeral_1h_input_tokens"]);
         let both = five_minutes.or(hour).map(|_| five_minutes.unwrap_or(0).saturating_add(hour.unwrap_or(0)));
-        let cache_write = count("/cache_creation_input_tokens").or(both).unwrap_or(before.cache_write);
+        let cache_write = count(&["cache_creation_input_tokens"]).or(both).unwrap_or(before.cache_write);
         let fresh =
             input.unwrap_or_else(|| before.input.saturating_sub(before.cached).saturating_sub(before.cache_write));
         Some(Usage {
@@ -106,8 +107,8 @@ impl Usage {
             cached,
             cache_write,
             cache_write_hour: hour.unwrap_or(before.cache_write_hour),
-            reasoning: count("/output_tokens_details/reasoning_tokens")
-                .or_else(|| count("/output_tokens_details/thinking_tokens"))
+            reasoning: count(&["output_tokens_details", "reasoning_tokens"])
+                .or_else(|| count(&["output_tokens_details", "thinking_tokens"]))
                 .unwrap_or(before.reasoning),
             searches: searches_of(usage).unwrap_or(before.searches),
             service: service(usage).or(before.service),
@@ -158,7 +159,7 @@ impl Usage {
 
 /// What Anthropic, and OpenRouter after it, count of searches.
 fn searches_of(usage: &Value) -> Option<u64> {
-    usage.pointer("/server_tool_use/web_search_requests")?.as_u64()
+    at(usage, &["server_tool_use", "web_search_requests"])?.as_u64()
 }
 
 /// What was done beside answering, by the items of a response's output, or by what an answer of
@@ -188,6 +189,11 @@ fn done_beside(body: &Value) -> Usage {
         done.searches = done.searches.saturating_add(u64::try_from(queries.len()).unwrap_or(u64::MAX));
     }
     done
+}
+
+/// What stands at the end of a path of names. A JSON pointer would be parsed anew for each answer.
+fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// The service that a body, or a usage object, says was given.

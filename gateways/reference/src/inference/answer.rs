@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
-use crate::ledger::{Amount, Measure, MeterId};
+use crate::ledger::{Measure, MeterId};
 use crate::routing::{Candidate, RouteError};
 use crate::upstream::{Failure, Progress};
 
@@ -46,19 +46,10 @@ pub(super) fn add_headers(
         ),
     ] {
         let touched = meters.iter().filter(|id| id.measure() == measure);
-        let left = |used: Amount, held: Amount, limit: Amount| limit.minus(used.plus(held));
-        // Of several, the one that runs out first.
-        let tightest = gateway
-            .books
-            .meters(touched)
-            .into_iter()
-            .map(|(_, meter)| (left(meter.used_at(now), meter.held, meter.limit), meter))
-            .min_by_key(|(left, _)| *left);
-        if let Some((left, meter)) = tightest {
-            add(limit, &measure.show(meter.limit));
-            add(remaining, &measure.show(left));
-            let seconds = meter.window_at(now).ends().seconds_from(now);
-            add(reset, &format!("{seconds}s"));
+        if let Some(room) = gateway.books.tightest(touched, now) {
+            add(limit, &measure.show(room.limit));
+            add(remaining, &measure.show(room.left));
+            add(reset, &format!("{}s", room.ends.seconds_from(now)));
         }
     }
 }

@@ -238,7 +238,7 @@ async fn charge(
     let usage = parsed.as_ref().filter(says_enough).and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     usage.into_iter().for_each(|usage| notes.used(usage));
-    notes.finished(parsed.as_ref().map(finish::reasons).unwrap_or_default());
+    notes.finished(parsed.iter().flat_map(finish::reasons).map(str::to_owned).collect());
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
     }

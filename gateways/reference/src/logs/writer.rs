@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, QueryBuilder, Sqlite};
 
@@ -108,24 +108,39 @@ async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) 
     sql.build().execute(connection).await.map(drop)
 }
 
+/// A provider's turn as the column has it.
+#[derive(Serialize)]
+struct AttemptColumn<'a> {
+    provider: &'a str,
+    model: &'a str,
+    fallback_index: usize,
+    key_id: Option<&'a str>,
+    key_name: Option<&'a str>,
+    called: bool,
+    failure: Option<&'a str>,
+    /// As a text: what reads it back must not round it.
+    cost: String,
+}
+
 fn attempts(attempts: &[Attempt]) -> String {
-    let list: Vec<_> = attempts
-        .iter()
-        .map(|attempt| {
-            json!({
-                "provider": &*attempt.provider,
-                "model": attempt.model,
-                "fallback_index": attempt.index,
-                "key_id": attempt.key.as_ref().map(|key| key.id.as_str()),
-                "key_name": attempt.key.as_ref().map(|key| key.name.as_str()),
-                "called": attempt.latency.is_some(),
-                "failure": attempt.failure.as_ref().map(|failure| failure.word.as_str()),
-                // As a text: what reads it back must not round it.
-                "cost": attempt.cost.to_string(),
-            })
-        })
-        .collect();
-    json!(list).to_string()
+    let list: Vec<_> = attempts.iter().map(AttemptColumn::of).collect();
+    // Texts and numbers always have a form in JSON.
+    serde_json::to_string(&list).unwrap_or_default()
+}
+
+impl<'a> AttemptColumn<'a> {
+    fn of(attempt: &'a Attempt) -> AttemptColumn<'a> {
+        AttemptColumn {
+            provider: &attempt.provider,
+            model: &attempt.model,
+            fallback_index: attempt.index,
+            key_id: attempt.key.as_ref().map(|key| key.id.as_str()),
+            key_name: attempt.key.as_ref().map(|key| key.name.as_str()),
+            called: attempt.latency.is_some(),
+            failure: attempt.failure.as_ref().map(|failure| failure.word.as_str()),
+            cost: attempt.cost.to_string(),
+        }
+    }
 }
 
 async fn forget(connection: &mut SqliteConnection, before: Moment) -> Result<(), sqlx::Error> {

@@ -108,7 +108,7 @@ impl Watch {
         let Ok(json) = serde_json::from_str::<Value>(data) else {
             return (Sign::Failure("the provider sent an event that is no JSON".to_owned()), None);
         };
-        self.finish_reasons.extend(finish::reasons(&json));
+        self.finish_reasons.extend(finish::reasons(&json).map(str::to_owned));
         let sign = match self.protocol {
             Protocol::Completions => self.completions(&json),
             Protocol::Responses => self.responses(event, &json),
