@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
 use crate::money::Usd;
-use crate::store::{Batch, Durability, Merged, MeterRow, OwnerKey, Saved, Standing, Store, StoreError};
+use crate::store::{Batch, Durability, Merged, MeterRow, OwnerKey, Patience, Saved, Standing, Store, StoreError};
 use crate::window::Window;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,10 +44,10 @@ impl Store for DiskStore {
     }
 
     fn begin(&mut self, _: &Merged, batch: &Batch) -> Result<(), StoreError> {
-        self.commit(batch)
+        self.commit(batch, Patience::Some)
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &Batch, _: Patience) -> Result<(), StoreError> {
         if self.0.fails.load(Ordering::Relaxed) {
             return Err(StoreError::Create(PathBuf::from("disk"), std::io::Error::other("full")));
         }

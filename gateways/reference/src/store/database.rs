@@ -22,6 +22,9 @@ pub(crate) enum StoreError {
     /// SQLite refused.
     #[error("the database {} cannot be used: {}", .0.display(), .1)]
     Sqlite(PathBuf, String),
+    /// Another process is writing to it.
+    #[error("the database {} is being written to by another process", .0.display())]
+    Busy(PathBuf),
     /// The file is no intact database. It is left as it is.
     #[error("the database {} is damaged ({}); restore a copy, or move it away to begin with an empty one", .0.display(), .1)]
     Damaged(PathBuf, String),

@@ -43,6 +43,14 @@ pub(crate) use rows::{
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::{NotWritten, Writer, Written};
 
+/// Whether to wait for another process that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    /// For some seconds.
+    Some,
+}
+
 /// A place that keeps entities, meters and holds. Its functions block for as long as the disk takes.
 pub(crate) trait Store: Send + 'static {
     /// Everything that is kept, but for the meters.
@@ -54,8 +62,9 @@ pub(crate) trait Store: Send + 'static {
     /// Writes what a start has changed, and the batch, in one transaction.
     fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Writes the batch in one transaction: all of it or nothing.
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    /// Writes the batch in one transaction: all of it or nothing. Where another process writes,
+    /// [`StoreError::Busy`] comes at once or after some seconds, as `patience` says.
+    fn commit(&mut self, batch: &Batch, patience: Patience) -> Result<(), StoreError>;
 
     /// Closes the store, after which another process may open it.
     fn close(self: Box<Self>) -> Result<(), StoreError>;

@@ -5,18 +5,19 @@
 //! to take ten times as long as a commit.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 
-use super::Store;
 use super::checkpoints::Checkpoints;
 use super::database::{self, Durability, StoreError, from_sqlx};
 use super::merge::{Merged, Noted};
 use super::rows::{Batch, MeterRow, Saved};
 use super::tables::{self, Columns, Kept};
+use super::{Patience, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// After how many commits the content of the write-ahead log moves into the database.
@@ -28,6 +29,8 @@ pub(crate) struct SqliteStore {
     connection: Connection,
     checkpoints: Checkpoints,
     commits: u32,
+    /// How long the connection waits where another one writes.
+    patience: Patience,
 }
 
 impl SqliteStore {
@@ -40,18 +43,21 @@ impl SqliteStore {
         let failed = |error| from_rusqlite(path, &error);
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         configure(&connection, durability).map_err(failed)?;
+        connection.busy_timeout(wait(Patience::Some)).map_err(failed)?;
         let checkpoints = Checkpoints::start(path).map_err(failed)?;
-        Ok(SqliteStore { path: path.to_owned(), connection, checkpoints, commits: 0 })
+        Ok(SqliteStore { path: path.to_owned(), connection, checkpoints, commits: 0, patience: Patience::Some })
     }
 
-    fn transact(
-        &mut self,
-        write: impl FnOnce(&Transaction<'_>) -> Result<(), rusqlite::Error>,
-    ) -> Result<(), StoreError> {
+    /// Writes in one transaction.
+    fn transact(&self, write: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>) -> Result<(), StoreError> {
+        let connection = &self.connection;
         let attempt = || {
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            write(&transaction)?;
-            transaction.commit()
+            run(connection, "BEGIN IMMEDIATE")?;
+            let written = write(connection).and_then(|()| run(connection, "COMMIT"));
+            if written.is_err() && !connection.is_autocommit() {
+                run(connection, "ROLLBACK")?;
+            }
+            written
         };
         attempt().map_err(|error| from_rusqlite(&self.path, &error))
     }
@@ -89,41 +95,46 @@ fn strange(table: &str, row: &Row<'_>, column: usize) -> String {
     format!("table {table}, row '{id}', column {column}")
 }
 
-fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
-    batch.changes.iter().try_for_each(|change| tables::apply(transaction, change))?;
-    let mut insert = transaction.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
+/// Runs a statement that is kept: to parse it anew for each commit costs as much as a row.
+fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn write(connection: &Connection, batch: &Batch) -> Result<(), rusqlite::Error> {
+    batch.changes.iter().try_for_each(|change| tables::apply(connection, change))?;
+    let mut insert = connection.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
     for hold in &batch.holds {
         hold.put(&mut insert)?;
     }
     // A state that was noted before an edit began a new window does not bring the old one back.
     let mut update =
-        transaction.prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
+        connection.prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
     for state in batch.states.values() {
         update.execute(params![state.used, state.window_start, state.id])?;
     }
-    let mut delete = transaction.prepare_cached("DELETE FROM holds WHERE id = ?")?;
+    let mut delete = connection.prepare_cached("DELETE FROM holds WHERE id = ?")?;
     for id in &batch.closed {
         delete.execute([id])?;
     }
     if batch.is_ping {
         // A commit that changes no page finds a disk with room whenever it is asked, and an empty
         // batch runs no statement that could find its table gone.
-        transaction.execute("INSERT OR REPLACE INTO holds (id, cost, tokens, meters) VALUES (0, 0, 0, '[]')", [])?;
-        transaction.execute("DELETE FROM holds WHERE id = 0", [])?;
-        transaction.execute("UPDATE meters SET used = used WHERE id = ''", [])?;
+        run(connection, "INSERT OR REPLACE INTO holds (id, cost, tokens, meters) VALUES (0, 0, 0, '[]')")?;
+        run(connection, "DELETE FROM holds WHERE id = 0")?;
+        run(connection, "UPDATE meters SET used = used WHERE id = ''")?;
     }
     Ok(())
 }
 
 /// Writes the rows that a start changed, in the order of their ids: each then stands beside the
 /// one that was written before.
-fn write_merged(transaction: &Transaction<'_>, merged: &Merged) -> Result<(), rusqlite::Error> {
+fn write_merged(connection: &Connection, merged: &Merged) -> Result<(), rusqlite::Error> {
     let mut keys: Vec<_> = merged.keys.iter().filter_map(Noted::changed).collect();
     keys.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
-    tables::put(transaction, keys)?;
+    tables::put(connection, keys)?;
     let mut meters: Vec<_> = merged.meters.iter().filter_map(Noted::changed).collect();
     meters.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    tables::put(transaction, meters)
+    tables::put(connection, meters)
 }
 
 impl Store for SqliteStore {
@@ -143,17 +154,21 @@ impl Store for SqliteStore {
     }
 
     fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError> {
-        self.transact(|transaction| {
-            write(transaction, batch)?;
-            write_merged(transaction, merged)
+        self.transact(|connection| {
+            write(connection, batch)?;
+            write_merged(connection, merged)
         })
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &Batch, patience: Patience) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.transact(|transaction| write(transaction, batch))?;
+        if patience != self.patience {
+            self.connection.busy_timeout(wait(patience)).map_err(|error| from_rusqlite(&self.path, &error))?;
+            self.patience = patience;
+        }
+        self.transact(|connection| write(connection, batch))?;
         self.commits += 1;
         if self.commits >= COMMITS_BETWEEN_CHECKPOINTS {
             self.commits = 0;
@@ -177,11 +192,19 @@ fn configure(connection: &Connection, durability: Durability) -> Result<(), rusq
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
+fn wait(patience: Patience) -> Duration {
+    match patience {
+        Patience::None => Duration::ZERO,
+        Patience::Some => Duration::from_secs(5),
+    }
+}
+
 fn from_rusqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Damaged(path.to_owned(), error.to_string())
         }
+        Some(ErrorCode::DatabaseBusy) => StoreError::Busy(path.to_owned()),
         _ => StoreError::Sqlite(path.to_owned(), error.to_string()),
     }
 }
@@ -204,10 +227,10 @@ mod tests {
         let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
         let batch = Batch { holds: vec![hold], ..Batch::default() };
         for _ in 0..4 {
-            store.commit(&batch).unwrap_err();
+            store.commit(&batch, Patience::Some).unwrap_err();
         }
         other.execute("ALTER TABLE broken RENAME TO holds", []).unwrap();
-        store.commit(&batch).unwrap();
+        store.commit(&batch, Patience::Some).unwrap();
         assert_eq!(store.load().unwrap().holds.len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlError};
-use rusqlite::{Row, Statement, ToSql, Transaction, params};
+use rusqlite::{Connection, Row, Statement, ToSql, params};
 
 use super::documents::DocumentRow;
 use super::entities::{Customer, EntityRow, ModelConfig, Team};
@@ -102,23 +102,23 @@ fn strange(column: usize, kind: rusqlite::types::Type, error: FromSqlError) -> r
 
 /// Writes rows of one table.
 pub(super) fn put<'a, T: Kept + 'a>(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     rows: impl IntoIterator<Item = &'a T>,
 ) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(T::TABLE.put)?;
+    let mut statement = connection.prepare_cached(T::TABLE.put)?;
     rows.into_iter().try_for_each(|row| row.put(&mut statement).map(drop))
 }
 
 /// Makes a change.
-pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
-    let delete = |sql: &str, id: &str| transaction.prepare_cached(sql)?.execute([id]).map(drop);
+pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let delete = |sql: &str, id: &str| connection.prepare_cached(sql)?.execute([id]).map(drop);
     match change {
-        Change::PutCustomer(row) => put(transaction, [row]),
-        Change::PutTeam(row) => put(transaction, [row]),
-        Change::PutModel(row) => put(transaction, [row]),
-        Change::PutKey(key) => put(transaction, [key]),
-        Change::PutMeter(row) => put(transaction, [row]),
-        Change::PutDocument(row) => put(transaction, [row]),
+        Change::PutCustomer(row) => put(connection, [row]),
+        Change::PutTeam(row) => put(connection, [row]),
+        Change::PutModel(row) => put(connection, [row]),
+        Change::PutKey(key) => put(connection, [key]),
+        Change::PutMeter(row) => put(connection, [row]),
+        Change::PutDocument(row) => put(connection, [row]),
         Change::DeleteCustomer(id) => delete("DELETE FROM customers WHERE id = ?", id),
         Change::DeleteTeam(id) => delete("DELETE FROM teams WHERE id = ?", id),
         Change::DeleteModel(id) => delete("DELETE FROM model_configs WHERE id = ?", id),
@@ -126,7 +126,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> rusqlite:
         Change::DeleteMeter(id) => delete("DELETE FROM meters WHERE id = ?", id.as_str()),
         Change::DeleteDocument(kind, id) => {
             let sql = "DELETE FROM documents WHERE kind = ? AND id = ?";
-            transaction.prepare_cached(sql)?.execute(params![kind, id]).map(drop)
+            connection.prepare_cached(sql)?.execute(params![kind, id]).map(drop)
         }
     }
 }

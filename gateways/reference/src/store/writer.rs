@@ -14,6 +14,8 @@
 //!
 //! What was spent and could not be written is written with the next batch, or after a
 //! pause. What could not be held or changed is told to whoever waits for it, and is not.
+//! Where another process writes to the database, a thread of its own waits for that to end:
+//! the one that serves requests goes on with those that write nothing.
 //!
 //! A commit hands the data to the kernel. A killed process loses nothing of that;
 //! a machine that loses power may, unless `durability: power_loss` asks for a sync.
@@ -27,7 +29,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use crate::ledger::MeterState;
 
 use super::rows::{Batch, Change, HoldId, HoldRow};
-use super::{Durability, Store, StoreError};
+use super::{Durability, Patience, Store, StoreError};
 
 /// How long what is owed waits for a next batch.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,19 +62,27 @@ struct Desk {
     durability: Durability,
     /// Whether a task is waiting to write what is owed.
     has_retry: AtomicBool,
+    /// Whether a thread is waiting for another process.
+    is_patient: AtomicBool,
 }
 
 /// The store, until it is closed, and what it could not be given yet.
 struct Pen {
     store: Option<Box<dyn Store>>,
-    owed: Batch,
+    batch: Batch,
+    /// Who waits for the batch.
+    waiting: Vec<oneshot::Sender<bool>>,
 }
 
 impl Writer {
     pub(crate) fn new(store: Box<dyn Store>, durability: Durability) -> Writer {
-        let pen = Mutex::new(Pen { store: Some(store), owed: Batch::default() });
-        let has_retry = AtomicBool::new(false);
-        Writer(Arc::new(Desk { queue: Mutex::new(Vec::new()), pen, durability, has_retry }))
+        Writer(Arc::new(Desk {
+            queue: Mutex::default(),
+            pen: Mutex::new(Pen { store: Some(store), batch: Batch::default(), waiting: Vec::new() }),
+            durability,
+            has_retry: AtomicBool::new(false),
+            is_patient: AtomicBool::new(false),
+        }))
     }
 
     /// A request is about to go upstream.
@@ -92,10 +102,11 @@ impl Writer {
 
     /// Writes what is left and closes the store. What comes later is not written.
     pub(crate) fn finish(&self) -> Result<(), StoreError> {
-        self.0.write_all();
         let mut pen = lock(&self.0.pen);
-        let Some(mut store) = pen.store.take() else { return Ok(()) };
-        let last = store.commit(&std::mem::take(&mut pen.owed));
+        // Taken with the pen in hand: what another writer has left must not come too late.
+        let entries = std::mem::take(&mut *lock(&self.0.queue));
+        let last = pen.write(entries, Patience::Some);
+        let Some(store) = pen.store.take() else { return Ok(()) };
         drop(pen);
         // Whoever came meanwhile learns that nothing is written any more.
         self.0.write_all();
@@ -163,10 +174,36 @@ impl Desk {
                 Err(TryLockError::WouldBlock) => return,
             };
             let entries = std::mem::take(&mut *lock(&self.queue));
-            if pen.write(entries).is_err() {
-                self.write_later();
+            match pen.write(entries, Patience::None) {
+                Ok(()) => {}
+                Err(StoreError::Busy(_)) => return self.write_patiently(pen),
+                Err(_) => self.write_later(),
             }
         }
+    }
+
+    /// Waits for another process to end its writing, on a thread of its own.
+    fn write_patiently(self: &Arc<Self>, mut pen: MutexGuard<'_, Pen>) {
+        // Without a runtime the gateway is ending, and nobody is held up.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            // What could not be written is in the gateway's log, and owed.
+            drop(pen.write(Vec::new(), Patience::Some));
+            return;
+        };
+        if self.is_patient.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let desk = Arc::clone(self);
+        runtime.spawn_blocking(move || {
+            let mut pen = lock(&desk.pen);
+            desk.is_patient.store(false, Ordering::Relaxed);
+            let written = pen.write(Vec::new(), Patience::Some);
+            drop(pen);
+            if written.is_err() {
+                desk.write_later();
+            }
+            desk.write_all();
+        });
     }
 
     fn has_entries(&self) -> bool {
@@ -184,9 +221,11 @@ impl Desk {
         runtime.spawn(async move {
             tokio::time::sleep(RETRY).await;
             desk.has_retry.store(false, Ordering::Relaxed);
-            let again = lock(&desk.pen).write(Vec::new());
-            if again.is_err() {
-                desk.write_later();
+            let mut pen = lock(&desk.pen);
+            match pen.write(Vec::new(), Patience::None) {
+                Ok(()) => {}
+                Err(StoreError::Busy(_)) => desk.write_patiently(pen),
+                Err(_) => desk.write_later(),
             }
             // Whoever came meanwhile leaves it to the one who holds the pen.
             desk.write_all();
@@ -195,24 +234,29 @@ impl Desk {
 }
 
 impl Pen {
-    fn write(&mut self, entries: Vec<Entry>) -> Result<(), NotWritten> {
-        let mut batch = std::mem::take(&mut self.owed);
-        let mut waiting = Vec::with_capacity(entries.len());
+    /// Writes these entries, and before them what could not be written yet. Where the store is
+    /// busy, all of it stays for the next time.
+    fn write(&mut self, entries: Vec<Entry>, patience: Patience) -> Result<(), StoreError> {
         for entry in entries {
-            batch.add(entry.record);
-            waiting.push(entry.written);
+            self.batch.add(entry.record);
+            self.waiting.push(entry.written);
         }
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let outcome = store.commit(&batch).map_err(|error| {
-            tracing::error!(%error, "could not write to the database");
-            NotWritten
-        });
-        for waiter in waiting {
+        let Some(store) = &mut self.store else {
+            self.waiting.clear();
+            return Ok(());
+        };
+        let outcome = store.commit(&self.batch, patience);
+        if patience == Patience::None && matches!(outcome, Err(StoreError::Busy(_))) {
+            return outcome;
+        }
+        for waiter in self.waiting.drain(..) {
             // A caller that has left does not wait.
             let _ = waiter.send(outcome.is_ok());
         }
-        if outcome.is_err() {
-            self.owed = batch.owed();
+        let batch = std::mem::take(&mut self.batch);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "could not write to the database");
+            self.batch = batch.owed();
         }
         outcome
     }
@@ -242,4 +286,58 @@ impl Batch {
 /// The queue and the pen are whole after a panic: each is changed in one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::{Merged, MeterRow, Saved, Store};
+    use super::*;
+
+    /// Keeps what is closed, for as long as it is open.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<HoldId>>>);
+
+    impl Store for Kept {
+        fn load(&mut self) -> Result<Saved, StoreError> {
+            Ok(Saved::default())
+        }
+
+        fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn begin(&mut self, _: &Merged, batch: &Batch) -> Result<(), StoreError> {
+            self.commit(batch, Patience::Some)
+        }
+
+        fn commit(&mut self, batch: &Batch, _: Patience) -> Result<(), StoreError> {
+            lock(&self.0).extend(&batch.closed);
+            Ok(())
+        }
+
+        fn close(self: Box<Self>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_waits_behind_another_writer_is_written_before_the_end() {
+        let kept = Kept::default();
+        let writer = Writer::new(Box::new(kept.clone()), Durability::Process);
+        let pen = lock(&writer.0.pen);
+        let finishing = std::thread::spawn({
+            let writer = writer.clone();
+            move || writer.finish()
+        });
+        while Arc::strong_count(&writer.0) < 2 {
+            std::thread::yield_now();
+        }
+        // It finds the pen taken, and leaves its record to whoever writes.
+        drop(writer.close(HoldId(7), Vec::new()));
+        drop(pen);
+        finishing.join().unwrap().unwrap();
+        assert_eq!(*lock(&kept.0), [HoldId(7)]);
+    }
 }

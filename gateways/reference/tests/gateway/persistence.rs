@@ -1,5 +1,7 @@
 //! What a restart must not forget.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -88,6 +90,30 @@ async fn a_call_whose_hold_cannot_be_written_is_refused_and_not_sent() {
     assert_eq!(world.upstream_calls(), 0);
     sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();
     assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.spent().await, "0.00125");
+}
+
+#[tokio::test]
+async fn another_process_that_writes_holds_up_only_what_is_to_be_written() {
+    use sqlx::Connection as _;
+    let world = World::with_budget("1").await;
+    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
+    let call = tokio::spawn(world.chat(KEY, &body()).send());
+    // More connections than the gateway has threads, so that one shares the call's.
+    let workers = std::thread::available_parallelism().unwrap().get();
+    let models = (0..workers * 2).map(|_| world.request(Method::GET, "/v1/models").bearer_auth(KEY).send());
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(500) {
+        for answer in futures_util::future::join_all(models.clone()).await {
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+    }
+    assert!(!call.is_finished());
+    assert_eq!(world.upstream_calls(), 0);
+    sqlx::query("ROLLBACK").execute(&mut database).await.unwrap();
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
     assert_eq!(world.spent().await, "0.00125");
 }
 
