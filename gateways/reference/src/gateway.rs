@@ -79,7 +79,7 @@ impl Gateway {
 
     /// Reads the price sheet again. Where that fails, prices stay as they are.
     pub(crate) async fn read_sheet(&self) -> Result<(), PricingError> {
-        let sheet = Arc::new(Sheet::load(&self.sheet_source, &self.upstream).await?);
+        let sheet = Arc::new(Sheet::load(&self.sheet_source).await?);
         self.set_prices(|now| Catalog { sheet, overrides: Arc::clone(&now.overrides) });
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::args::Args;
-use crate::upstream::describe;
+use crate::connect::describe;
 
 /// As long as whoever asks for a container's health usually waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -53,6 +53,7 @@ mod upload;
 mod upstream;
 mod usage;
 mod window;
+mod workers;
 
 pub use args::{Args, Command, LogLevel, LogStyle, args_from};
 pub use serve::serve;

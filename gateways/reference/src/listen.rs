@@ -1,9 +1,10 @@
 //! Connections: how many, how long a caller may take to speak and to listen, and the end.
 
 use std::io;
-use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,47 +16,52 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::config::ServerLimits;
+use crate::gateway::Gateway;
+use crate::workers::{Connection, Connections, Ended, Workers};
 
 /// How long the gateway waits where the system has no file descriptor left for a connection.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Why connections were not served to the end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("cannot start threads that serve connections: {0}")]
+    Start(io::Error),
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
 /// Serves `router` until `stop`, then takes no more connections and waits until those that are
-/// open have ended and `idle` is, for at most the limits' `drain`.
+/// open have ended and the gateway is idle, for at most the limits' `drain`.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: &ServerLimits,
+    gateway: Arc<Gateway>,
+    limits: ServerLimits,
     stop: impl Future<Output = ()>,
-    idle: impl Future<Output = ()>,
-) {
-    let open = GracefulShutdown::new();
-    accept(listener, &router, limits, stop, &open).await;
-    let drained = async {
-        open.shutdown().await;
-        idle.await;
-    };
-    if tokio::time::timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!("requests were still on their way when the time to stop was over");
-    }
+) -> Result<(), ListenError> {
+    let count = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let work = move |connections| work(connections, router.clone(), Arc::clone(&gateway), limits);
+    let workers = Workers::start(count, work).map_err(ListenError::Start)?;
+    let accepted = accept(listener, &workers, limits.max_connections, stop).await;
+    let ended = workers.end().await;
+    Ok(accepted.and(ended)?)
 }
 
 /// Takes connections until `stop`. Those beyond the most wait in the system's queue. The
 /// listener is closed at the end: nobody can connect to a gateway that stops.
 async fn accept(
     listener: TcpListener,
-    router: &Router,
-    limits: &ServerLimits,
+    workers: &Workers,
+    most: usize,
     stop: impl Future<Output = ()>,
-    open: &GracefulShutdown,
-) {
-    let places = Arc::new(Semaphore::new(limits.max_connections));
+) -> Result<(), Ended> {
+    let places = Arc::new(Semaphore::new(most));
     let mut stop = std::pin::pin!(stop);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.head_bytes);
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -63,32 +69,49 @@ async fn accept(
         };
         let (place, accepted) = tokio::select! {
             biased;
-            () = &mut stop => return,
+            () = &mut stop => return Ok(()),
             next = next => next,
         };
         // The semaphore is never closed.
-        let Ok(place) = place else { return };
-        match accepted {
-            Ok(connection) => start(connection, &http, router, limits, open.watcher(), place),
+        let Ok(place) = place else { return Ok(()) };
+        match accepted.and_then(|(stream, caller)| Ok((stream.into_std()?, caller))) {
+            Ok((stream, caller)) => workers.give(stream, caller, place)?,
             Err(error) => recover(&error).await,
         }
     }
 }
 
+/// Serves the connections that one worker gets, and in the end lets them end.
+async fn work(mut connections: Connections, router: Router, gateway: Arc<Gateway>, limits: ServerLimits) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.head_bytes);
+    let open = GracefulShutdown::new();
+    while let Some(connection) = connections.recv().await {
+        if let Err(error) = start(connection, &http, &router, limits.write_timeout, open.watcher()) {
+            tracing::error!(%error, "a connection could not be served");
+        }
+    }
+    let drained = async {
+        open.shutdown().await;
+        // A call that its caller has left goes on.
+        gateway.inflight.none().await;
+    };
+    if tokio::time::timeout(limits.drain, drained).await.is_err() {
+        tracing::warn!("requests were still on their way when the time to stop was over");
+    }
+}
+
 /// Serves one connection in a task of its own.
 fn start(
-    (stream, caller): (TcpStream, SocketAddr),
+    Connection { stream, caller, place }: Connection,
     http: &http1::Builder,
     router: &Router,
-    limits: &ServerLimits,
+    write_timeout: Duration,
     watcher: Watcher,
-    place: OwnedSemaphorePermit,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::warn!(%error, "a connection without TCP_NODELAY");
-    }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.write_timeout));
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = TimeoutStream::new(TcpStream::from_std(stream)?);
+    stream.set_write_timeout(Some(write_timeout));
     let stream: Pin<Box<TimeoutStream<TcpStream>>> = Box::pin(stream);
     let service = TowerToHyperService::new(router.clone());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -103,6 +126,7 @@ fn start(
         }
         drop(place);
     });
+    Ok(())
 }
 
 /// A caller that is gone before it was accepted is nobody's concern; the system's limits are.

@@ -21,6 +21,7 @@ use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
 use crate::healthcheck;
 use crate::last_spent::LastSpent;
+use crate::listen::ListenError;
 use crate::live::{self, LiveError};
 use crate::panics;
 use crate::policy;
@@ -62,6 +63,8 @@ enum ServeError {
     Client(reqwest::Error),
     #[error("cannot write generated keys to {}: {}", .0.display(), .1)]
     Generated(PathBuf, std::io::Error),
+    #[error(transparent)]
+    Serve(#[from] ListenError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -122,7 +125,7 @@ async fn run(args: Args) -> Result<(), ServeError> {
     let reports = writers.start(&gateway);
     let refresh = tokio::spawn(refresh_prices(Arc::clone(&gateway)));
     announce(address);
-    server::run(listener, Arc::clone(&gateway), &limits, stop(terminate, interrupt)).await;
+    let served = server::run(listener, Arc::clone(&gateway), limits, stop(terminate, interrupt)).await;
     refresh.abort();
     // The task holds the gateway until it is gone.
     let _ = refresh.await;
@@ -132,7 +135,8 @@ async fn run(args: Args) -> Result<(), ServeError> {
         tracing::warn!("what was reported of the last requests did not arrive everywhere in time");
     }
     // What such a request may cost is on disk, and counts as spent.
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(served?)
 }
 
 async fn build(
@@ -142,7 +146,7 @@ async fn build(
     reporting: Reporting,
 ) -> Result<(Arc<Gateway>, Writer), ServeError> {
     let upstream = Upstream::new().map_err(ServeError::Client)?;
-    let sheet = Arc::new(Sheet::load(&settings.pricing, &upstream).await?);
+    let sheet = Arc::new(Sheet::load(&settings.pricing).await?);
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load()?;

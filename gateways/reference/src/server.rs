@@ -12,14 +12,16 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::admin;
 use crate::config::ServerLimits;
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::inference::{self, Asked, Route};
+use crate::listen::{self, ListenError};
 use crate::routes::{Methods, Routes, Served, get, post};
-use crate::{listen, openapi, slow_body};
+use crate::{openapi, slow_body};
 
 /// How long the database may take to answer a ping.
 const PING: Duration = Duration::from_secs(2);
@@ -33,11 +35,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) async fn run(
     listener: TcpListener,
     gateway: Arc<Gateway>,
-    limits: &ServerLimits,
+    limits: ServerLimits,
     stop: impl Future<Output = ()>,
-) {
+) -> Result<(), ListenError> {
     let router = router(Arc::clone(&gateway), limits.body_timeout);
-    listen::serve(listener, router, limits, stop, gateway.inflight.none()).await;
+    listen::serve(listener, router, gateway, limits, stop).await
 }
 
 /// Everything that is served but the description of it.
@@ -76,10 +78,7 @@ fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(echo_request_id))
-        .layer(middleware::map_request(move |request: HttpRequest| async move {
-            request.map(|body| slow_body::in_time(body, body_timeout))
-        }))
+        .layer(middleware::from_fn_with_state(Around { body_timeout, aside: Handle::current() }, around))
         .with_state(gateway)
 }
 
@@ -201,12 +200,35 @@ fn wording(path: &str) -> Wording {
     }
 }
 
-/// A caller's `x-request-id` comes back, and means nothing else.
-async fn echo_request_id(request: HttpRequest, next: Next) -> Response {
+/// What is done around every request.
+#[derive(Clone)]
+struct Around {
+    body_timeout: Duration,
+    /// Runs what may take its time.
+    aside: Handle,
+}
+
+/// A body must arrive in time. A caller's `x-request-id` comes back, and means nothing else. What
+/// is done for an administrator holds no other request of the same worker up.
+async fn around(State(around): State<Around>, request: HttpRequest, next: Next) -> Response {
+    let request = request.map(|body| slow_body::in_time(body, around.body_timeout));
     let id: Option<HeaderValue> = request.headers().get(REQUEST_ID).cloned();
-    let mut response = next.run(request).await;
+    let mut response = if is_administration(request.uri().path()) {
+        around.aside.spawn(next.run(request)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request ended abnormally");
+            let message = "internal server error";
+            let problem = Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
+            problem.render(Wording::Native, &About::default())
+        })
+    } else {
+        next.run(request).await
+    };
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+fn is_administration(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/metrics"
 }

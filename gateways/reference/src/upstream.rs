@@ -1,17 +1,16 @@
 //! Calls to providers: which of its keys, how often, how long.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
+use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use crate::address;
 use crate::config::{AllowList, Provider, ProviderKey};
-use crate::connect::Connections;
+use crate::connect::{self, Connections, NoAnswer};
 use crate::dice::Dice;
 use crate::endpoint::Endpoint;
 use crate::failure::Remedy;
@@ -22,7 +21,7 @@ use crate::sent::Sent;
 use crate::upload::Upload;
 
 /// The pieces of an answer's body.
-pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
+pub(crate) type Pieces = BodyDataStream;
 
 /// One request to a provider.
 pub(crate) struct Call<'a> {
@@ -75,11 +74,6 @@ impl Upstream {
         Ok(Upstream { connections: Connections::new()? })
     }
 
-    /// The client for a URL that the administrator names and that is no provider's.
-    pub(crate) fn client(&self, url: &str) -> Result<&reqwest::Client, reqwest::Error> {
-        self.connections.client(url, true)
-    }
-
     /// Calls a provider, again where that can help, for what costs nothing.
     pub(crate) async fn call(&self, call: &Call<'_>, dice: &Dice) -> Result<Answer, Failure> {
         let mut tries = Tries::of(self, call, dice);
@@ -93,13 +87,13 @@ impl Upstream {
 
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
         let sent = Sent::default();
-        let request = self.request(call, key, &sent)?;
+        let request = self.send(call, key, &sent);
         let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
-        let answer = match tokio::time::timeout_at(deadline, request.send()).await {
+        let answer = match tokio::time::timeout_at(deadline, request).await {
             Err(_) if sent.is_sent() => return Err(Failure::Timeout(Progress::Sent)),
             Err(_) => return Err(Failure::Timeout(Progress::Unsent)),
-            Ok(Err(error)) if sent.is_sent() => return Err(Failure::Reset(describe(&error))),
-            Ok(Err(error)) => return Err(Failure::Unreachable(describe(&error))),
+            Ok(Err(NoAnswer(cause))) if sent.is_sent() => return Err(Failure::Reset(cause)),
+            Ok(Err(NoAnswer(cause))) => return Err(Failure::Unreachable(cause)),
             Ok(Ok(answer)) => answer,
         };
         let status = answer.status();
@@ -108,13 +102,13 @@ impl Upstream {
             let shown = |name| shown(call.provider, answer.headers().get(name)?);
             let (content_type, retry_after) = (shown(header::CONTENT_TYPE), shown(header::RETRY_AFTER));
             // The status says enough where its body does not come.
-            let read = tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await;
+            let read = tokio::time::timeout_at(deadline, read(answer.into_body(), call.max_answer_bytes)).await;
             let body = read.ok().and_then(Result::ok).unwrap_or_default();
             let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
             return Err(Failure::Status { status, content_type, retry_after, body });
         }
         if call.is_stream {
-            let mut rest = answer.bytes_stream().boxed();
+            let mut rest = answer.into_body().into_data_stream();
             return match tokio::time::timeout_at(deadline, rest.next()).await {
                 Err(_) => Err(Failure::Timeout(Progress::Began)),
                 Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
@@ -122,25 +116,16 @@ impl Upstream {
                 Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
             };
         }
-        match tokio::time::timeout_at(deadline, read(answer, call.max_answer_bytes)).await {
+        match tokio::time::timeout_at(deadline, read(answer.into_body(), call.max_answer_bytes)).await {
             Err(_) => Err(Failure::Timeout(Progress::Began)),
             Ok(Err(problem)) => Err(Failure::Broken(problem)),
             Ok(Ok(body)) => Ok(Answer::Whole { content_type, body }),
         }
     }
 
-    fn request(
-        &self,
-        call: &Call<'_>,
-        key: Option<&ProviderKey>,
-        sent: &Sent,
-    ) -> Result<reqwest::RequestBuilder, Failure> {
+    async fn send(&self, call: &Call<'_>, key: Option<&ProviderKey>, sent: &Sent) -> Result<Response<Body>, NoAnswer> {
         let model = key.map_or(call.model, |key| key.wire_model(call.model));
         let url = address::url(call.provider, key, call.endpoint, model);
-        let client = self
-            .connections
-            .client(&url, call.provider.allow_private)
-            .map_err(|error| Failure::Unreachable(describe(&error)))?;
         let mut headers = address::headers(call.provider, key, call.headers);
         if let Some(content_type) = call.upload.and_then(Upload::content_type) {
             headers.insert(header::CONTENT_TYPE, content_type);
@@ -150,7 +135,7 @@ impl Upstream {
             Some(upload) => upload.body_for(model),
             None => address::with_model(&call.body, call.provider.api, model),
         };
-        Ok(client.post(url).headers(headers).body(reqwest::Body::wrap(sent.by(body))))
+        self.connections.post(&url, call.provider.allow_private, headers, sent.by(body)).await
     }
 }
 
@@ -221,13 +206,16 @@ impl<'a> Tries<'a> {
 }
 
 /// The whole body, unless it is larger than it may be.
-async fn read(mut answer: reqwest::Response, most: usize) -> Result<Bytes, String> {
+async fn read(body: Body, most: usize) -> Result<Bytes, String> {
     let too_large = || format!("it is larger than {} MB", most >> 20);
-    if answer.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most)) {
+    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > most) {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| describe(&error))? {
+    let mut pieces = body.into_data_stream();
+    let mut next = async || pieces.next().await.transpose().map_err(|error| describe(&error));
+    let Some(first) = next().await? else { return Ok(Bytes::new()) };
+    let mut body = BytesMut::from(first);
+    while let Some(piece) = next().await? {
         if body.len() + piece.len() > most {
             return Err(too_large());
         }
@@ -249,14 +237,7 @@ fn exhausted(failure: Failure) -> Failure {
     }
 }
 
-/// The innermost cause: what a person wants to know, without the URL.
-pub(crate) fn describe(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut text = None;
-    while let Some(error) = cause {
-        text = Some(error.to_string());
-        cause = error.source();
-    }
-    let status = || error.status().map(|status| format!("the answer was {status}"));
-    text.or_else(status).unwrap_or_else(|| "the connection failed".to_owned())
+/// Why a body broke off.
+pub(crate) fn describe(error: &axum::Error) -> String {
+    connect::cause(error).unwrap_or_else(|| error.to_string())
 }

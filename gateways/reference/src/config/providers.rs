@@ -80,9 +80,12 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         _ if keys.is_empty() && !is_keyless => "",
         _ => return Err(Invalid::new(at(".network_config.base_url"), "is missing: there is no usual one")),
     };
-    if !base_url.is_empty() {
-        check_url(base_url, allow_private).map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?;
-    }
+    let base_url = match base_url {
+        "" => String::new(),
+        url => {
+            checked_url(url, allow_private).map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?
+        }
+    };
     let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
     let timeouts = [network.default_request_timeout_in_seconds, network.stream_idle_timeout_in_seconds];
     if timeouts.contains(&Some(0)) {
@@ -92,7 +95,7 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         name: name.into(),
         api: standard.api,
         paths: standard.paths,
-        base_url: trimmed(base_url, standard.api),
+        base_url: trimmed(&base_url, standard.api),
         keys,
         allow_private,
         is_keyless,
@@ -242,9 +245,10 @@ fn key(
         place = Some((field, server.url));
         only_model = server.model_name;
     }
-    if let Some((field, url)) = &place {
-        check_url(url, allow_private).map_err(|problem| Invalid::new(format!("{at}.{field}"), problem))?;
-    }
+    let checked = |(field, url): (&str, String)| {
+        checked_url(&url, allow_private).map_err(|problem| Invalid::new(format!("{at}.{field}"), problem))
+    };
+    let place = place.map(checked).transpose()?;
     let models = file.models.unwrap_or(AllowList::All);
     let models = if empty_means_all { models.empty_means_all() } else { models };
     Ok(ProviderKey {
@@ -258,7 +262,7 @@ fn key(
             None => models,
         },
         blacklisted_models: file.blacklisted_models,
-        base_url: place.map(|(_, url)| trimmed(&url, standard.api)),
+        base_url: place.map(|url| trimmed(&url, standard.api)),
         api_version,
         aliases: aliases.into_iter().map(|(name, model)| (name.to_lowercase(), model)).collect(),
     })
@@ -272,8 +276,9 @@ fn backoff(file: &Option<BackoffFile>, default: Duration) -> Duration {
     }
 }
 
-/// A URL that may be called, as far as can be said before its name is resolved.
-fn check_url(text: &str, allow_private: bool) -> Result<(), String> {
+/// A URL that may be called, as far as can be said before its name is resolved. It is spelt in
+/// the usual way, in which `HTTP://0x7f.1` is `http://127.0.0.1/`.
+fn checked_url(text: &str, allow_private: bool) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(format!("`{text}` is no http or https URL"));
@@ -283,7 +288,8 @@ fn check_url(text: &str, allow_private: bool) -> Result<(), String> {
     }
     let host = url.host_str().unwrap_or_default();
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    address.map_or(Ok(()), |address| network::check_address(address, allow_private)).map_err(|error| error.to_string())
+    let allowed = address.map_or(Ok(()), |address| network::check_address(address, allow_private));
+    allowed.map(|()| url.to_string()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -292,13 +298,13 @@ mod tests {
 
     #[test]
     fn loopback_is_allowed_private_only_if_said_and_link_local_never() {
-        assert!(check_url("http://127.0.0.1:9000/primary", false).is_ok());
-        assert!(check_url("https://api.example.com", false).is_ok());
-        assert!(check_url("http://10.0.0.1", false).is_err());
-        assert!(check_url("http://10.0.0.1", true).is_ok());
-        assert!(check_url("http://169.254.169.254/latest", true).is_err());
-        assert!(check_url("http://[::ffff:169.254.169.254]/", true).is_err());
-        assert!(check_url("ftp://example.com", false).is_err());
-        assert!(check_url("http://user:secret@example.com", false).is_err());
+        assert!(checked_url("http://127.0.0.1:9000/primary", false).is_ok());
+        assert!(checked_url("https://api.example.com", false).is_ok());
+        assert!(checked_url("http://10.0.0.1", false).is_err());
+        assert!(checked_url("http://10.0.0.1", true).is_ok());
+        assert!(checked_url("http://169.254.169.254/latest", true).is_err());
+        assert!(checked_url("http://[::ffff:169.254.169.254]/", true).is_err());
+        assert!(checked_url("ftp://example.com", false).is_err());
+        assert!(checked_url("http://user:secret@example.com", false).is_err());
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::Pricing;
+use crate::connect::{self, describe};
 use crate::rates::Rates;
-use crate::upstream::{Upstream, describe};
 
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Public list prices of well-known models, for a gateway that is told of no other sheet.
@@ -67,14 +67,14 @@ impl Entry {
 
 impl Sheet {
     /// Reads the sheet and the model parameters that the configuration names.
-    pub(crate) async fn load(pricing: &Pricing, upstream: &Upstream) -> Result<Sheet, PricingError> {
+    pub(crate) async fn load(pricing: &Pricing) -> Result<Sheet, PricingError> {
         let mut sheet = Sheet::default();
         match &pricing.sheet_url {
-            Some(url) => sheet.read(url, &fetch(url, upstream).await?)?,
+            Some(url) => sheet.read(url, &fetch(url).await?)?,
             None => sheet.read("the shipped sheet", SHIPPED)?,
         }
         if let Some(url) = &pricing.parameters_url {
-            sheet.read(url, &fetch(url, upstream).await?)?;
+            sheet.read(url, &fetch(url).await?)?;
         }
         Ok(sheet)
     }
@@ -118,12 +118,12 @@ impl Sheet {
     }
 }
 
-async fn fetch(url: &str, upstream: &Upstream) -> Result<String, PricingError> {
+async fn fetch(url: &str) -> Result<String, PricingError> {
     if let Some(path) = url.strip_prefix("file://") {
         return std::fs::read_to_string(path).map_err(|error| PricingError::Read(url.to_owned(), error));
     }
     let failed = |error: reqwest::Error| PricingError::Fetch(url.to_owned(), describe(&error));
-    let client = upstream.client(url).map_err(failed)?;
+    let client = connect::fetcher(url).map_err(failed)?;
     let answer = client.get(url).timeout(FETCH_TIMEOUT).send().await.map_err(failed)?;
     answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
 }

@@ -223,9 +223,13 @@ impl Desk {
             desk.has_retry.store(false, Ordering::Relaxed);
             let mut pen = lock(&desk.pen);
             match pen.write(Vec::new(), Patience::None) {
-                Ok(()) => {}
                 Err(StoreError::Busy(_)) => desk.write_patiently(pen),
-                Err(_) => desk.write_later(),
+                written => {
+                    drop(pen);
+                    if written.is_err() {
+                        desk.write_later();
+                    }
+                }
             }
             // Whoever came meanwhile leaves it to the one who holds the pen.
             desk.write_all();

@@ -94,7 +94,7 @@ impl Spans {
             }
         }
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let client = if crate::connect::is_loopback(&endpoint) { client.no_proxy() } else { client };
+        let client = if crate::connect::leads_here(&endpoint) { client.no_proxy() } else { client };
         let client = match certificates(set)? {
             _ if !endpoint.starts_with("https:") => client.tls_certs_only([]),
             Some(certificates) => client.tls_certs_only(certificates),
