@@ -96,19 +96,19 @@ impl Upstream {
             Ok(Err(NoAnswer(cause))) => return Err(Failure::Unreachable(cause)),
             Ok(Ok(answer)) => answer,
         };
-        let status = answer.status();
-        let content_type = answer.headers().get(header::CONTENT_TYPE).cloned();
+        let (head, body) = answer.into_parts();
+        let (status, content_type) = (head.status, head.headers.get(header::CONTENT_TYPE).cloned());
         if !status.is_success() {
-            let shown = |name| shown(call.provider, answer.headers().get(name)?);
+            let shown = |name| shown(call.provider, head.headers.get(name)?);
             let (content_type, retry_after) = (shown(header::CONTENT_TYPE), shown(header::RETRY_AFTER));
             // The status says enough where its body does not come.
-            let read = tokio::time::timeout_at(deadline, read(answer.into_body(), call.max_answer_bytes)).await;
+            let read = tokio::time::timeout_at(deadline, read(body, call.max_answer_bytes)).await;
             let body = read.ok().and_then(Result::ok).unwrap_or_default();
             let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
             return Err(Failure::Status { status, content_type, retry_after, body });
         }
         if call.is_stream {
-            let mut rest = answer.into_body().into_data_stream();
+            let mut rest = body.into_data_stream();
             return match tokio::time::timeout_at(deadline, rest.next()).await {
                 Err(_) => Err(Failure::Timeout(Progress::Began)),
                 Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
@@ -116,7 +116,7 @@ impl Upstream {
                 Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
             };
         }
-        match tokio::time::timeout_at(deadline, read(answer.into_body(), call.max_answer_bytes)).await {
+        match tokio::time::timeout_at(deadline, read(body, call.max_answer_bytes)).await {
             Err(_) => Err(Failure::Timeout(Progress::Began)),
             Ok(Err(problem)) => Err(Failure::Broken(problem)),
             Ok(Ok(body)) => Ok(Answer::Whole { content_type, body }),
@@ -212,16 +212,20 @@ async fn read(body: Body, most: usize) -> Result<Bytes, String> {
         return Err(too_large());
     }
     let mut pieces = body.into_data_stream();
-    let mut next = async || pieces.next().await.transpose().map_err(|error| describe(&error));
-    let Some(first) = next().await? else { return Ok(Bytes::new()) };
-    let mut body = BytesMut::from(first);
-    while let Some(piece) = next().await? {
-        if body.len() + piece.len() > most {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| describe(&error))?;
+        if whole.len() + piece.len() > most {
             return Err(too_large());
         }
-        body.extend_from_slice(&piece);
+        if whole.is_empty() {
+            // Most answers come in one piece.
+            whole = BytesMut::from(piece);
+        } else {
+            whole.extend_from_slice(&piece);
+        }
     }
-    Ok(body.freeze())
+    Ok(whole.freeze())
 }
 
 /// A header of an error, without the provider's keys.
