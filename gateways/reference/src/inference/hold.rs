@@ -89,13 +89,13 @@ impl Asks<'_> {
             ));
         }
         let Bounds { input, max_output, answers, service } = request.bounds;
-        let tools = &request.server_tools;
-        let mut tariff = Tariff::new(prices.unwrap_or_default(), service, server_tools::extras(tools));
+        let tools = server_tools::with_own(&request.server_tools, request.route, model, answers);
+        let mut tariff = Tariff::new(prices.unwrap_or_default(), service, server_tools::extras(&tools));
         if has_budget && !gateway.client().unpriced_allowed {
             tools.iter().try_for_each(|tool| tool.may_be_used(&tariff, candidate))?;
         }
         let (api, window) = (candidate.provider.api, catalog.max_input_tokens(provider, model));
-        let input_tokens = input.most_tokens(api, window, server_tools::rounds(tools));
+        let input_tokens = input.most_tokens(api, window, server_tools::rounds(&tools));
         if let Some(media) = request.media {
             let most = tariff.media_bound(media, input_tokens);
             let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };

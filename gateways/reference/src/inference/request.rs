@@ -63,7 +63,7 @@ impl Request {
             is_stream: is_stream(route, &fields)?,
             as_array,
             stream_options: field(&fields, "stream_options")?,
-            server_tools: server_tools::read(route, &fields, &model, bounds.answers)?,
+            server_tools: server_tools::read(route, &fields, bounds.answers)?,
             bounds,
             media: media::read(route, &fields)?,
             fields,

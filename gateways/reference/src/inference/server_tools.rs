@@ -21,7 +21,7 @@ const OF_ANTHROPICS_CALLER: [&str; 5] = ["custom", "bash_", "text_editor_", "com
 /// And Gemini's.
 const OF_GEMINIS_CALLER: [&str; 2] = ["functionDeclarations", "computerUse"];
 /// What the names of models have that search by themselves, once for an answer.
-const SEARCHING: [&str; 2] = ["-search-", "sonar"];
+const SEARCHING: [&str; 3] = ["-search-", "sonar", ":online"];
 /// And of those among them that search as often as they like.
 const RESEARCHING: &str = "deep-research";
 
@@ -59,7 +59,6 @@ impl ServerTool {
 pub(super) fn read(
     route: Route,
     fields: &IndexMap<String, Box<RawValue>>,
-    model: &str,
     answers: u64,
 ) -> Result<Vec<ServerTool>, Problem> {
     let tools: Vec<Value> = match route.form() {
@@ -69,7 +68,7 @@ pub(super) fn read(
     Ok(match route.form() {
         Form::Chat => {
             let mut found: Vec<ServerTool> = tools.iter().filter_map(|tool| of_openai(tool, None)).collect();
-            found.extend(search_of_chat(fields, model, answers)?);
+            found.extend(search_of_chat(fields, answers)?);
             found.extend(others(fields, &["plugins", "search_parameters"])?);
             found
         }
@@ -99,20 +98,27 @@ fn of_openai(tool: &Value, most: Option<u64>) -> Option<ServerTool> {
     Some(ServerTool { name: name.to_owned(), extra, most, goes_on: true })
 }
 
-/// The search that a chat completion's model makes before it answers.
-fn search_of_chat(
-    fields: &IndexMap<String, Box<RawValue>>,
-    model: &str,
-    answers: u64,
-) -> Result<Option<ServerTool>, Problem> {
+/// The search that is asked for before a chat completion, once for each answer.
+fn search_of_chat(fields: &IndexMap<String, Box<RawValue>>, answers: u64) -> Result<Option<ServerTool>, Problem> {
     const NAME: &str = "web_search_options";
     let options: Option<Value> = field(fields, NAME)?;
+    Ok(options.map(|options| search_before(NAME, size(&options), Some(answers))))
+}
+
+fn search_before(name: &str, size: Option<SearchSize>, most: Option<u64>) -> ServerTool {
+    ServerTool { name: name.to_owned(), extra: Some(Extra::Search(size)), most, goes_on: false }
+}
+
+/// All that are used where this model serves, which may search without being asked to.
+pub(super) fn with_own(asked: &[ServerTool], route: Route, model: &str, answers: u64) -> Vec<ServerTool> {
+    let mut tools = asked.to_vec();
+    let is_asked = tools.iter().any(|tool| !tool.goes_on);
     let searches = SEARCHING.iter().any(|word| model.contains(word));
-    let most = Some(answers).filter(|_| !model.contains(RESEARCHING));
-    Ok((options.is_some() || searches || most.is_none()).then(|| {
-        let extra = Some(Extra::Search(options.as_ref().and_then(size)));
-        ServerTool { name: NAME.to_owned(), extra, most, goes_on: false }
-    }))
+    if route == Route::ChatCompletions && searches && (!is_asked || model.contains(RESEARCHING)) {
+        let most = Some(answers).filter(|_| !model.contains(RESEARCHING));
+        tools.push(search_before(model, None, most));
+    }
+    tools
 }
 
 fn of_anthropic(tool: &Value) -> Option<ServerTool> {
@@ -180,7 +186,7 @@ mod tests {
     use serde_json::json;
 
     fn of(route: Route, body: &Value) -> Vec<ServerTool> {
-        read(route, &serde_json::from_str(&body.to_string()).unwrap(), "m", 1).unwrap()
+        read(route, &serde_json::from_str(&body.to_string()).unwrap(), 1).unwrap()
     }
 
     #[test]
@@ -236,11 +242,17 @@ mod tests {
 
     #[test]
     fn a_model_that_searches_by_itself_is_not_asked_to() {
-        let fields = serde_json::from_str("{}").unwrap();
-        let most = |model| read(Route::ChatCompletions, &fields, model, 2).unwrap().first().map(|tool| tool.most);
-        assert_eq!(most("gpt-4o-search-preview"), Some(Some(2)));
-        assert_eq!(most("sonar-pro"), Some(Some(2)));
-        assert_eq!(most("sonar-deep-research"), Some(None));
-        assert_eq!(most("gpt-4o"), None);
+        let most = |asked: &[ServerTool], model| {
+            let tools = with_own(asked, Route::ChatCompletions, model, 2);
+            tools.iter().map(|tool| tool.most).collect::<Vec<_>>()
+        };
+        assert_eq!(most(&[], "gpt-4o-search-preview"), [Some(2)]);
+        assert_eq!(most(&[], "any/model:online"), [Some(2)]);
+        assert_eq!(most(&[], "sonar-deep-research"), [None]);
+        assert_eq!(most(&[], "gpt-4o"), []);
+        let asked = of(Route::ChatCompletions, &json!({"web_search_options": {}}));
+        assert_eq!(most(&asked, "gpt-4o-search-preview"), [Some(1)]);
+        assert_eq!(most(&asked, "sonar-deep-research"), [Some(1), None]);
+        assert_eq!(with_own(&[], Route::Embeddings, "sonar", 2), []);
     }
 }

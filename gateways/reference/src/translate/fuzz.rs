@@ -215,6 +215,13 @@ proptest! {
         let back = provider::anthropic::from_chat(&chat, "m").unwrap();
         prop_assert_eq!(blocks(&back["messages"]), blocks(&turns), "{}", chat);
     }
+
+    #[test]
+    fn contents_that_go_to_the_pivot_and_back_are_the_same(contents in contents()) {
+        let chat = caller::gemini::to_chat(&json!({ "contents": contents })).unwrap();
+        let back = provider::gemini::from_chat(&chat, "gemini-2.5-pro").unwrap();
+        prop_assert_eq!(&back["contents"], &contents, "{}", chat);
+    }
 }
 
 /// A conversation in Anthropic's form: texts, thinking, calls and their results.
@@ -245,6 +252,39 @@ fn turns() -> impl Strategy<Value = Value> {
             turns.push(json!({ "role": "user", "content": results }));
         }
         Value::Array(turns)
+    })
+}
+
+/// A conversation in Gemini's form: texts, thoughts, calls with their signatures and results.
+fn contents() -> impl Strategy<Value = Value> {
+    let word = "[a-zé€ ]{1,8}[a-z]";
+    let round = (word, word, prop::option::of(word), 0_usize..3, any::<bool>());
+    prop::collection::vec(round, 1..4).prop_map(|rounds| {
+        let mut contents = Vec::new();
+        let mut results: Vec<Value> = Vec::new();
+        for (round, (asked, said, thought, calls, is_signed)) in rounds.into_iter().enumerate() {
+            results.push(json!({ "text": asked }));
+            contents.push(json!({ "role": "user", "parts": std::mem::take(&mut results) }));
+            let mut parts = Vec::new();
+            parts.extend(
+                thought.map(|text| json!({ "text": text, "thought": true, "thoughtSignature": "of a thought" })),
+            );
+            parts.push(json!({ "text": said }));
+            for call in 0..calls {
+                let id = format!("c{round}_{call}");
+                parts.push(json!({ "functionCall": { "id": id, "name": "f", "args": { "n": call } } }));
+                let response = json!({ "id": id, "name": "f", "response": { "said": said } });
+                results.push(json!({ "functionResponse": response }));
+            }
+            if is_signed && let Some(last) = parts.last_mut() {
+                last["thoughtSignature"] = json!("of the last");
+            }
+            contents.push(json!({ "role": "model", "parts": parts }));
+        }
+        if !results.is_empty() {
+            contents.push(json!({ "role": "user", "parts": results }));
+        }
+        Value::Array(contents)
     })
 }
 

@@ -38,3 +38,11 @@ impl Said {
         out.push_str("\n\n");
     }
 }
+
+/// What a caller receives of these events.
+#[cfg(test)]
+pub(crate) fn written(events: &[Said]) -> String {
+    let mut out = String::new();
+    events.iter().for_each(|said| said.write(&mut out));
+    out
+}

@@ -70,6 +70,30 @@ async fn the_search_before_a_chat_completion_is_charged_though_no_answer_tells_i
 }
 
 #[tokio::test]
+async fn a_fallback_that_searches_by_itself_holds_its_search_and_is_charged_it() {
+    for (limit, status, spent) in [("0.011", 503, "0"), ("0.012", 200, "0.01125")] {
+        let mut world = World::prepare(|config| {
+            config["governance"]["budgets"] = json!([budget("b", limit, "1h", "vk-agent")]);
+        })
+        .await;
+        let mut script = serde_json::to_value(world.upstream.script()).unwrap();
+        script["models"]["sonar-1"] = json!({
+            "usage": {"input": 100, "output": 100, "searches": 1},
+            "price": {"input": "$2.50", "output": "$10.00", "search": "$0.01"},
+        });
+        script["providers"]["primary"]["faults"] = json!([{"fault": {"status": {"code": 503}}}]);
+        world.upstream.set_script(serde_json::from_value(script).unwrap()).unwrap();
+        world.run(&["--test-clock", "--seed", "7"]).await;
+        let mut body = crate::support::body();
+        body["model"] = json!("primary/mock-1");
+        body["fallbacks"] = json!(["second/sonar-1"]);
+        let answer = send(&world, "/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, status, "{limit}: {}", answer.text);
+        assert_eq!(world.spent().await, spent, "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn a_tool_without_a_price_or_a_bound_is_refused_under_a_budget_and_nothing_is_called() {
     let world = world("anthropic", "100").await;
     for (tool, kind) in [

@@ -5,6 +5,7 @@
 //! - [`responses`]: OpenAI's responses
 //! - [`messages`]: Anthropic messages
 //! - [`gemini`]: Gemini's generateContent and embedContent
+//! - [`settings`]: what their requests have alike
 //! - [`calls`]: which call of a tool a piece of a stream belongs to
 
 mod calls;
@@ -13,3 +14,4 @@ pub(crate) mod completions;
 pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod responses;
+mod settings;

@@ -100,7 +100,7 @@ fn tool(tool: &Value) -> Result<Tool<'_>, TranslateError> {
 }
 
 /// Which tools the model is to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ToolChoice<'a> {
     Unsaid,
     Auto,
@@ -108,6 +108,21 @@ pub(super) enum ToolChoice<'a> {
     /// Some tool.
     Required,
     Named(&'a str),
+    /// None but these, of which it must call one if `is_required`.
+    Among {
+        names: Vec<&'a str>,
+        is_required: bool,
+    },
+}
+
+impl ToolChoice<'_> {
+    /// Whether the model may call this tool, if any.
+    pub(super) fn allows(&self, tool: &str) -> bool {
+        match self {
+            ToolChoice::Among { names, .. } => names.contains(&tool),
+            _ => true,
+        }
+    }
 }
 
 pub(super) fn tool_choice(chat: &Object) -> Result<ToolChoice<'_>, TranslateError> {
@@ -122,14 +137,30 @@ pub(super) fn tool_choice(chat: &Object) -> Result<ToolChoice<'_>, TranslateErro
         Some(choice) => {
             let choice = object(choice, "tool_choice")?;
             match need(choice, "type", "tool_choice.type")? {
-                "function" => {
-                    let function = object(get(choice, "function").unwrap_or(&Value::Null), "tool_choice.function")?;
-                    Ok(ToolChoice::Named(need(function, "name", "tool_choice.function.name")?))
+                "function" => named(choice).map(ToolChoice::Named),
+                "allowed_tools" => {
+                    among(object(get(choice, "allowed_tools").unwrap_or(&Value::Null), "allowed_tools")?)
                 }
                 other => Err(TranslateError::Field(format!("tool_choice.type: {other}"))),
             }
         }
     }
+}
+
+fn named(choice: &Object) -> Result<&str, TranslateError> {
+    let function = object(get(choice, "function").unwrap_or(&Value::Null), "tool_choice.function")?;
+    need(function, "name", "tool_choice.function.name")
+}
+
+fn among(allowed: &Object) -> Result<ToolChoice<'_>, TranslateError> {
+    let tools = list(get(allowed, "tools").unwrap_or(&Value::Null), "allowed_tools.tools")?;
+    let names: Result<Vec<&str>, _> = tools.iter().map(|tool| named(object(tool, "allowed_tools.tools[]")?)).collect();
+    let is_required = match need(allowed, "mode", "allowed_tools.mode")? {
+        "auto" => false,
+        "required" => true,
+        other => return Err(TranslateError::Field(format!("allowed_tools.mode: {other}"))),
+    };
+    Ok(ToolChoice::Among { names: names?, is_required })
 }
 
 /// Whether the model may call several tools at once, where the caller says so.

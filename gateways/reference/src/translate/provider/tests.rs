@@ -247,3 +247,19 @@ fn lines(chunks: &[Value]) -> String {
     };
     chunks.iter().map(line).collect()
 }
+
+#[test]
+fn of_the_tools_that_may_be_called_each_protocol_hears_in_its_way() {
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let among = json!({"mode": "required", "tools": [tool("a"), tool("b")]});
+    let mut chat = with("tool_choice", json!({"type": "allowed_tools", "allowed_tools": among}));
+    chat["tools"] = json!([tool("a"), tool("b"), tool("c")]);
+    let claude = anthropic::from_chat(&chat, "m").unwrap();
+    let told: Vec<&Value> = claude["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    assert_eq!((told, &claude["tool_choice"]), (vec![&json!("a"), &json!("b")], &json!({"type": "any"})));
+    let calling = |chat: &Value| gemini::from_chat(chat, "m").unwrap()["toolConfig"]["functionCallingConfig"].take();
+    assert_eq!(calling(&chat), json!({"mode": "ANY", "allowedFunctionNames": ["a", "b"]}));
+    chat["tool_choice"]["allowed_tools"]["mode"] = json!("auto");
+    assert_eq!(anthropic::from_chat(&chat, "m").unwrap()["tool_choice"], json!({"type": "auto"}));
+    assert_eq!(calling(&chat), json!({"mode": "VALIDATED", "allowedFunctionNames": ["a", "b"]}));
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Writer, batch_to_embeddings, camel, from_chat, from_embeddings, to_chat, to_embeddings};
-use crate::translate::said::Said;
+use crate::translate::said::{Said, written};
 
 fn of_contents(contents: &Value) -> Value {
     to_chat(&json!({"contents": contents})).unwrap()["messages"].take()
@@ -140,9 +140,7 @@ fn streamed(chunks: &[Value]) -> String {
     let mut writer = Writer::new("mock-1");
     let mut said: Vec<Said> = chunks.iter().flat_map(|chunk| writer.chunk(chunk)).collect();
     said.extend(writer.end());
-    let mut out = String::new();
-    said.iter().for_each(|said| said.write(&mut out));
-    out
+    written(&said)
 }
 
 #[test]

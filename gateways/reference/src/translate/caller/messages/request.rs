@@ -1,9 +1,10 @@
 //! An Anthropic message request as a chat completion.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::content;
 use crate::translate::TranslateError;
+use crate::translate::caller::settings;
 use crate::translate::read::{Object, get, list, need, object, only, text};
 use crate::translate::reasoning;
 
@@ -17,13 +18,7 @@ pub(crate) fn to_chat(request: &Value) -> Result<Value, TranslateError> {
     for turn in list(get(request, "messages").unwrap_or(&Value::Null), "messages")? {
         add_turn(object(turn, "messages[]")?, &mut messages)?;
     }
-    let mut chat = Map::new();
-    chat.insert("model".to_owned(), request.get("model").cloned().unwrap_or_default());
-    chat.insert("messages".to_owned(), Value::Array(messages));
-    for (name, value) in request.iter().filter(|(_, value)| !value.is_null()) {
-        add_setting(name, value, &mut chat)?;
-    }
-    Ok(Value::Object(chat))
+    settings::chat(request, messages, add_setting)
 }
 
 fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), TranslateError> {
@@ -37,16 +32,8 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
         "context_management" if keeps_all(value) => {}
         "max_tokens" | "temperature" | "top_p" | "top_k" => put(name, value.clone()),
         "stop_sequences" => put("stop", value.clone()),
-        "stream" => {
-            put(name, value.clone());
-            if value == &Value::Bool(true) {
-                put("stream_options", json!({ "include_usage": true }));
-            }
-        }
-        "tools" => {
-            let tools: Result<Vec<Value>, _> = list(value, "tools")?.iter().map(tool).collect();
-            put(name, Value::Array(tools?));
-        }
+        "stream" => settings::add_stream(value, chat),
+        "tools" => settings::add_tools(value, tool, chat)?,
         "tool_choice" => add_tool_choice(object(value, "tool_choice")?, chat)?,
         "thinking" => add_thinking(object(value, "thinking")?, chat)?,
         "output_config" => add_output_config(object(value, "output_config")?, chat)?,

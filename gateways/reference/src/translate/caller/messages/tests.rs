@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Writer, from_chat, to_chat};
-use crate::translate::said::Said;
+use crate::translate::said::{Said, written};
 
 fn of_turns(turns: &Value) -> Value {
     to_chat(&json!({"model": "m", "max_tokens": 9, "messages": turns})).unwrap()["messages"].take()
@@ -158,9 +158,7 @@ fn streamed(chunks: &[Value]) -> String {
     let mut writer = Writer::new("mock-1");
     let mut said: Vec<Said> = chunks.iter().flat_map(|chunk| writer.chunk(chunk)).collect();
     said.extend(writer.end());
-    let mut out = String::new();
-    said.iter().for_each(|said| said.write(&mut out));
-    out
+    written(&said)
 }
 
 #[test]

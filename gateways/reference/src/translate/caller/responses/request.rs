@@ -1,9 +1,10 @@
 //! A responses request as a chat completion.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::items;
 use crate::translate::TranslateError;
+use crate::translate::caller::settings;
 use crate::translate::read::{Object, get, list, need, object, only, text};
 
 /// What may be asked to be included that an answer has of itself.
@@ -18,13 +19,7 @@ pub(crate) fn to_chat(request: &Value) -> Result<Value, TranslateError> {
         messages.push(json!({ "role": "system", "content": instructions }));
     }
     messages.extend(items::messages(get(request, "input").ok_or(TranslateError::Shape("input"))?)?);
-    let mut chat = Map::new();
-    chat.insert("model".to_owned(), request.get("model").cloned().unwrap_or_default());
-    chat.insert("messages".to_owned(), Value::Array(messages));
-    for (name, value) in request.iter().filter(|(_, value)| !value.is_null()) {
-        add_setting(name, value, &mut chat)?;
-    }
-    Ok(Value::Object(chat))
+    settings::chat(request, messages, add_setting)
 }
 
 fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), TranslateError> {
@@ -47,16 +42,8 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
         "include" if list(value, "include")?.iter().all(|one| one == INCLUDED) => {}
         "temperature" | "top_p" | "parallel_tool_calls" => put(name, value.clone()),
         "max_output_tokens" => put("max_tokens", value.clone()),
-        "stream" => {
-            put(name, value.clone());
-            if value == &Value::Bool(true) {
-                put("stream_options", json!({ "include_usage": true }));
-            }
-        }
-        "tools" => {
-            let tools: Result<Vec<Value>, _> = list(value, "tools")?.iter().map(tool).collect();
-            put(name, Value::Array(tools?));
-        }
+        "stream" => settings::add_stream(value, chat),
+        "tools" => settings::add_tools(value, tool, chat)?,
         "tool_choice" => put(name, tool_choice(value)?),
         "reasoning" => add_reasoning(object(value, "reasoning")?, chat)?,
         "text" => add_text(object(value, "text")?, chat)?,
@@ -87,6 +74,12 @@ fn tool_choice(choice: &Value) -> Result<Value, TranslateError> {
         "function" => {
             let name = need(named, "name", "tool_choice.name")?;
             Ok(json!({ "type": "function", "function": { "name": name } }))
+        }
+        "allowed_tools" => {
+            let tools = list(get(named, "tools").unwrap_or(&Value::Null), "tool_choice.tools")?;
+            let tools: Result<Vec<Value>, _> = tools.iter().map(tool_choice).collect();
+            let mode = get(named, "mode").cloned().unwrap_or_else(|| json!("auto"));
+            Ok(json!({ "type": "allowed_tools", "allowed_tools": { "mode": mode, "tools": tools? } }))
         }
         other => Err(TranslateError::Field(format!("tool_choice.type: {other}"))),
     }

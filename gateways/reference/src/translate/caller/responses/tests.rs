@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Writer, from_chat, to_chat};
-use crate::translate::said::Said;
+use crate::translate::said::{Said, written};
 
 #[test]
 fn every_setting_has_its_word_in_a_chat_completion() {
@@ -115,7 +115,14 @@ fn chunks_become_the_events_of_one_response() {
     .flat_map(|chunk| writer.chunk(chunk))
     .collect();
     said.extend(writer.end());
-    let mut out = String::new();
-    said.iter().for_each(|said| said.write(&mut out));
-    insta::assert_snapshot!(out);
+    insta::assert_snapshot!(written(&said));
+}
+
+#[test]
+fn a_list_of_tools_that_may_be_called_is_a_chat_completions() {
+    let choice = json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]});
+    let chat = to_chat(&json!({"model": "m", "input": "a", "tool_choice": choice})).unwrap();
+    let tool = json!({"type": "function", "function": {"name": "f"}});
+    let expected = json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [tool]}});
+    assert_eq!(chat["tool_choice"], expected);
 }

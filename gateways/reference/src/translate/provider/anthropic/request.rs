@@ -53,11 +53,13 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateErr
             put(name, value.clone());
         }
     }
-    let tools = tools(chat)?;
+    let choice = tool_choice(chat)?;
+    // Anthropic has no list of those that may be called: the others are not told.
+    let tools: Vec<Tool<'_>> = tools(chat)?.into_iter().filter(|tool| choice.allows(tool.name)).collect();
     if !tools.is_empty() {
         put("tools", tools.iter().map(tool).collect());
     }
-    if let Some(choice) = choice(chat, !tools.is_empty())? {
+    if let Some(choice) = said_choice(&choice, parallel_tool_calls(chat) == Some(false) && !tools.is_empty()) {
         put("tool_choice", choice);
     }
     let Thinking { thinking, effort } = thinking(chat, model, max_tokens)?;
@@ -92,19 +94,18 @@ fn tool(tool: &Tool<'_>) -> Value {
     said
 }
 
-fn choice(chat: &Object, has_tools: bool) -> Result<Option<Value>, TranslateError> {
-    let one_at_a_time = parallel_tool_calls(chat) == Some(false) && has_tools;
-    let mut said = match tool_choice(chat)? {
-        ToolChoice::Unsaid if !one_at_a_time => return Ok(None),
-        ToolChoice::None => return Ok(Some(json!({ "type": "none" }))),
-        ToolChoice::Unsaid | ToolChoice::Auto => json!({ "type": "auto" }),
-        ToolChoice::Required => json!({ "type": "any" }),
+fn said_choice(choice: &ToolChoice<'_>, one_at_a_time: bool) -> Option<Value> {
+    let mut said = match choice {
+        ToolChoice::Unsaid if !one_at_a_time => return None,
+        ToolChoice::None => return Some(json!({ "type": "none" })),
+        ToolChoice::Required | ToolChoice::Among { is_required: true, .. } => json!({ "type": "any" }),
+        ToolChoice::Unsaid | ToolChoice::Auto | ToolChoice::Among { .. } => json!({ "type": "auto" }),
         ToolChoice::Named(name) => json!({ "type": "tool", "name": name }),
     };
     if one_at_a_time {
         said["disable_parallel_tool_use"] = json!(true);
     }
-    Ok(Some(said))
+    Some(said)
 }
 
 #[derive(Default)]

@@ -83,6 +83,10 @@ fn calling_config(choice: ToolChoice<'_>, tools: &[Tool<'_>]) -> Option<Value> {
         ToolChoice::None => json!({ "mode": "NONE" }),
         ToolChoice::Required => json!({ "mode": "ANY" }),
         ToolChoice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
+        // Only these two modes have such a list.
+        ToolChoice::Among { names, is_required } => {
+            json!({ "mode": if is_required { "ANY" } else { "VALIDATED" }, "allowedFunctionNames": names })
+        }
     })
 }
 
