@@ -98,6 +98,10 @@ impl Config {
             let message = format!("\"{cap}\" is not an amount of at least {least}; write it as 0.50");
             document.error(&["eval".into(), "max_budget".into()], &message, None)
         })?;
+        if runner.targets.is_empty() {
+            let message = "nothing would be tested: name at least one gateway, as [reference]";
+            return Err(document.error(&["targets".into()], message, None));
+        }
         if runner.jobs == 0 {
             return Err(document.error(&["jobs".into()], "at least one case must run at a time", None));
         }
@@ -148,6 +152,12 @@ mod tests {
     fn an_unset_variable_is_refused_with_its_line() {
         let error = load("targets: [a]\nout: ${NOWHERE}\n", None).unwrap_err();
         assert!(error.starts_with("./runner.yaml:2: out: the environment variable NOWHERE is not set"), "{error}");
+    }
+
+    #[test]
+    fn a_configuration_that_tests_nothing_is_refused_with_its_line() {
+        let error = load("targets: []\n", None).unwrap_err();
+        assert!(error.starts_with("./runner.yaml:1: targets: nothing would be tested"), "{error}");
     }
 
     #[test]

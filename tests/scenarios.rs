@@ -247,11 +247,16 @@ except: [{ route: embeddings }]
 
 /// What is said of [`NAMED`] with a text in place of another.
 fn told(from: &str, to: &str) -> String {
+    assert!(NAMED.contains(from), "the scenario does not hold `{from}`");
+    told_of("budgets/named.yaml", &NAMED.replacen(from, to, 1))
+}
+
+/// What is said of a scenario file that stands alone in its folder.
+fn told_of(file: &str, text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("budgets")).unwrap();
     std::fs::copy("scenarios/requirements.yaml", folder.path().join("requirements.yaml")).unwrap();
-    assert!(NAMED.contains(from), "the scenario does not hold `{from}`");
-    std::fs::write(folder.path().join("budgets/named.yaml"), NAMED.replacen(from, to, 1)).unwrap();
+    std::fs::write(folder.path().join(file), text).unwrap();
     let loaded = Catalogue::load(folder.path(), &CaseContext::default());
     let told = loaded.map_or_else(|error| error.errors.iter().map(explained).collect(), |_| String::new());
     told.replace(&folder.path().display().to_string(), "scenarios")
@@ -281,6 +286,14 @@ fn a_name_that_nobody_has_is_named_with_its_line_and_the_one_that_was_meant() {
 }
 
 #[test]
+fn the_example_of_the_documentation_is_a_scenario() {
+    let page = std::fs::read_to_string("docs/scenarios.md").unwrap();
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    assert_eq!(told_of("budgets/example.yaml", example), "");
+}
+
+#[test]
 fn what_would_hold_of_any_gateway_is_no_scenario() {
     let wrong = [
         ("clients: 2", "clients: 0"),
@@ -296,6 +309,7 @@ fn what_would_hold_of_any_gateway_is_no_scenario() {
         ("refused: budget_exceeded", "refused: []"),
         ("{ name: primary }, { name: second }", "{ name: primary }, { name: primary }"),
         ("matrix: { route: [chat, embeddings] }", "matrix: { route: [chat, chat, embeddings] }"),
+        ("title: ", "instance: shared\ntitle: "),
     ];
     let told: Vec<_> = wrong.iter().map(|(from, to)| told(from, to)).collect();
     insta::assert_snapshot!(told.join("\n"));

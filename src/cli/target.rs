@@ -150,6 +150,12 @@ async fn install(gateway: &Gateway, kind: Kind, out: &Path, quiet: bool) -> Resu
 /// What to say of a gateway that has no folder.
 pub(super) fn no_such_gateway(gateways: &Path, name: &str) -> String {
     let names = Gateway::names(gateways);
+    if names.is_empty() {
+        let folder = gateways.display();
+        return format!(
+            "there is no gateway in {folder}; `gateways` in the configuration says where their folders are"
+        );
+    }
     let meant = closest(name, names.iter().map(String::as_str))
         .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     format!("there is no gateway `{name}` in {} ({}){meant}", gateways.display(), names.join(", "))

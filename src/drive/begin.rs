@@ -23,7 +23,7 @@ impl<'a> Driver<'a> {
         scenario: &Scenario,
     ) -> Result<Self, Box<NotStarted>> {
         let world = CaseWorld::start(start, &scenario.policy, &scenario.upstream).await?;
-        let (asked, before) = (Asked::of(scenario), Before::default());
+        let (asked, before) = (Asked::of(scenario), Before::new());
         let began = world.last_entry();
         Ok(Self { start, world, asked, client, case: marker, began, before })
     }

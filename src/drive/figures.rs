@@ -1,21 +1,22 @@
 //! The gateway's own figures: asked for until they are as expected, and counted from the case's begin.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
-use indexmap::IndexMap;
 use mock_upstream::Entry;
 
 use super::{
     admin::AdminClient,
     driver::Driver,
-    observation::{Problem, Reading},
+    observation::{Problem, Reading, Told},
     shared::Before,
 };
 use crate::{
     money::Usd,
-    owner::Owner,
     period::Period,
-    scenario::{CheckKind, Scenario, expect::Book, range::Amount},
+    scenario::{CheckKind, Expect, Scenario, range::Amount},
     verdict::Blame,
 };
 
@@ -25,20 +26,23 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Whether a gateway's figure is good enough to stop asking for it.
 pub type Patience<'a> = &'a (dyn Fn(Amount, &Reading, &[Entry]) -> bool + Sync);
 
+/// Every figure that is expected of a step, and how much it is to be.
+fn expected(expect: &Expect) -> impl Iterator<Item = (Told, Amount)> {
+    let usage = expect.usage.iter().map(|(owner, amount)| (Told::Usage(owner.clone()), *amount));
+    usage.chain(expect.books.iter().map(|(book, amount)| (Told::Book(*book), *amount)))
+}
+
 impl Driver<'_> {
     /// Notes every figure that a scenario will ask for as it is now.
     ///
     /// # Errors
     /// When the gateway does not say one of them.
     pub(super) async fn note_before(&mut self, scenario: &Scenario) -> Result<(), Problem> {
-        let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-        let mut before = Before::default();
-        for expect in scenario.steps.iter().map(|step| &step.expect) {
-            for owner in expect.usage.keys().filter(|owner| self.tells(&CheckKind::Usage((*owner).clone()))) {
-                before.usage.insert(owner.clone(), stated(admin.usage(&self.world, owner).await?)?);
-            }
-            for book in expect.books.keys().filter(|book| self.tells(&CheckKind::Book(**book))) {
-                before.books.insert(*book, stated(admin.book(&self.world, *book).await?)?);
+        let mut before = Before::new();
+        for (told, _) in scenario.steps.iter().flat_map(|step| expected(&step.expect)) {
+            if self.tells(&told) {
+                let now = stated(self.read(&told).await?)?;
+                before.insert(told, now);
             }
         }
         self.before = before;
@@ -46,46 +50,36 @@ impl Driver<'_> {
     }
 
     /// Whether the gateway can be asked for a figure.
-    fn tells(&self, check: &CheckKind) -> bool {
-        self.start.gateway.lacks_for_check(check).is_none()
+    fn tells(&self, told: &Told) -> bool {
+        let check = match told {
+            Told::Usage(owner) => CheckKind::Usage(owner.clone()),
+            Told::Book(book) => CheckKind::Book(*book),
+        };
+        self.start.gateway.lacks_for_check(&check).is_none()
     }
 
-    /// The gateway's own figures, where it has them.
-    pub(super) async fn usage(
-        &self,
-        expected: &IndexMap<Owner, Amount>,
-        patience: Patience<'_>,
-    ) -> Result<IndexMap<Owner, Reading>, Problem> {
+    async fn read(&self, told: &Told) -> Result<Reading, Problem> {
         let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-        let mut readings = IndexMap::new();
-        for (owner, amount) in expected {
-            if self.tells(&CheckKind::Usage(owner.clone())) {
-                let before = self.before.usage.get(owner).copied().unwrap_or(Usd::ZERO);
-                let read = || async { Ok(admin.usage(&self.world, owner).await?.since(before)) };
-                let reading = self.patiently(*amount, patience, read).await?;
-                readings.insert(owner.clone(), reading);
-            }
+        match told {
+            Told::Usage(owner) => admin.usage(&self.world, owner).await,
+            Told::Book(book) => admin.book(&self.world, *book).await,
         }
-        Ok(readings)
     }
 
-    /// What its other books say, where it has them.
-    pub(super) async fn books(
+    /// The gateway's own figures that a step expects, where it has them.
+    pub(super) async fn figures(
         &self,
-        expected: &IndexMap<Book, Amount>,
+        expect: &Expect,
         patience: Patience<'_>,
-    ) -> Result<IndexMap<Book, Reading>, Problem> {
-        let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-        let mut readings = IndexMap::new();
-        for (book, amount) in expected {
-            if self.tells(&CheckKind::Book(*book)) {
-                let before = self.before.books.get(book).copied().unwrap_or(Usd::ZERO);
-                let read = || async { Ok(admin.book(&self.world, *book).await?.since(before)) };
-                let reading = self.patiently(*amount, patience, read).await?;
-                readings.insert(*book, reading);
-            }
+    ) -> Result<HashMap<Told, Reading>, Problem> {
+        let mut figures = HashMap::new();
+        for (told, amount) in expected(expect).filter(|(told, _)| self.tells(told)) {
+            let before = self.before.get(&told).copied().unwrap_or(Usd::ZERO);
+            let read = || async { Ok(self.read(&told).await?.since(before)) };
+            let reading = self.patiently(amount, patience, read).await?;
+            figures.insert(told, reading);
         }
-        Ok(readings)
+        Ok(figures)
     }
 
     /// A figure, asked for until it is as expected or the gateway's promise is over.

@@ -1,8 +1,7 @@
 //! What the three witnesses saw of a step: all that a judgement is made from.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use indexmap::IndexMap;
 use mock_upstream::Entry;
 
 use super::answer::Answer;
@@ -19,10 +18,8 @@ pub struct Observation {
     pub ledger: Vec<Entry>,
     /// Calls that the upstream was still answering when it was looked at: their cost is not known.
     pub open: usize,
-    /// What the gateway itself says that each owner of a cap has spent, where that is asked for.
-    pub usage: IndexMap<Owner, Reading>,
-    /// What the gateway's other books say, where that is asked for.
-    pub books: IndexMap<Book, Reading>,
+    /// What the gateway itself says, where it was asked.
+    pub figures: HashMap<Told, Reading>,
     /// Whether a credential of the policy stands in a header or body of a call that reached the upstream.
     pub keys_leaked: Option<String>,
     /// Whether a key of a provider, or the administrator's password, stands in an answer.
@@ -33,6 +30,15 @@ pub struct Observation {
     pub problem: Option<Problem>,
     /// Why the gateway's own figures could not be asked for.
     pub unread: Option<Problem>,
+}
+
+/// What a gateway can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// What an owner of caps has spent.
+    Usage(Owner),
+    /// What all calls have cost by one of its other books.
+    Book(Book),
 }
 
 /// A gateway's own figure.

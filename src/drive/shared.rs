@@ -4,13 +4,8 @@ use std::collections::HashMap;
 
 use mock_upstream::Price;
 
-use super::complete::completed_script;
-use crate::{
-    money::Usd,
-    owner::Owner,
-    policy::Policy,
-    scenario::{Scenario, expect::Book},
-};
+use super::{complete::completed_script, observation::Told};
+use crate::{money::Usd, policy::Policy, scenario::Scenario};
 
 /// What a gateway is configured with for a scenario: a case that asks for something else needs another gateway.
 #[derive(Debug, PartialEq)]
@@ -30,8 +25,4 @@ impl Asked {
 }
 
 /// What the gateway's own figures were when a case began: the money of those that had the gateway before.
-#[derive(Debug, Default)]
-pub(super) struct Before {
-    pub(super) usage: HashMap<Owner, Usd>,
-    pub(super) books: HashMap<Book, Usd>,
-}
+pub(super) type Before = HashMap<Told, Usd>;

@@ -45,12 +45,8 @@ impl Driver<'_> {
         seen.open = self.wait_for_quiet().await;
         self.note_ledger(number, before, &mut seen);
         if seen.problem.is_none() {
-            match self.usage(&step.expect.usage, patience).await {
-                Ok(readings) => seen.usage = readings,
-                Err(problem) => seen.unread = Some(problem),
-            }
-            match self.books(&step.expect.books, patience).await {
-                Ok(readings) => seen.books = readings,
+            match self.figures(&step.expect, patience).await {
+                Ok(figures) => seen.figures = figures,
                 Err(problem) => seen.unread = Some(problem),
             }
         }

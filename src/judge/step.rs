@@ -5,7 +5,7 @@ use super::{
     money::{allowed, compare, ledger_charged, multiple},
 };
 use crate::{
-    drive::observation::{Observation, Problem, Reading},
+    drive::observation::{Observation, Problem, Reading, Told},
     gateway::{Dialect, manifest::Promises},
     money::Usd,
     scenario::{
@@ -98,11 +98,11 @@ fn decide(judging: Judging<'_>, step: &Step, check: &CheckKind, seen: &Observati
         }
         CheckKind::Usage(owner) => expect.usage.get(owner).map(|wanted| {
             let expected = format!("the gateway says that {owner} has spent {wanted}");
-            said(expected, *wanted, seen.usage.get(owner), seen)
+            said(expected, *wanted, seen.figures.get(&Told::Usage(owner.clone())), seen)
         }),
         CheckKind::Book(book) => expect.books.get(book).map(|wanted| {
             let expected = format!("the gateway's {} say that all calls have cost {wanted}", book.word());
-            said(expected, *wanted, seen.books.get(book), seen)
+            said(expected, *wanted, seen.figures.get(&Told::Book(*book)), seen)
         }),
         CheckKind::Overspend => expect.overspend.as_ref().map(|_| overspend(judging, step, seen)),
         CheckKind::Within => expect.within.map(|within| {

@@ -12,6 +12,9 @@ use super::RuntimeError;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// What came of a question that was still open at its end.
+const UNANSWERED: &str = "accepted, but not answered";
+
 /// How long one question may stay open.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -67,6 +70,7 @@ impl Probe {
         let deadline = Instant::now() + within;
         let mut end = pin!(end);
         let mut pause = FIRST_PAUSE;
+        let mut last = None;
         loop {
             let question = self.ask(url, deadline.min(Instant::now() + ANSWERS_WITHIN));
             let answer = tokio::select! {
@@ -74,16 +78,18 @@ impl Probe {
                 how = &mut end => return Err(NotReady::Ended(how)),
                 answer = question => answer,
             };
-            let last = match answer {
+            let next = Instant::now() + pause;
+            match answer {
                 // Somebody else may have answered if our own gateway could not get its port.
                 Ok(()) => {
                     return end.now_or_never().map_or(Ok(()), |how| Err(NotReady::Ended(how)));
                 }
-                Err(last) => last,
-            };
-            let next = Instant::now() + pause;
+                // A question that the deadline cut short says less than the one before it.
+                Err(answer) if answer == UNANSWERED && Instant::now() >= deadline && last.is_some() => {}
+                Err(answer) => last = Some(answer),
+            }
             if next >= deadline {
-                return Err(NotReady::Late(last));
+                return Err(NotReady::Late(last.unwrap_or_default()));
             }
             tokio::select! {
                 biased;
@@ -99,7 +105,7 @@ impl Probe {
             Ok(Ok(answer)) if answer.status() == reqwest::StatusCode::OK => Ok(()),
             Ok(Ok(answer)) => Err(format!("status {}", answer.status().as_u16())),
             Ok(Err(error)) => Err(root(&error)),
-            Err(_) => Err("accepted, but not answered".to_owned()),
+            Err(_) => Err(UNANSWERED.to_owned()),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     expect::{Measure, Status},
     requirement::Requirement,
     script,
-    step::{Action, Restart, Step, Trespass},
+    step::{Action, Instance, Restart, Step, Trespass},
 };
 use crate::{
     document::{Document, DocumentError, Key, closest},
@@ -56,6 +56,13 @@ pub(super) fn entry<'a>(
         let names = Names::of(case);
         check_policy(case, &names).map_err(wrong)?;
         for (index, step) in case.scenario.steps.iter().enumerate() {
+            if case.scenario.instance == Instance::Shared && leaves_a_mark(&step.action) {
+                let message = format!(
+                    "the next case would meet what this {} does: cases that share a gateway leave no mark on it",
+                    step.action.word()
+                );
+                return Err(document.error(&["steps".into(), Key::Item(index)], &message, None));
+            }
             let step = check_step(step, &names).map_err(|found| found.below([Key::from("steps"), Key::Item(index)]));
             step.map_err(wrong)?;
         }
@@ -66,6 +73,11 @@ pub(super) fn entry<'a>(
         let message = format!("there is no requirement {wanted} in {}", folder.join("requirements.yaml").display());
         document.error(&["requirement".into()], &message, help.map(|id| format!("did you mean `{id}`?")))
     })
+}
+
+/// Whether a later case on the same gateway would meet what a step does.
+fn leaves_a_mark(action: &Action) -> bool {
+    matches!(action, Action::Admin(_) | Action::Restart(_) | Action::Advance(_))
 }
 
 /// What is wrong, where, and what was probably meant.

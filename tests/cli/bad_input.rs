@@ -39,6 +39,43 @@ fn a_typo_in_the_configuration_is_shown_with_its_line_and_what_was_meant() {
 }
 
 #[test]
+fn a_file_that_is_no_plain_yaml_is_shown_with_its_line() {
+    let deep = format!("title: {}\n", "[".repeat(100_000));
+    let odd = [
+        ("title: one\ntitle: two\n", ":2: duplicated key in mapping"),
+        ("title: one\n---\ntitle: two\n", ":1: one YAML document is wanted, 2 are here"),
+        ("", ":1: one YAML document is wanted, 0 are here"),
+        ("title: !secret one\n", ":1: this YAML feature (alias or tag) is not used here"),
+        ("title: [one\n", ":2: "),
+        (deep.as_str(), ":1: recursion limit exceeded"),
+    ];
+    for file in ["scenarios/budgets/cap.yaml", "runner.yaml", "gateways/toy/gateway.yaml"] {
+        for (text, says) in odd {
+            let sandbox = Sandbox::new();
+            sandbox.gateway("toy", "exit 1");
+            sandbox.write(file, text);
+            sandbox.probity(&["run", "--gateway", "toy"]).exits(2).says(&[&format!("{file}{says}")]);
+            sandbox.probity(&["check"]).exits(2).says(&[&format!("{file}{says}")]);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_named() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("scenarios/budgets/cap.yaml"), b"title: \xff\n").unwrap();
+    sandbox.probity(&["run"]).exits(2).says(&["scenarios/budgets/cap.yaml: cannot be read: ", "UTF-8"]);
+}
+
+#[test]
+fn a_folder_without_gateways_is_told_with_the_field_that_names_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("runner.yaml", "targets: [reference]\ngateways: nowhere\nout: out\n");
+    sandbox.probity(&["run"]).exits(2).says(&["there is no gateway in nowhere; `gateways` in the configuration"]);
+    sandbox.probity(&["check"]).exits(2).says(&["there is no gateway in nowhere; `gateways` in the configuration"]);
+}
+
+#[test]
 fn a_configuration_that_is_not_there_is_named() {
     Sandbox::new().golden("no_config", &["run", "--config", "nowhere.yaml"]).exits(2);
 }

@@ -11,4 +11,5 @@ mod outputs;
 mod sandbox;
 mod secrets;
 mod serve;
+mod shared;
 mod transcripts;
