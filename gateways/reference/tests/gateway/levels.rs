@@ -140,14 +140,39 @@ fn levels() -> Vec<Case> {
         (
             "virtual_key_model",
             "agent/mock-1",
-            |governance, limits| {
-                let model = json!({"model_name": "mock-1", "scope": "virtual_key", "scope_id": "vk-agent"});
-                governance["model_configs"] = json!([with(model, limits)]);
-            },
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("mock-1", Value::Null), limits)]),
             Some(KEY),
             "mock-1",
         ),
+        (
+            "virtual_key_model",
+            "agent/*",
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", Value::Null), limits)]),
+            Some(KEY),
+            "second/mock-1",
+        ),
+        (
+            "virtual_key_model",
+            "agent/primary/*",
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", json!("primary")), limits)]),
+            Some(KEY),
+            "primary/mock-1",
+        ),
+        (
+            "virtual_key_model",
+            "agent/primary/mock-1",
+            |governance, limits| {
+                governance["model_configs"] = json!([with(of_agent("mock-1", json!("primary")), limits)]);
+            },
+            Some(KEY),
+            "primary/mock-1",
+        ),
     ]
+}
+
+/// A model for the key `agent` alone, at one provider or at every one.
+fn of_agent(model: &str, provider: Value) -> Value {
+    json!({"model_name": model, "provider": provider, "scope": "virtual_key", "scope_id": "vk-agent"})
 }
 
 /// The entity with further fields.
