@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config;
-use crate::routes::Served;
+use crate::routes::{Method, Served};
 
 /// What the routes below a path are about, and who may call them; the longest path counts.
 const ABOUT: [(&str, &str, Caller); 18] = [
@@ -50,7 +49,7 @@ pub(crate) fn document(table: &[Served]) -> Value {
     for served in table {
         // A parameter that takes the rest of the path is one like any other here.
         let path = paths.entry(served.path.replace("{*", "{")).or_insert_with(|| json!({}));
-        path[served.method] = operation(served);
+        path[served.method.name] = operation(served);
     }
     paths.sort_keys();
     json!({
@@ -70,19 +69,22 @@ pub(crate) fn document(table: &[Served]) -> Value {
                     "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
                 },
             },
-            "schemas": { "Error": error(), "ClientConfig": config::client_schema() },
+            "schemas": { "Error": error() },
         },
     })
 }
 
 fn operation(served: &Served) -> Value {
-    let (about, caller) = about(&served.path);
-    let names = served.path.split('/').filter_map(|part| part.strip_prefix('{')?.split('}').next());
-    let parameters: Vec<Value> = names
-        .map(|name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }))
-        .collect();
+    let Served { path, method: Method { name, query, body } } = served;
+    let (about, caller) = about(path);
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.split('}').next());
+    let in_path = names.map(|name| {
+        let name = name.trim_start_matches('*');
+        json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+    });
+    let parameters: Vec<Value> = in_path.chain(query.map(|schema| in_query(schema())).unwrap_or_default()).collect();
     let mut operation = json!({
-        "operationId": format!("{} {}", served.method, served.path),
+        "operationId": format!("{name} {path}"),
         "summary": about,
         "security": caller.security(),
         "parameters": parameters,
@@ -92,12 +94,32 @@ fn operation(served: &Served) -> Value {
             "5XX": { "$ref": "#/components/responses/Error" },
         },
     });
-    if ["patch", "post", "put"].contains(&served.method) {
-        let is_form = served.path.ends_with("/audio/transcriptions");
+    if let Some(schema) = body {
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema() } } });
+    } else if *name == "post" && caller == Caller::VirtualKey {
+        // As its provider's own API has it.
+        let is_form = path.ends_with("/audio/transcriptions");
         let content_type = if is_form { "multipart/form-data" } else { "application/json" };
-        operation["requestBody"] = json!({ "content": { (content_type): { "schema": body(&served.path) } } });
+        operation["requestBody"] =
+            json!({ "required": true, "content": { (content_type): { "schema": { "type": "object" } } } });
     }
     operation
+}
+
+/// The fields of a query, each of which may be left out.
+fn in_query(mut schema: Value) -> Vec<Value> {
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut).map(std::mem::take);
+    let parameter = |(name, mut schema): (String, Value)| {
+        // There is no null in a query.
+        if let Some(Value::Array(kinds)) = schema.get("type")
+            && let Some(kind) = kinds.iter().find(|kind| **kind != "null").cloned()
+        {
+            schema["type"] = kind;
+        }
+        json!({ "name": name, "in": "query", "schema": schema })
+    };
+    fields.unwrap_or_default().into_iter().map(parameter).collect()
 }
 
 fn about(path: &str) -> (&'static str, Caller) {
@@ -106,37 +128,6 @@ fn about(path: &str) -> (&'static str, Caller) {
     let known = ABOUT.iter().filter(|(prefix, ..)| path.starts_with(prefix));
     let longest = known.max_by_key(|(prefix, ..)| prefix.len());
     longest.map_or(("", Caller::VirtualKey), |(_, about, caller)| (*about, *caller))
-}
-
-/// What a body looks like, as far as the gateway says.
-fn body(path: &str) -> Value {
-    match path {
-        "/api/config" => json!({
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-                "client_config": { "$ref": "#/components/schemas/ClientConfig" },
-                "framework_config": { "type": "object" },
-                "auth_config": {
-                    "type": "object",
-                    "additionalProperties": false,
-                    "properties": {
-                        "admin_username": { "type": "string" },
-                        "admin_password": { "type": "string" },
-                        "is_enabled": { "const": true },
-                        "disable_auth_on_inference": { "const": true },
-                    },
-                },
-            },
-        }),
-        "/api/session/login" => json!({
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["username", "password"],
-            "properties": { "username": { "type": "string" }, "password": { "type": "string" } },
-        }),
-        _ => json!({ "type": "object" }),
-    }
 }
 
 /// The body of every error in the gateway's own wording.

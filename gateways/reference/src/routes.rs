@@ -7,15 +7,28 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
+use schemars::JsonSchema;
+use serde_json::Value;
 
+use crate::config::inline_schema;
 use crate::gateway::Gateway;
 
 /// A method of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Served {
     pub(crate) path: String,
+    pub(crate) method: Method,
+}
+
+/// A method, and what its requests say beside the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Method {
     /// In lower case.
-    pub(crate) method: &'static str,
+    pub(crate) name: &'static str,
+    /// The schema of the fields of the query.
+    pub(crate) query: Option<fn() -> Value>,
+    /// The schema of the body.
+    pub(crate) body: Option<fn() -> Value>,
 }
 
 /// A router and what it serves.
@@ -28,7 +41,7 @@ pub(crate) struct Routes {
 /// The methods of one path.
 pub(crate) struct Methods {
     router: MethodRouter<Arc<Gateway>, Infallible>,
-    names: Vec<&'static str>,
+    methods: Vec<Method>,
 }
 
 macro_rules! methods {
@@ -36,7 +49,7 @@ macro_rules! methods {
         $(
             /// A path that answers to this method.
             pub(crate) fn $first<H: Handler<T, Arc<Gateway>>, T: 'static>(handler: H) -> Methods {
-                Methods { router: routing::$first(handler), names: vec![stringify!($first)] }
+                Methods { router: routing::$first(handler), methods: vec![Method::named(stringify!($first))] }
             }
         )*
 
@@ -44,8 +57,8 @@ macro_rules! methods {
             $(
                 /// The path answers to this method too.
                 pub(crate) fn $then<H: Handler<T, Arc<Gateway>>, T: 'static>(mut self, handler: H) -> Methods {
-                    self.names.push(stringify!($then));
-                    Methods { router: self.router.$then(handler), names: self.names }
+                    self.methods.push(Method::named(stringify!($then)));
+                    Methods { router: self.router.$then(handler), methods: self.methods }
                 }
             )*
         }
@@ -54,13 +67,38 @@ macro_rules! methods {
 
 methods!(first: get, post, put; then: delete, patch, post, put);
 
+impl Method {
+    pub(crate) fn named(name: &'static str) -> Method {
+        Method { name, query: None, body: None }
+    }
+}
+
+impl Methods {
+    /// The last method's query has these fields.
+    pub(crate) fn asking<T: JsonSchema>(mut self) -> Methods {
+        self.methods.iter_mut().last().into_iter().for_each(|method| method.query = Some(inline_schema::<T>));
+        self
+    }
+
+    /// The last method's body is such a one.
+    pub(crate) fn taking<T: JsonSchema>(self) -> Methods {
+        self.taking_what(inline_schema::<T>)
+    }
+
+    /// The last method's body has this schema.
+    pub(crate) fn taking_what(mut self, schema: fn() -> Value) -> Methods {
+        self.methods.iter_mut().last().into_iter().for_each(|method| method.body = Some(schema));
+        self
+    }
+}
+
 impl Routes {
     pub(crate) fn new() -> Routes {
         Routes::default()
     }
 
     pub(crate) fn route(mut self, path: &str, methods: Methods) -> Routes {
-        self.table.extend(methods.names.iter().map(|method| Served { path: path.to_owned(), method }));
+        self.table.extend(methods.methods.iter().map(|method| Served { path: path.to_owned(), method: *method }));
         Routes { router: self.router.route(path, methods.router), table: self.table }
     }
 

@@ -20,7 +20,7 @@ use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::inference::{self, Asked, Route};
 use crate::listen::{self, ListenError};
-use crate::routes::{Methods, Routes, Served, get, post};
+use crate::routes::{Method, Methods, Routes, Served, get, post};
 use crate::{openapi, slow_body};
 
 /// How long the database may take to answer a ping.
@@ -56,7 +56,7 @@ fn routes(has_test_clock: bool) -> Routes {
 
 /// The description of what is served, itself included.
 fn description(routes: &Routes) -> Value {
-    let own = Served { path: OPENAPI.to_owned(), method: "get" };
+    let own = Served { path: OPENAPI.to_owned(), method: Method::named("get") };
     let table: Vec<Served> = routes.table().iter().cloned().chain([own]).collect();
     openapi::document(&table)
 }

@@ -1,5 +1,6 @@
 //! Bodies of requests as Bifrost has them. An unknown field is an error.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::reply::invalid;
@@ -26,7 +27,7 @@ pub(super) struct MetersBody {
 macro_rules! limited_body {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Default, Deserialize)]
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
@@ -62,6 +63,7 @@ macro_rules! limited_body {
 limited_body! {
     /// A virtual key to make, or what to change of one: what is absent stays as it is.
     KeyBody {
+        #[schemars(length(min = 1))]
         name: Option<String>,
         description: Option<String>,
         is_active: Option<bool>,
@@ -93,6 +95,7 @@ limited_body! {
 
 limited_body! {
     CustomerBody {
+        #[schemars(length(min = 1))]
         name: Option<String>,
         /// Holds for every window of it that the body does not set otherwise.
         calendar_aligned: Option<bool>,
@@ -101,6 +104,7 @@ limited_body! {
 
 limited_body! {
     TeamBody {
+        #[schemars(length(min = 1))]
         name: Option<String>,
         /// Holds for every window of it that the body does not set otherwise.
         calendar_aligned: Option<bool>,
@@ -111,6 +115,7 @@ limited_body! {
 
 limited_body! {
     ModelBody {
+        #[schemars(length(min = 1))]
         model_name: Option<String>,
         /// Holds for every window of it that the body does not set otherwise.
         calendar_aligned: Option<bool>,
@@ -128,10 +133,11 @@ limited_body! {
     ProviderBody {}
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetBody {
     pub(super) id: Option<ConfigId>,
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub(super) max_limit: Usd,
     pub(super) reset_duration: ResetDuration,
     /// Wins over that of the owner.

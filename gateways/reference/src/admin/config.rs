@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -19,9 +20,10 @@ use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::store::{Change, DocumentKind, DocumentRow, Standing};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigBody {
+    #[schemars(with = "Option<ClientFile>")]
     client_config: Option<Map<String, Value>>,
     /// May be repeated as it is answered; it cannot be changed here.
     framework_config: Option<Value>,

@@ -1,6 +1,7 @@
 //! `auth_config` of `/api/config`: the administrator's name and password, while the gateway
 //! runs. What a body leaves out stays as it is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reply::invalid;
@@ -14,7 +15,7 @@ use crate::store::{Change, DocumentKind, DocumentRow, Standing};
 const REDACTED: &str = "<redacted>";
 const SHORTEST_PASSWORD: usize = 8;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthBody {
     is_enabled: Option<bool>,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,7 +27,7 @@ pub(super) trait Kind: Entity + Send + Sync + 'static {
     /// The message where there is one like it.
     const CONFLICT: &'static str;
     /// The body that makes one, or says what to change of it.
-    type Body: DeserializeOwned + Send + 'static;
+    type Body: DeserializeOwned + JsonSchema + Send + 'static;
     type View: Serialize;
 
     fn find(levels: &Levels, id: &str) -> Option<Arc<Limited<Self>>>;

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -23,12 +24,12 @@ const MOST_BODY_BYTES: usize = 16 << 10;
 /// The routes of sessions: the only ones of the management API that are open to everyone.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/session/login", post(login))
+        .route("/api/session/login", post(login).taking::<Login>())
         .route("/api/session/logout", post(logout))
         .route("/api/session/is-auth-enabled", get(is_auth_enabled))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Login {
     username: String,

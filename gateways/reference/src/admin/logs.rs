@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,6 +18,7 @@ use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::logs::{Entry, Logs, Order, Page, Query, SortBy, Totals};
 use crate::money::Usd;
+use crate::routes::{Routes, get};
 use crate::store::StoreError;
 use crate::telemetry::Queue;
 
@@ -24,9 +26,9 @@ const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 1_000;
 
 /// What a query string can say. A list is one text, its values divided by commas.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Asked {
+struct Asked {
     virtual_key_ids: Option<String>,
     team_ids: Option<String>,
     customer_ids: Option<String>,
@@ -37,15 +39,21 @@ pub(super) struct Asked {
     objects: Option<String>,
     request_ids: Option<String>,
     stream: Option<bool>,
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     start_time: Option<Timestamp>,
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     end_time: Option<Timestamp>,
+    #[schemars(extend("pattern" = "^[0-9]+([.][0-9]{1,12})?$"))]
     min_cost: Option<String>,
+    #[schemars(extend("pattern" = "^[0-9]+([.][0-9]{1,12})?$"))]
     max_cost: Option<String>,
     min_tokens: Option<i64>,
     max_tokens: Option<i64>,
     min_latency: Option<i64>,
     max_latency: Option<i64>,
+    #[schemars(with = "Option<String>")]
     sort_by: SortBy,
+    #[schemars(with = "Option<String>")]
     order: Order,
     limit: Option<u32>,
     offset: u32,
@@ -68,11 +76,16 @@ struct Pagination {
     total_count: i64,
 }
 
-pub(super) async fn list(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    InQuery(asked): InQuery<Asked>,
-) -> Reply {
+/// The routes of the log of requests.
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .route("/api/logs", get(list).asking::<Asked>())
+        .route("/api/logs/stats", get(stats).asking::<Asked>())
+        .route("/api/logs/dropped", get(dropped))
+        .route("/api/logs/{id}", get(read))
+}
+
+async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InQuery(asked): InQuery<Asked>) -> Reply {
     let (query, page) = wanted(asked)?;
     let logs = logs(&gateway).await?;
     let entries = logs.page(&query, &page).await.map_err(|error| unreadable(&error))?;
@@ -83,23 +96,19 @@ pub(super) async fn list(
     Ok(respond(&Listed { logs: entries, pagination, stats, has_logs }))
 }
 
-pub(super) async fn stats(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    InQuery(asked): InQuery<Asked>,
-) -> Reply {
+async fn stats(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InQuery(asked): InQuery<Asked>) -> Reply {
     let (query, _) = wanted(asked)?;
     let totals = logs(&gateway).await?.totals(&query).await.map_err(|error| unreadable(&error))?;
     Ok(respond(&totals))
 }
 
-pub(super) async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
+async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
     let entry = logs(&gateway).await?.entry(&id).await.map_err(|error| unreadable(&error))?;
     Ok(respond(&entry.ok_or_else(|| missing("Log not found"))?))
 }
 
 /// How many finished requests did not reach the log.
-pub(super) async fn dropped(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
+async fn dropped(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
     let dropped = gateway.telemetry.logs.as_ref().map_or(0, Queue::dropped);
     respond(&json!({ "dropped_requests": dropped }))
 }

@@ -301,13 +301,14 @@ fn wanted_limits(specs: Vec<RateLimitSpec>, is_aligned: bool) -> Result<Vec<Want
     let mut wanted = Vec::new();
     for (entry, spec) in specs.into_iter().enumerate() {
         let id = spec.id.clone();
-        let counters = spec.counters().map_err(|error| invalid(format!("Invalid rate limit: {error}")))?;
-        wanted.extend(counters.into_iter().map(|Counter { measure, limit, length }| Wanted {
+        let counters = spec.counters(is_aligned).map_err(|error| invalid(format!("Invalid rate limit: {error}")))?;
+        let counters = counters.into_iter();
+        wanted.extend(counters.map(|Counter { measure, limit, length }| Wanted {
             measure,
             id: id.clone(),
             entry,
             limit,
-            length: length.aligned_where_possible(is_aligned),
+            length,
         }));
     }
     distinct(wanted, "rate_limits")

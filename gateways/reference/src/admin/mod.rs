@@ -51,8 +51,9 @@ mod test_clock;
 mod views;
 mod virtual_keys;
 
+use self::bodies::{KeyBody, ProviderBody};
 use self::kinds::Kind;
-use crate::routes::{Routes, get, post, put};
+use crate::routes::{Routes, get, post};
 use crate::store::{Customer, ModelConfig, Team};
 
 pub(crate) use sessions::{Guesses, Sessions};
@@ -61,10 +62,13 @@ pub(crate) use sessions::{Guesses, Sessions};
 pub(crate) fn routes(has_test_clock: bool) -> Routes {
     let mut router = login::routes()
         .merge(providers::routes())
-        .route("/api/governance/virtual-keys", get(virtual_keys::list).post(virtual_keys::create))
+        .route(
+            "/api/governance/virtual-keys",
+            get(virtual_keys::list).asking::<virtual_keys::Filter>().post(virtual_keys::create).taking::<KeyBody>(),
+        )
         .route(
             "/api/governance/virtual-keys/{id}",
-            get(virtual_keys::read).put(virtual_keys::update).delete(virtual_keys::delete),
+            get(virtual_keys::read).put(virtual_keys::update).taking::<KeyBody>().delete(virtual_keys::delete),
         )
         .route("/api/governance/virtual-keys/quota", get(quota::read))
         .merge(of_kind::<Customer>("/api/governance/customers"))
@@ -73,31 +77,35 @@ pub(crate) fn routes(has_test_clock: bool) -> Routes {
         .route("/api/governance/providers", get(provider_limits::list))
         .route(
             "/api/governance/providers/{name}",
-            get(provider_limits::read).put(provider_limits::update).delete(provider_limits::delete),
+            get(provider_limits::read)
+                .put(provider_limits::update)
+                .taking::<ProviderBody>()
+                .delete(provider_limits::delete),
         )
         .route("/api/governance/budgets", get(flat::budgets))
         .route("/api/governance/rate-limits", get(flat::rate_limits))
-        .route("/api/config", get(config::read).put(config::replace).patch(config::patch))
+        .route(
+            "/api/config",
+            get(config::read)
+                .put(config::replace)
+                .taking::<config::ConfigBody>()
+                .patch(config::patch)
+                .taking::<config::ConfigBody>(),
+        )
         .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one))
-        .route("/api/governance/virtual-keys/rotate", post(rotation::several))
-        .route("/api/logs", get(logs::list))
-        .route("/api/logs/stats", get(logs::stats))
-        .route("/api/logs/dropped", get(logs::dropped))
-        .route("/api/logs/{id}", get(logs::read))
-        .route("/api/governance/pricing-overrides", get(pricing::list).post(pricing::create))
-        .route("/api/governance/pricing-overrides/{id}", put(pricing::update).delete(pricing::delete))
-        .route("/api/pricing/force-sync", post(pricing::force_sync))
+        .route("/api/governance/virtual-keys/rotate", post(rotation::several).taking::<rotation::Several>())
+        .merge(logs::routes())
+        .merge(pricing::routes())
         .route("/metrics", get(metrics::read));
     if has_test_clock {
-        router = router.route("/api/test/clock", post(test_clock::advance));
+        router = router.route("/api/test/clock", post(test_clock::advance).taking::<test_clock::Advance>());
     }
     router
 }
 
 /// The routes of one kind of entity.
 fn of_kind<T: Kind>(path: &str) -> Routes {
-    let one = get(entities::read::<T>).put(entities::update::<T>).delete(entities::delete::<T>);
-    Routes::new()
-        .route(path, get(entities::list::<T>).post(entities::create::<T>))
-        .route(&format!("{path}/{{id}}"), one)
+    let list = get(entities::list::<T>).asking::<entities::Filter>().post(entities::create::<T>).taking::<T::Body>();
+    let one = get(entities::read::<T>).put(entities::update::<T>).taking::<T::Body>().delete(entities::delete::<T>);
+    Routes::new().route(path, list).route(&format!("{path}/{{id}}"), one)
 }

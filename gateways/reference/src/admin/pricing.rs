@@ -7,19 +7,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::asked::{InBody, InPath, InQuery, parse};
 use super::auth::Authorized;
 use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond, to_the_end};
 use crate::clock::Moment;
-use crate::config::{ConfigId, Override, OverrideSpec, PatchText};
+use crate::config::{ConfigId, Override, OverrideSpec, PatchText, inline_schema};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::pricing::{KeptOverride, KeptOverrides, Overrides};
+use crate::routes::{Routes, get, post, put};
 
 #[derive(Serialize)]
 struct View<'a> {
@@ -52,9 +54,9 @@ struct Changed<'a> {
     pricing_override: View<'a>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Filter {
+struct Filter {
     scope_kind: Option<String>,
     virtual_key_id: Option<String>,
     provider_id: Option<String>,
@@ -97,11 +99,22 @@ impl Filter {
     }
 }
 
-pub(super) async fn list(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    InQuery(filter): InQuery<Filter>,
-) -> Response {
+/// The routes of prices.
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .route("/api/governance/pricing-overrides", get(list).asking::<Filter>().post(create).taking::<OverrideSpec>())
+        .route("/api/governance/pricing-overrides/{id}", put(update).taking_what(part).delete(delete))
+        .route("/api/pricing/force-sync", post(force_sync))
+}
+
+/// What an update takes: the fields of an override, each of which may be left out.
+fn part() -> Value {
+    let mut schema = inline_schema::<OverrideSpec>();
+    schema.as_object_mut().and_then(|schema| schema.shift_remove("required"));
+    schema
+}
+
+async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InQuery(filter): InQuery<Filter>) -> Response {
     let catalog = gateway.prices();
     let known = catalog.overrides.written.iter().filter(|(_, known)| filter.allows(&known.spec));
     let pricing_overrides: Vec<View<'_>> = known.map(|(id, known)| View::of(id, known)).collect();
@@ -109,11 +122,7 @@ pub(super) async fn list(
     respond(&Listed { pricing_overrides, count })
 }
 
-pub(super) async fn create(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    InBody(spec): InBody<OverrideSpec>,
-) -> Reply {
+async fn create(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InBody(spec): InBody<OverrideSpec>) -> Reply {
     change(gateway, move |gateway| async move {
         let id = Uuid::new_v4().to_string();
         let answer = save(&gateway, id, spec, "Pricing override created successfully").await?;
@@ -122,7 +131,7 @@ pub(super) async fn create(
     .await
 }
 
-pub(super) async fn update(
+async fn update(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
     InPath(id): InPath<String>,
@@ -142,11 +151,7 @@ pub(super) async fn update(
     .await
 }
 
-pub(super) async fn delete(
-    _admin: Authorized,
-    State(gateway): State<Arc<Gateway>>,
-    InPath(id): InPath<String>,
-) -> Reply {
+async fn delete(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id): InPath<String>) -> Reply {
     change(gateway, move |gateway| async move {
         let mut written = gateway.prices().overrides.written.clone();
         let known = written.shift_remove(&id).ok_or_else(not_found)?;
@@ -158,7 +163,7 @@ pub(super) async fn delete(
     .await
 }
 
-pub(super) async fn force_sync(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Reply {
+async fn force_sync(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Reply {
     to_the_end(async move {
         gateway.read_sheet().await.map_err(|error| {
             let message = format!("{error}; prices stay as they are");

@@ -12,7 +12,7 @@ use super::asked::{InBody, InPath};
 use super::auth::Authorized;
 use super::providers::{documents, find, refuse_if_named, save};
 use super::reply::{Reply, change, conflict, done, invalid, missing, respond};
-use crate::config::{Fields, WrittenProvider, WrittenProviders};
+use crate::config::{Fields, WrittenProvider, WrittenProviders, provider_key_schema};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity;
@@ -21,9 +21,23 @@ use crate::routes::{Routes, get};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/providers/{provider}/keys", get(list).post(create))
-        .route("/api/providers/{provider}/keys/{key}", get(read).put(update).delete(delete))
+        .route("/api/providers/{provider}/keys", get(list).post(create).taking_what(new))
+        .route("/api/providers/{provider}/keys/{key}", get(read).put(update).taking_what(part).delete(delete))
         .route("/api/keys", get(all))
+}
+
+/// What makes a key; its id is made by the gateway.
+fn new() -> Value {
+    let mut schema = provider_key_schema();
+    schema.get_mut("properties").and_then(Value::as_object_mut).and_then(|fields| fields.shift_remove("id"));
+    schema
+}
+
+/// What an update takes: the fields of a key, each of which may be left out.
+fn part() -> Value {
+    let mut schema = provider_key_schema();
+    schema.as_object_mut().and_then(|schema| schema.shift_remove("required"));
+    schema
 }
 
 /// Every key of every provider.

@@ -13,7 +13,7 @@ use super::commit::commit;
 use super::meter_edits::MeterEdits;
 use super::provider_keys;
 use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond};
-use crate::config::{Fields, WrittenProvider, WrittenProviders};
+use crate::config::{Fields, WrittenProvider, WrittenProviders, provider_schema};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::live::Documents;
@@ -28,9 +28,26 @@ const MOST_NAMED: usize = 10;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/providers", get(list).post(create))
-        .route("/api/providers/{provider}", get(read).put(update).delete(delete))
+        .route("/api/providers", get(list).post(create).taking_what(new))
+        .route("/api/providers/{provider}", get(read).put(update).taking_what(settings).delete(delete))
         .merge(provider_keys::routes())
+}
+
+/// What an update takes: a provider without its keys.
+fn settings() -> Value {
+    let mut schema = provider_schema();
+    if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.shift_remove("keys");
+        fields.insert("provider".to_owned(), json!({ "type": "string" }));
+    }
+    schema
+}
+
+/// The same with the provider's name.
+fn new() -> Value {
+    let mut schema = settings();
+    schema["required"] = json!(["provider"]);
+    schema
 }
 
 async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use indexmap::IndexSet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::asked::{InBody, InPath};
@@ -18,9 +19,10 @@ use crate::identity::{self, KeyHash};
 use crate::policy::VirtualKey;
 use crate::store::{Change, Standing};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Several {
+    #[schemars(length(min = 1))]
     ids: IndexSet<String>,
 }
 

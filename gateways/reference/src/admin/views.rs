@@ -85,6 +85,8 @@ pub(super) struct BudgetView {
 #[derive(Serialize)]
 pub(super) struct RateLimitView {
     id: String,
+    /// Whether a window of it follows the calendar.
+    calendar_aligned: bool,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     requests: Option<RequestsView>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -183,7 +185,13 @@ impl LimitsView {
 
     /// Adds one counter of a rate limit to the list, and to the one that stands for all.
     fn add(&mut self, id: &MeterId, meter: &Meter, owner: &OwnerKey, now: Moment) {
-        let new = || RateLimitView { id: id.id().to_owned(), requests: None, tokens: None, owner: owner_field(owner) };
+        let new = || RateLimitView {
+            id: id.id().to_owned(),
+            calendar_aligned: false,
+            requests: None,
+            tokens: None,
+            owner: owner_field(owner),
+        };
         self.rate_limit.get_or_insert_with(new).add(meter, now);
         match self.rate_limits.iter_mut().find(|limit| limit.id == id.id()) {
             Some(limit) => limit.add(meter, now),
@@ -215,6 +223,7 @@ impl RateLimitView {
     fn add(&mut self, meter: &Meter, now: Moment) {
         let (limit, used) = (meter.limit.raw(), meter.used_at(now).raw());
         let length = meter.window.length.clone();
+        self.calendar_aligned |= length.is_on_calendar();
         let last_reset = meter.window_at(now).start.to_string();
         match meter.measure {
             Measure::Usd => {}

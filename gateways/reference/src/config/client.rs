@@ -19,11 +19,11 @@ const LOG_RETENTION_DAYS: u32 = 365;
 const METRICS: &str = "/metrics";
 
 impl ClientFile {
-    /// Of the three settings that make a virtual key mandatory, one remains: it is the one
+    /// Of the four settings that make a virtual key mandatory, one remains: it is the one
     /// that an administrator can change.
     pub(super) fn one_word_for_mandatory(&mut self, plugins_switch: bool) {
-        let older = self.enforce_governance_header.take();
-        if plugins_switch || older == Some(true) {
+        let older = [self.enforce_governance_header.take(), self.enforce_scim_auth.take()];
+        if plugins_switch || older.contains(&Some(true)) {
             self.enforce_auth_on_inference = Some(true);
         }
     }
@@ -69,9 +69,12 @@ impl ClientFile {
 
 /// The section in its checked form; `at` is where it stands.
 pub(crate) fn check(file: &ClientFile, at: &str) -> Result<Client, Invalid> {
-    if file.enforce_governance_header.is_some() {
-        let problem = "is called enforce_auth_on_inference here";
-        return Err(Invalid::new(format!("{at}.enforce_governance_header"), problem));
+    for (older, value) in
+        [("enforce_governance_header", file.enforce_governance_header), ("enforce_scim_auth", file.enforce_scim_auth)]
+    {
+        if value.is_some() {
+            return Err(Invalid::new(format!("{at}.{older}"), "is called enforce_auth_on_inference here"));
+        }
     }
     let megabytes = |field: &str, value: Option<usize>| match value.unwrap_or(MAX_BODY_MB) {
         size @ 1..=MOST_BODY_MB => Ok(size << 20),

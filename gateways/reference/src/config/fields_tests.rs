@@ -39,6 +39,7 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
             ("required_headers", "a_missing_header_is_400_on_every_route_before_the_key_and_the_body_are_looked_at"),
             ("enforce_auth_on_inference", "each_switch_makes_a_virtual_key_mandatory"),
             ("enforce_governance_header", "each_switch_makes_a_virtual_key_mandatory"),
+            ("enforce_scim_auth", "each_switch_makes_a_virtual_key_mandatory"),
             ("allow_direct_keys", "what_cannot_be_honoured_prevents_the_start_and_is_named"),
             ("drop_excess_requests", "what_cannot_be_honoured_prevents_the_start_and_is_named"),
             ("enable_governance", "what_cannot_be_honoured_prevents_the_start_and_is_named"),
@@ -223,6 +224,7 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
             ("request_reset_duration", "a_request_limit_answers_429_with_retry_after_and_opens_again"),
             ("token_max_limit", "a_token_limit_trips_at_the_request_after_the_one_that_reached_it"),
             ("token_reset_duration", "a_token_limit_trips_at_the_request_after_the_one_that_reached_it"),
+            ("calendar_aligned", "a_limits_own_alignment_wins_over_its_owners"),
         ],
     ),
 ];

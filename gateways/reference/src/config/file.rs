@@ -44,6 +44,7 @@ pub(crate) struct ClientFile {
     pub(super) required_headers: Option<Vec<String>>,
     pub(super) enforce_auth_on_inference: Option<bool>,
     pub(super) enforce_governance_header: Option<bool>,
+    pub(super) enforce_scim_auth: Option<bool>,
     pub(super) allow_direct_keys: Option<Only<false>>,
     pub(super) drop_excess_requests: Option<Only<false>>,
     pub(super) enable_governance: Option<Only<true>>,
@@ -214,7 +215,7 @@ pub(super) struct NetworkFile {
 
 /// Milliseconds as a number, or a duration as a text.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected milliseconds as a number, or a duration as a text")]
 pub(super) enum BackoffFile {
     Millis(u64),
     Text(ResetDuration),

@@ -196,6 +196,7 @@ owner_file! {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BudgetFile {
     pub(crate) id: Option<ConfigId>,
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) max_limit: Usd,
     pub(crate) reset_duration: ResetDuration,
     pub(crate) customer_id: Option<ConfigId>,

@@ -174,10 +174,7 @@ impl Adding<'_> {
     }
 
     fn rate_limit(&mut self, at: &Place<'_>, id: &str, spec: RateLimitSpec) -> Result<(), Invalid> {
-        for Counter { measure, limit, length } in counters(at, spec)? {
-            // A minute has no place in the calendar, and a limit by the minute stands beside
-            // budgets by the month.
-            let length = length.aligned_where_possible(self.is_aligned);
+        for Counter { measure, limit, length } in counters(at, spec, self.is_aligned)? {
             if !self.is_new_window(measure, &length) {
                 let field =
                     if measure == Measure::Requests { "request_reset_duration" } else { "token_reset_duration" };
@@ -231,10 +228,13 @@ fn owner(at: &Place<'_>, budget: &BudgetFile) -> Result<Option<(&'static str, Ow
 }
 
 /// The counters of a rate limit.
-fn counters(at: &Place<'_>, spec: RateLimitSpec) -> Result<Vec<Counter>, Invalid> {
-    spec.counters().map_err(|error| match error {
+fn counters(at: &Place<'_>, spec: RateLimitSpec, is_aligned: bool) -> Result<Vec<Counter>, Invalid> {
+    spec.counters(is_aligned).map_err(|error| match error {
         RateLimitError::Zero(word) | RateLimitError::TooLarge(word) => {
             Invalid::new(format!("{at}.{word}_max_limit"), error.to_string())
+        }
+        RateLimitError::NotOnCalendar(word, error) => {
+            Invalid::new(format!("{at}.{word}_reset_duration"), error.to_string())
         }
         RateLimitError::Empty | RateLimitError::Unpaired(_) => Invalid::new(*at, error.to_string()),
     })

@@ -54,7 +54,7 @@ pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};
 pub(crate) use provider::tests as provider_tests;
 pub(crate) use provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 pub(crate) use rate_limit::{Counter, RateLimitSpec};
-pub(crate) use schema::{client_schema, schema};
+pub(crate) use schema::{inline_schema, provider_key_schema, provider_schema, schema};
 pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
     Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,

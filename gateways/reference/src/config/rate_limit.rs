@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure};
-use crate::window::ResetDuration;
+use crate::window::{NotOnCalendar, ResetDuration};
 
 /// A rate limit, in the list of all or inside its owner.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -16,6 +16,8 @@ pub(crate) struct RateLimitSpec {
     pub(crate) request_reset_duration: Option<ResetDuration>,
     pub(crate) token_max_limit: Option<u64>,
     pub(crate) token_reset_duration: Option<ResetDuration>,
+    /// Wins over that of the owner, which holds where a window has a place in the calendar.
+    pub(crate) calendar_aligned: Option<bool>,
 }
 
 /// One of the two counters of a rate limit.
@@ -26,7 +28,7 @@ pub(crate) struct Counter {
 }
 
 /// Why a rate limit makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RateLimitError {
     #[error("it has no limit")]
     Empty,
@@ -36,6 +38,8 @@ pub(crate) enum RateLimitError {
     Zero(&'static str),
     #[error("{0}_max_limit must be at most {max}", max = i64::MAX)]
     TooLarge(&'static str),
+    #[error("{0}_reset_duration: {1}")]
+    NotOnCalendar(&'static str, NotOnCalendar),
 }
 
 impl RateLimitSpec {
@@ -47,8 +51,10 @@ impl RateLimitSpec {
             && self.token_reset_duration.is_none()
     }
 
-    /// Its counters. A limit needs its window, and a window its limit.
-    pub(crate) fn counters(self) -> Result<Vec<Counter>, RateLimitError> {
+    /// Its counters. A limit needs its window, and a window its limit. `owner_aligned` is whether
+    /// the owner's windows follow the calendar: a minute has no place there, and a limit by the
+    /// minute may stand beside budgets by the month.
+    pub(crate) fn counters(self, owner_aligned: bool) -> Result<Vec<Counter>, RateLimitError> {
         let mut counters = Vec::new();
         for (measure, word, limit, length) in [
             (Measure::Requests, "request", self.request_max_limit, self.request_reset_duration),
@@ -65,6 +71,10 @@ impl RateLimitSpec {
             if i64::try_from(limit).is_err() {
                 return Err(RateLimitError::TooLarge(word));
             }
+            let length = match self.calendar_aligned {
+                Some(own) => length.aligned(own).map_err(|error| RateLimitError::NotOnCalendar(word, error))?,
+                None => length.aligned_where_possible(owner_aligned),
+            };
             counters.push(Counter { measure, limit: Amount::of_count(limit), length });
         }
         if counters.is_empty() { Err(RateLimitError::Empty) } else { Ok(counters) }

@@ -7,7 +7,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::file::{ClientFile, ConfigFile};
+use super::file::{ConfigFile, ProviderFile, ProviderKeyFile};
 use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Only, Weight};
 use crate::money::Usd;
@@ -15,6 +15,10 @@ use crate::window::ResetDuration;
 
 /// A text that stands for the value of a variable.
 const VARIABLE: &str = "^env\\..+$";
+
+/// One or more numbers with Go's units, or one with a unit of a day and longer.
+const LENGTH: &str =
+    "^\\+?(([0-9]+\\.?[0-9]*|\\.[0-9]+)(ns|us|\u{b5}s|\u{3bc}s|ms|s|m|h))+$|^\\+?([0-9]+\\.?[0-9]*|\\.[0-9]+)[dwMQY]$";
 
 /// The schema of `config.json`.
 pub(crate) fn schema() -> Value {
@@ -25,13 +29,23 @@ pub(crate) fn schema() -> Value {
     schema.to_value()
 }
 
-/// The schema of the section `client`, as the management API takes it.
-pub(crate) fn client_schema() -> Value {
+/// The schema of a provider, as the management API takes it.
+pub(crate) fn provider_schema() -> Value {
+    inline_schema::<ProviderFile>()
+}
+
+/// The schema of a provider's key, as the management API takes it.
+pub(crate) fn provider_key_schema() -> Value {
+    inline_schema::<ProviderKeyFile>()
+}
+
+/// The schema of a type, with all that it is made of in its place.
+pub(crate) fn inline_schema<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.contract = Contract::Deserialize;
         settings.inline_subschemas = true;
     });
-    settings.into_generator().into_root_schema_for::<ClientFile>().to_value()
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 struct AllowVariables;
@@ -135,7 +149,7 @@ inline_schema!(
     json_schema!({
         "description": "A length of time, like 30s, 5m, 1h, 1d, 1w, 1M, 1Y.",
         "type": "string",
-        "pattern": "^[0-9.]+[a-zA-Zµ]+([0-9.]+[a-zA-Zµ]+)*$",
+        "pattern": LENGTH,
     })
 );
 inline_schema!(

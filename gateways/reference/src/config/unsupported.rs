@@ -3,7 +3,7 @@
 
 /// The place of a section and the names of its fields. A place is a JSON path
 /// with every index replaced by `[]`.
-const UNSUPPORTED: [(&str, &[&str]); 14] = [
+const UNSUPPORTED: &[(&str, &[&str])] = &[
     (
         "",
         &[
@@ -26,6 +26,8 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
     (
         "client",
         &[
+            "allow_per_request_content_storage_override",
+            "allow_per_request_raw_override",
             "allowed_headers",
             "allowed_origins",
             "async_job_result_ttl",
@@ -39,6 +41,8 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
             "mcp_agent_depth",
             "mcp_code_mode_binding_level",
             "mcp_disable_auto_tool_inject",
+            "mcp_external_client_url",
+            "mcp_external_server_url",
             "mcp_tool_execution_timeout",
             "mcp_tool_sync_interval",
             "prometheus_labels",
@@ -47,15 +51,35 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
         ],
     ),
     ("config_store", &["vault_store"]),
+    ("config_store.config", POSTGRES),
+    ("logs_store", &["object_storage", "object_storage_exclude_fields", "retention_days", "writer"]),
+    ("logs_store.config", POSTGRES),
+    ("plugins[]", &["order", "path", "placement", "version"]),
     ("governance", &["business_units", "projects", "roles", "routing_rules", "users"]),
     ("governance.budgets[]", &["current_usage", "last_reset"]),
     (
         "governance.rate_limits[]",
         &["metric", "request_current_usage", "request_last_reset", "token_current_usage", "token_last_reset"],
     ),
-    ("governance.teams[]", &["claims", "config", "profile", "source_id"]),
+    ("governance.pricing_overrides[]", &["config_hash"]),
+    (
+        "governance.providers[]",
+        &[
+            "concurrency_and_buffer_size",
+            "custom_provider_config",
+            "description",
+            "id",
+            "network_config",
+            "openai_config",
+            "proxy_config",
+            "send_back_raw_request",
+            "send_back_raw_response",
+            "store_raw_request_response",
+        ],
+    ),
+    ("governance.teams[]", &["business_unit_id", "claims", "config", "profile", "source_id", "virtual_key_count"]),
     ("governance.virtual_keys[]", &["mcp_configs"]),
-    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "allowed_keys", "keys"]),
+    ("governance.virtual_keys[].provider_configs[]", &["allow_all_keys", "allowed_keys", "keys", "virtual_key_id"]),
     (
         "providers[]",
         &[
@@ -74,6 +98,21 @@ const UNSUPPORTED: [(&str, &[&str]); 14] = [
         "providers[].network_config",
         &["beta_header_overrides", "ca_cert_pem", "enforce_http2", "insecure_skip_verify", "max_conns_per_host"],
     ),
+];
+
+/// Where a database of PostgreSQL's is.
+const POSTGRES: &[&str] = &[
+    "conn_max_lifetime",
+    "db_name",
+    "host",
+    "matview_refresh_interval",
+    "max_idle_conns",
+    "max_open_conns",
+    "password",
+    "password_command",
+    "port",
+    "ssl_mode",
+    "user",
 ];
 
 /// Whether Bifrost has such a field at `place`.
@@ -110,6 +149,8 @@ mod tests {
         assert!(is_bifrosts("governance", "routing_rules"));
         assert!(is_bifrosts("governance.virtual_keys[3]", "mcp_configs"));
         assert!(is_bifrosts("providers.openai", "proxy_config"));
+        assert!(is_bifrosts("plugins[1]", "placement"));
+        assert!(is_bifrosts("logs_store.config", "host"));
         assert!(is_bifrosts("providers.openai.keys[0]", "use_for_batch_api"));
     }
 

@@ -8,5 +8,5 @@ mod calendar;
 mod length;
 mod span;
 
-pub(crate) use length::ResetDuration;
+pub(crate) use length::{NotOnCalendar, ResetDuration};
 pub(crate) use span::Window;

@@ -43,3 +43,26 @@ async fn every_method_that_is_described_is_served_and_no_other_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn every_body_and_every_query_of_the_management_api_is_described() {
+    let world = World::start(|_| {}).await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let mut bodies = 0;
+    for (path, methods) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/api")) {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(body) = operation.get("requestBody") else { continue };
+            let schema = &body["content"]["application/json"]["schema"];
+            assert_eq!(schema["additionalProperties"], false, "{method} {path}");
+            assert!(!schema["properties"].as_object().unwrap().is_empty(), "{method} {path}");
+            bodies += 1;
+        }
+    }
+    assert!(bodies >= 18, "{bodies}");
+    let team = &api["paths"]["/api/governance/teams"];
+    let fields = &team["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
+    assert!(fields["calendar_aligned"].is_object() && fields["rate_limits"].is_object(), "{fields}");
+    let names: Vec<&str> =
+        team["get"]["parameters"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["limit", "offset", "search", "customer_id"]);
+}

@@ -27,9 +27,10 @@ fn two_calls(id: &str) -> Value {
 async fn each_switch_makes_a_virtual_key_mandatory() {
     let plugin =
         |mandatory: bool| json!([{"name": "governance", "enabled": true, "config": {"is_vk_mandatory": mandatory}}]);
-    let cases: [(Edit, u16); 5] = [
+    let cases: [(Edit, u16); 6] = [
         (|config| config["client"] = json!({"enforce_auth_on_inference": true}), 401),
         (|config| config["client"] = json!({"enforce_governance_header": true}), 401),
+        (|config| config["client"] = json!({"enforce_scim_auth": true}), 401),
         (
             |config| config["client"] = json!({"enforce_auth_on_inference": false, "enforce_governance_header": true}),
             401,

@@ -302,6 +302,30 @@ async fn an_alignment_that_was_edited_holds_until_the_file_changes_the_owner() {
     assert_eq!(team["budgets"][0]["calendar_aligned"], true);
 }
 
+#[tokio::test]
+async fn a_limits_own_alignment_wins_over_its_owners() {
+    let limit = |id: &str, window: &str, aligned: bool| json!({"id": id, "request_max_limit": 9, "request_reset_duration": window, "calendar_aligned": aligned});
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["rate_limits"] =
+            json!([limit("own", "1d", true), limit("rolling", "1w", false)]);
+    })
+    .await;
+    let starts = async |world: &World| -> Vec<(bool, bool)> {
+        let limits = world.agent().await["rate_limits"].clone();
+        let start = |limit: &Value| limit["request_last_reset"].as_str().unwrap().ends_with("T00:00:00Z");
+        let limits = limits.as_array().unwrap().iter();
+        limits.map(|limit| (limit["calendar_aligned"].as_bool().unwrap(), start(limit))).collect()
+    };
+    assert_eq!(starts(&world).await, [(true, true), (false, false)]);
+    let edited = json!({"rate_limits": [limit("own", "1d", false), limit("rolling", "1w", true)]});
+    put(&world, Method::PUT, AGENT, &edited).await;
+    assert_eq!(starts(&world).await.iter().map(|(aligned, _)| *aligned).collect::<Vec<_>>(), [false, true]);
+    let minute = json!({"rate_limits": [limit("own", "1m", true)]});
+    let answer = world.admin(Method::PUT, AGENT, Some(&minute)).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.contains("`1m` cannot follow the calendar"), "{}", answer.text);
+}
+
 /// A change that is accepted; what it answers.
 async fn put(world: &World, method: Method, path: &str, body: &Value) -> Value {
     let answer = world.admin(method, path, Some(body)).await;
