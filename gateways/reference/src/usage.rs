@@ -165,18 +165,17 @@ fn searches_of(usage: &Value) -> Option<u64> {
 /// What was done beside answering, by the items of a response's output, or by what an answer of
 /// Gemini's says that it rests on.
 fn done_beside(body: &Value) -> Usage {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let mut done = Usage::default();
     let mut containers = Vec::new();
     for item in list(body.get("output")) {
         match item.get("type").and_then(Value::as_str) {
             // Pages that are opened after a search are not charged.
             Some("web_search_call") => {
-                let action = item.pointer("/action/type").and_then(Value::as_str);
+                let action = at(item, &["action", "type"]).and_then(Value::as_str);
                 done.searches += u64::from(action.is_none_or(|action| action == "search"));
             }
             Some("code_interpreter_call") => {
-                let container = item.get("container_id").cloned();
+                let container = item.get("container_id");
                 let is_known = container.is_some() && containers.contains(&container);
                 done.code_sessions += u64::from(!is_known);
                 containers.push(container);
@@ -185,10 +184,14 @@ fn done_beside(body: &Value) -> Usage {
         }
     }
     for candidate in list(body.get("candidates")) {
-        let queries = list(candidate.pointer("/groundingMetadata/webSearchQueries"));
+        let queries = list(at(candidate, &["groundingMetadata", "webSearchQueries"]));
         done.searches = done.searches.saturating_add(u64::try_from(queries.len()).unwrap_or(u64::MAX));
     }
     done
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// What stands at the end of a path of names. A JSON pointer would be parsed anew for each answer.

@@ -306,5 +306,6 @@ mod tests {
         assert!(checked_url("http://[::ffff:169.254.169.254]/", true).is_err());
         assert!(checked_url("ftp://example.com", false).is_err());
         assert!(checked_url("http://user:secret@example.com", false).is_err());
+        assert_eq!(checked_url("HTTP://0x7f.1:80", false).as_deref(), Ok("http://127.0.0.1/"));
     }
 }

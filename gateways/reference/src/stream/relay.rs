@@ -47,6 +47,9 @@ pub(crate) struct Framing {
     pub(crate) provider: Arc<Provider>,
 }
 
+/// An event, what it means, and its data where that is JSON.
+type Seen = (Event, Sign, Option<Value>);
+
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Open,
@@ -65,6 +68,8 @@ struct Relay {
     framing: Framing,
     watch: Watch,
     parser: Parser,
+    /// The first event, which was read before the answer began.
+    first: Option<Seen>,
     events: VecDeque<Event>,
     translation: Option<Stream>,
     frame: Frame,
@@ -95,6 +100,7 @@ pub(crate) async fn start(
         tariff,
         watch: Watch::new(framing.theirs),
         parser: Parser::default(),
+        first: None,
         events: VecDeque::new(),
         translation,
         frame,
@@ -108,10 +114,9 @@ pub(crate) async fn start(
     while outcome.is_ok() && relay.events.is_empty() && relay.state == State::Open {
         outcome = relay.read().await;
     }
-    if let (Ok(()), Some(event)) = (&outcome, relay.events.front())
-        && let (Sign::Failure(message), _) = relay.watch.clone().see(event)
-    {
-        outcome = Err(message);
+    relay.first = relay.next_event();
+    if let (Ok(()), Some((_, Sign::Failure(message), _))) = (&outcome, &relay.first) {
+        outcome = Err(message.clone());
     }
     if let Err(message) = outcome {
         relay.charge_unfinished();
@@ -143,7 +148,7 @@ impl Relay {
                 }
                 State::Open | State::Closed => {}
             }
-            let Some(event) = self.events.pop_front() else {
+            let Some((event, sign, json)) = self.next_event() else {
                 match self.state {
                     State::Closed => {
                         let out = self.finish().await;
@@ -157,7 +162,6 @@ impl Relay {
                 }
                 continue;
             };
-            let (sign, json) = self.watch.see(&event);
             let out = match sign {
                 Sign::Failure(message) => return Some(Ok(self.fail(&message))),
                 Sign::UsageOnly if self.translation.is_none() && self.framing.hides_usage_chunk => continue,
@@ -170,6 +174,16 @@ impl Relay {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// The next event that has arrived.
+    fn next_event(&mut self) -> Option<Seen> {
+        if self.first.is_some() {
+            return self.first.take();
+        }
+        let event = self.events.pop_front()?;
+        let (sign, json) = self.watch.see(&event);
+        Some((event, sign, json))
     }
 
     /// What an event is to the caller.
