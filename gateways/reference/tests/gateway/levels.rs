@@ -140,21 +140,21 @@ fn levels() -> Vec<Case> {
         (
             "virtual_key_model",
             "agent/mock-1",
-            |governance, limits| governance["model_configs"] = json!([with(of_agent("mock-1", Value::Null), limits)]),
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("mock-1", None), limits)]),
             Some(KEY),
             "mock-1",
         ),
         (
             "virtual_key_model",
             "agent/*",
-            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", Value::Null), limits)]),
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", None), limits)]),
             Some(KEY),
             "second/mock-1",
         ),
         (
             "virtual_key_model",
             "agent/primary/*",
-            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", json!("primary")), limits)]),
+            |governance, limits| governance["model_configs"] = json!([with(of_agent("*", Some("primary")), limits)]),
             Some(KEY),
             "primary/mock-1",
         ),
@@ -162,7 +162,7 @@ fn levels() -> Vec<Case> {
             "virtual_key_model",
             "agent/primary/mock-1",
             |governance, limits| {
-                governance["model_configs"] = json!([with(of_agent("mock-1", json!("primary")), limits)]);
+                governance["model_configs"] = json!([with(of_agent("mock-1", Some("primary")), limits)]);
             },
             Some(KEY),
             "primary/mock-1",
@@ -171,7 +171,7 @@ fn levels() -> Vec<Case> {
 }
 
 /// A model for the key `agent` alone, at one provider or at every one.
-fn of_agent(model: &str, provider: Value) -> Value {
+fn of_agent(model: &str, provider: Option<&str>) -> Value {
     json!({"model_name": model, "provider": provider, "scope": "virtual_key", "scope_id": "vk-agent"})
 }
 
