@@ -182,7 +182,8 @@ pub trait Instance: Send + Sync {
     /// Nothing where that cannot be known.
     async fn peak_memory_kib(&self) -> Option<u64>;
 
-    /// Asks it to stop, kills it if it does not, and removes everything that belongs to it.
+    /// Ends it, and removes everything that belongs to it. A process is asked to stop first, and killed if it
+    /// does not: it may have something of its own to clean up.
     async fn discard(self: Box<Self>);
 }
 

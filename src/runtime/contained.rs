@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use super::{
     Instance, RuntimeError, Site, Start, Stopped,
     api::millis,
-    error::chain,
     group::KILLED_WITHIN,
     handle::{Container, ended, meaning, published},
     lease::Lease,
@@ -196,10 +195,8 @@ impl Instance for ContainerInstance {
         now.max(self.peak)
     }
 
-    async fn discard(mut self: Box<Self>) {
-        if let Err(error) = self.stop(Signal::Term).await {
-            tracing::warn!("{}", chain(&error));
-        }
+    async fn discard(self: Box<Self>) {
+        // Nothing outlives its container, so it need not be asked to clean up: that would cost each case a stop.
         self.lease.release().await;
     }
 }
