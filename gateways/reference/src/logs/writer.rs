@@ -36,10 +36,14 @@ pub(crate) async fn write_all(
         if now >= next_look
             && let Some(days) = keep_days()
         {
-            next_look = now.after(FORGET_EVERY);
             let oldest = now.after(-DAY.saturating_mul(i64::from(days)));
-            if let Err(error) = forget(&mut connection, oldest).await {
+            let is_more = forget(&mut connection, oldest).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "old requests were not removed from the log");
+                false
+            });
+            // Many are forgotten between batches, so that new ones do not wait until there is no room.
+            if !is_more {
+                next_look = now.after(FORGET_EVERY);
             }
         }
     }
@@ -143,15 +147,13 @@ impl<'a> AttemptColumn<'a> {
     }
 }
 
-async fn forget(connection: &mut SqliteConnection, before: Moment) -> Result<(), sqlx::Error> {
+/// Forgets some of the oldest, and tells whether there may be more.
+async fn forget(connection: &mut SqliteConnection, before: Moment) -> Result<bool, sqlx::Error> {
     const OLDEST: &str =
         "DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs WHERE started_at < ? ORDER BY started_at LIMIT ?)";
-    loop {
-        let query = sqlx::query(OLDEST).bind(before.millis()).bind(FORGET_AT_ONCE);
-        if query.execute(&mut *connection).await?.rows_affected() == 0 {
-            return Ok(());
-        }
-    }
+    let query = sqlx::query(OLDEST).bind(before.millis()).bind(FORGET_AT_ONCE);
+    let forgotten = query.execute(&mut *connection).await?.rows_affected();
+    Ok(forgotten >= u64::from(FORGET_AT_ONCE))
 }
 
 fn micros(duration: Duration) -> i64 {
