@@ -19,7 +19,7 @@ use super::*;
 use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
 use crate::money::Usd;
 use crate::policy;
-use crate::store::{Declared, Durability, MeterRow, OwnerKey, SqliteStore, Standing, Store as _, merge};
+use crate::store::{Declared, Durability, IsKnown, MeterRow, OwnerKey, SqliteStore, Standing, Store as _, merge};
 use crate::window::Window;
 
 #[path = "books_paper.rs"]
@@ -153,7 +153,7 @@ async fn open(path: &Path, clock: Arc<Clock>) -> Arc<Books> {
     let mut store = SqliteStore::open(path, Durability::Process).await.unwrap();
     let saved = store.load().unwrap();
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let meters = || -> Result<_, Box<dyn std::error::Error>> { Ok(store.meters()?) };
+    let meters = |is_known: IsKnown<'_>| Ok::<_, Box<dyn std::error::Error>>(store.meters(is_known)?);
     let mut merged = merge(Declared::default(), saved, meters, clock.now()).unwrap();
     let changes = std::mem::take(&mut merged.changes);
     store.begin(&merged, &crate::store::Batch { closed, changes, ..Default::default() }).unwrap();

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::*;
 use crate::ledger::{Amount, BudgetAdmission, Level, Measure, Owner};
 use crate::money::Usd;
-use crate::store::{Batch, Durability, Merged, MeterRow, OwnerKey, Patience, Saved, Standing, Store, StoreError};
+use crate::store::{
+    Batch, Durability, IsKnown, Merged, MeterRow, OwnerKey, Patience, Saved, Standing, Store, StoreError,
+};
 use crate::window::Window;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -39,7 +41,7 @@ impl Store for DiskStore {
         Ok(Saved::default())
     }
 
-    fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError> {
+    fn meters(&mut self, _: IsKnown<'_>) -> Result<Vec<MeterRow>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -18,6 +18,7 @@ mod errors;
 mod failure;
 mod finish;
 mod gateway;
+mod generated_keys;
 mod grant;
 mod healthcheck;
 mod identity;

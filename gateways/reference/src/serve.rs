@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, ConfigError, Invalid, Settings};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Inflight};
+use crate::generated_keys::{self, GeneratedKeysError};
 use crate::healthcheck;
 use crate::last_spent::LastSpent;
 use crate::listen::ListenError;
@@ -29,7 +30,7 @@ use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
 use crate::store::{
-    Batch, DatabaseLock, Declared, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge,
+    Batch, DatabaseLock, Declared, IsKnown, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge,
 };
 use crate::upstream::Upstream;
 
@@ -61,8 +62,8 @@ enum ServeError {
     Pricing(#[from] PricingError),
     #[error("cannot prepare connections to providers: {0}")]
     Client(reqwest::Error),
-    #[error("cannot write generated keys to {}: {}", .0.display(), .1)]
-    Generated(PathBuf, std::io::Error),
+    #[error(transparent)]
+    Generated(#[from] GeneratedKeysError),
     #[error(transparent)]
     Serve(#[from] ListenError),
     #[error("cannot listen for signals: {0}")]
@@ -154,8 +155,9 @@ async fn build(
     let live = live::merge(&settings, std::mem::take(&mut saved.documents), |name| std::env::var(name).ok())?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let declared = Declared { back: live.back, ..settings.declared };
-    let mut merged = merge(declared, saved, || store.meters().map_err(ServeError::from), clock.now())?;
-    write_generated(folder, &merged.generated)?;
+    let meters = |is_known: IsKnown<'_>| Ok::<_, ServeError>(store.meters(is_known)?);
+    let mut merged = merge(declared, saved, meters, clock.now())?;
+    generated_keys::add(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
     store.begin(&merged, &Batch { closed, changes, ..Batch::default() })?;
     let (policy, ledger) = policy::build(merged);
@@ -216,28 +218,6 @@ async fn refresh_prices(gateway: Arc<Gateway>) {
             tracing::warn!(%error, "prices were not refreshed");
         }
     }
-}
-
-/// Keys without a value in the file get one; it is shown once, in a file that only
-/// the owner can read, and kept as a hash.
-fn write_generated(folder: &Path, generated: &[(String, String)]) -> Result<(), ServeError> {
-    if generated.is_empty() {
-        return Ok(());
-    }
-    let path = folder.join("generated-keys.json");
-    let failed = |error| ServeError::Generated(path.clone(), error);
-    let mut values: serde_json::Map<String, serde_json::Value> =
-        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    for (name, value) in generated {
-        values.insert(name.clone(), value.as_str().into());
-    }
-    let text = format!("{:#}\n", serde_json::Value::Object(values));
-    let mut options = std::fs::OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.create(true).truncate(true).write(true).open(&path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    tracing::info!(path = %path.display(), "values were generated for virtual keys");
-    Ok(())
 }
 
 /// Says on stdout where the gateway listens: it is ready.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::each::Each;
+use super::few::few;
 use super::file::{AuthFile, OverrideFile};
 use super::place::Place;
 use super::rate_limit::RateLimitSpec;
@@ -91,18 +92,18 @@ macro_rules! owner_file {
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
-            #[serde(default)]
+            #[serde(default, deserialize_with = "few")]
             budgets: Box<[BudgetFile]>,
             /// The single budget of 1.3 and 1.4.
             budget: Option<Box<BudgetFile>>,
             budget_id: Option<ConfigId>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "few")]
             budget_ids: Box<[ConfigId]>,
             rate_limit: Option<Box<RateLimitSpec>>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "few")]
             rate_limits: Box<[RateLimitSpec]>,
             rate_limit_id: Option<ConfigId>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "few")]
             rate_limit_ids: Box<[ConfigId]>,
         }
 
@@ -154,7 +155,7 @@ owner_file! {
         expires_at: Option<String>,
         team_id: Option<ConfigId>,
         customer_id: Option<ConfigId>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "few")]
         provider_configs: Box<[ProviderConfigFile]>,
     }
 }

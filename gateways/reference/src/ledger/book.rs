@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
+
 use crate::clock::Moment;
 use crate::window::Window;
 
@@ -12,8 +14,8 @@ use super::refusal::{Breach, Refusal};
 /// Every meter of the gateway.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    /// Boxed, since a table has room for twice as many as there are.
-    meters: HashMap<MeterId, Box<Meter>>,
+    /// Side by side, since a table has room for twice as many as there are.
+    meters: IndexMap<MeterId, Meter>,
     /// What requests on their way hold against meters that were removed. One that comes back
     /// meanwhile will be charged for them.
     gone: HashMap<MeterId, Amount>,
@@ -22,7 +24,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A ledger with room for so many meters.
     pub(crate) fn with_room(meters: usize) -> Ledger {
-        Ledger { meters: HashMap::with_capacity(meters), gone: HashMap::new() }
+        Ledger { meters: IndexMap::with_capacity(meters), gone: HashMap::new() }
     }
 
     /// Holds the claim against all its meters, or refuses and changes nothing.
@@ -100,14 +102,14 @@ impl Ledger {
 
     /// Adds a meter as it is stored.
     pub(crate) fn put(&mut self, id: MeterId, meter: Meter) {
-        self.meters.insert(id, Box::new(meter));
+        self.meters.insert(id, meter);
     }
 
     /// Adds a meter, or edits the one that is there, as [`Ledger::edited`] says.
     pub(crate) fn edit(&mut self, id: MeterId, meter: Meter) -> &Meter {
         let meter = self.edited(&id, meter);
         self.gone.remove(&id);
-        self.meters.entry(id).insert_entry(Box::new(meter)).into_mut()
+        self.meters.entry(id).insert_entry(meter).into_mut()
     }
 
     /// The meter as it will be after an edit, made when the window of `meter` begins: of
@@ -136,7 +138,7 @@ impl Ledger {
     /// Removes a meter. Requests on their way settle with the others they touch, and with
     /// this one if it comes back before.
     pub(crate) fn remove(&mut self, id: &MeterId) {
-        let meter = self.meters.remove(id);
+        let meter = self.meters.swap_remove(id);
         if let Some(held) = meter.map(|meter| meter.held).filter(|held| *held > Amount::ZERO) {
             self.gone.insert(id.clone(), held);
         }
@@ -144,11 +146,11 @@ impl Ledger {
 
     /// The meter as it stands.
     pub(crate) fn get(&self, id: &MeterId) -> Option<&Meter> {
-        self.meters.get(id).map(AsRef::as_ref)
+        self.meters.get(id)
     }
 
     fn refusal(&self, claim: &Claim, now: Moment) -> Option<Refusal> {
-        if let Some(gone) = claim.meters.iter().find(|id| !self.meters.contains_key(id)) {
+        if let Some(gone) = claim.meters.iter().find(|id| !self.meters.contains_key(*id)) {
             return Some(Refusal::Gone(gone.clone()));
         }
         let limits = self.breaches(claim, false, now);

@@ -45,6 +45,19 @@ fn used(ledger: &Ledger, id: &str) -> i64 {
 }
 
 #[test]
+fn a_windows_end_is_work_for_the_meter_that_is_used_next_and_for_no_other() {
+    let names: Vec<String> = (0..100).map(|number| format!("budget:{number}")).collect();
+    let meters: Vec<_> =
+        names.iter().map(|name| (name.as_str(), meter(Measure::Usd, Level::VirtualKey, 1_000))).collect();
+    let mut ledger = ledger(&meters);
+    let later = START.after(3_600_000);
+    let began = ledger.admit(&claim(1, &["budget:7"]), later).unwrap();
+    assert_eq!(began.iter().map(|state| state.id.as_str()).collect::<Vec<_>>(), ["budget:7"]);
+    let untouched = names.iter().filter(|name| ledger.meters[name.as_str()].window.start == START).count();
+    assert_eq!(untouched, 99);
+}
+
+#[test]
 fn a_budget_admits_exactly_what_fits_and_then_refuses() {
     let mut ledger = ledger(&[("budget:b", meter(Measure::Usd, Level::VirtualKey, 500))]);
     let claim = claim(125, &["budget:b"]);

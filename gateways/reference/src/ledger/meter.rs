@@ -1,6 +1,7 @@
 //! A meter: one budget, one request limit or one token limit, with what was used
 //! in its window and what is held for requests that are still on their way.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -104,6 +105,12 @@ impl MeterId {
     /// The id of the budget or rate limit, without the measure.
     pub(crate) fn id(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, id)| id)
+    }
+}
+
+impl Borrow<str> for MeterId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

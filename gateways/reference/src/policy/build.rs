@@ -40,35 +40,30 @@ pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
 /// The meters of each owner. One list has them all: there may be hundreds of thousands, and most
 /// owners have a few.
 struct Owned {
-    meters: Vec<Option<Linked>>,
+    rows: Vec<Option<MeterRow>>,
+    /// For each of them, where the one before it of the same owner is.
+    before: Vec<Option<usize>>,
     /// Where each owner's last one is.
     last: HashMap<OwnerKey, usize>,
 }
 
-/// A meter, and where the one before it of the same owner is.
-struct Linked {
-    row: MeterRow,
-    before: Option<usize>,
-}
-
 impl Owned {
-    fn of(rows: Vec<Noted<MeterRow>>) -> Owned {
-        let mut last = HashMap::with_capacity(rows.len());
-        let live = rows.into_iter().map(|meter| meter.row).filter(|row| row.standing == Standing::Live);
-        let linked = live.enumerate().map(|(at, row)| {
-            let before = last.insert(row.owner.clone(), at);
-            Some(Linked { row, before })
-        });
-        Owned { meters: linked.collect(), last }
+    fn of(meters: Vec<Noted<MeterRow>>) -> Owned {
+        // A list that is mapped is changed in its place: a second one would have no room.
+        let rows: Vec<_> =
+            meters.into_iter().map(|meter| Some(meter.row).filter(|row| row.standing == Standing::Live)).collect();
+        let mut last = HashMap::new();
+        let before = rows.iter().enumerate().map(|(at, row)| last.insert(row.as_ref()?.owner.clone(), at)).collect();
+        Owned { rows, before, last }
     }
 
     /// An owner's meters, the shortest windows first.
     fn take(&mut self, owner: &OwnerKey) -> Vec<MeterRow> {
         let mut rows = Vec::new();
         let mut next = self.last.remove(owner);
-        while let Some(Linked { row, before }) = next.and_then(|at| self.meters.get_mut(at)?.take()) {
+        while let Some((at, row)) = next.and_then(|at| Some((at, self.rows.get_mut(at)?.take()?))) {
             rows.push(row);
-            next = before;
+            next = self.before.get(at).copied().flatten();
         }
         rows.sort_unstable_by(|a, b| (a.reset_duration.millis(), &a.id).cmp(&(b.reset_duration.millis(), &b.id)));
         rows

@@ -1,5 +1,6 @@
 //! A database file: SQLite with a write-ahead log, made whole or not at all.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sqlx::Connection as _;
@@ -34,6 +35,9 @@ pub(crate) enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the schema of the database {} cannot be brought up to date: {}", .0.display(), .1)]
     Migrate(PathBuf, MigrateError),
+    /// Nobody can say whether there is a file.
+    #[error("the database {} cannot be opened: {}", .0.display(), .1)]
+    Open(PathBuf, std::io::Error),
     /// The file could not be made.
     #[error("the database {} cannot be made: {}", .0.display(), .1)]
     Create(PathBuf, std::io::Error),
@@ -56,12 +60,8 @@ pub(crate) async fn open(
     migrations: &Migrator,
 ) -> Result<SqliteConnection, StoreError> {
     let failed = |error| from_sqlx(path, &error);
-    match std::fs::metadata(path) {
-        Ok(file) if file.len() == 0 => {
-            return Err(StoreError::Damaged(path.to_owned(), "the file is empty".to_owned()));
-        }
-        Ok(_) => {}
-        Err(_) => create(path, durability, migrations).await?,
+    if !is_there(path)? {
+        create(path, durability, migrations).await?;
     }
     let options = options(path, durability);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
@@ -71,6 +71,26 @@ pub(crate) async fn open(
     }
     migrate(path, &mut connection, migrations).await?;
     Ok(connection)
+}
+
+/// Whether there is a database. What is left of one is damage: a new one in its place would have
+/// forgotten what was spent.
+fn is_there(path: &Path) -> Result<bool, StoreError> {
+    let damaged = |what: &str| Err(StoreError::Damaged(path.to_owned(), what.to_owned()));
+    match std::fs::metadata(path) {
+        Ok(file) if file.len() == 0 => damaged("the file is empty"),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::Open(path.to_owned(), error)),
+        Err(_) if std::fs::symlink_metadata(path).is_ok() => damaged("it is a link to a file that is not there"),
+        Err(_) => {
+            let mut log = path.as_os_str().to_owned();
+            log.push("-wal");
+            if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+                return damaged("the file is gone, and its write-ahead log is not");
+            }
+            Ok(false)
+        }
+    }
 }
 
 /// Makes a new database under another name, complete with its schema, and only

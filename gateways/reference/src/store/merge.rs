@@ -9,16 +9,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
+use super::IsKnown;
+use super::declared::{Declared, DeclaredEntity, DeclaredKey};
 use super::entities::{Customer, Entity, EntityRow, ModelConfig, Team};
 use super::file_hash::FileHash;
-use super::pairs;
-use super::rows::{Change, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey};
+use super::rows::{Change, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey};
+use super::used::Used;
 use crate::clock::Moment;
 use crate::grant::grants_json;
 use crate::identity::{self, KeyHash, KeyValue};
-use crate::ledger::{Amount, MeterId};
-use crate::window::Window;
 
 /// The configuration that holds from now on, and what has to be written for it.
 #[derive(Debug, Default)]
@@ -41,7 +40,7 @@ pub(crate) struct Merged {
 #[derive(Clone, Debug)]
 pub(crate) struct Noted<T> {
     pub(crate) row: T,
-    has_changed: bool,
+    pub(super) has_changed: bool,
 }
 
 impl<T> Noted<T> {
@@ -49,7 +48,7 @@ impl<T> Noted<T> {
         Noted { row, has_changed: false }
     }
 
-    fn new(row: T) -> Noted<T> {
+    pub(super) fn new(row: T) -> Noted<T> {
         Noted { row, has_changed: true }
     }
 
@@ -71,12 +70,12 @@ pub(crate) struct MergeError {
     field: &'static str,
 }
 
-/// Brings the file and the database together. The meters are read last, when what the file says
-/// of its keys has made room for them.
+/// Brings the file and the database together. `meters` reads the stored ones but for those that
+/// it is told are known already.
 pub(crate) fn merge<E: From<MergeError>>(
     declared: Declared,
     saved: Saved,
-    meters: impl FnOnce() -> Result<Vec<MeterRow>, E>,
+    meters: impl FnOnce(IsKnown<'_>) -> Result<Vec<MeterRow>, E>,
     now: Moment,
 ) -> Result<Merged, E> {
     let mut merged = Merged::default();
@@ -85,14 +84,15 @@ pub(crate) fn merge<E: From<MergeError>>(
     merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
     merged.models = entities(declared.models, saved.models, now, &mut merged.changes, &mut won)?;
     keys(declared.keys, saved.keys, now, &mut merged, &mut won)?;
-    merged.meters = recovered(meters()?, &saved.holds, now);
-    self::meters(declared.meters, now, &won, &mut merged);
+    let mut used = Used::of(declared.meters, &saved.holds, now);
+    let stored = meters(&mut |stored| used.take(stored))?;
+    merged.meters = used.finish(stored, &won, &mut merged.changes);
     Ok(merged)
 }
 
 /// Those whose entity of the file wins over what is stored: a budget or a limit that was
 /// deleted with them, or from them, comes back.
-type Won = HashSet<OwnerKey>;
+pub(super) type Won = HashSet<OwnerKey>;
 
 /// Those that hold from now on.
 fn entities<T: Entity>(
@@ -259,90 +259,6 @@ fn stored_key(
     StoredKey { row, grants: key.grants }
 }
 
-fn meters(declared: Vec<DeclaredMeter>, now: Moment, won: &Won, merged: &mut Merged) {
-    let pairs = pairs::of(&declared, &merged.meters);
-    let mut is_declared = vec![false; merged.meters.len()];
-    let known = pairs.iter().flatten().count();
-    merged.meters.reserve_exact(declared.len().saturating_sub(known));
-    for (meter, before) in declared.into_iter().zip(pairs) {
-        let hash = meter_hash(&meter);
-        let before = before.and_then(|at| merged.meters.get_mut(at).zip(is_declared.get_mut(at)));
-        let Some((before, is_declared)) = before else {
-            merged.meters.push(Noted::new(meter_row(meter, hash, None, now)));
-            continue;
-        };
-        *is_declared = true;
-        let row = &before.row;
-        let stays = match row.standing {
-            Standing::Live => true,
-            Standing::Left => false,
-            Standing::Deleted => !won.contains(&row.owner),
-        };
-        if row.id != meter.id {
-            merged.changes.push(Change::DeleteMeter(row.id.clone()));
-        } else if row.file_hash == Some(hash) && stays {
-            continue;
-        }
-        *before = Noted::new(meter_row(meter, hash, Some(row), now));
-    }
-    let rest = merged.meters.iter_mut().zip(is_declared).filter(|(_, is_declared)| !is_declared);
-    for (meter, _) in rest {
-        if meter.row.file_hash.is_some() && meter.row.standing == Standing::Live {
-            meter.row.standing = Standing::Left;
-            meter.has_changed = true;
-        }
-    }
-}
-
-fn meter_row(meter: DeclaredMeter, hash: FileHash, before: Option<&MeterRow>, now: Moment) -> MeterRow {
-    let window = |row: &MeterRow| Window { start: row.window_start, length: row.reset_duration.clone() };
-    let (used, window) = match before.filter(|row| !window(row).has_ended(now)) {
-        // As for an edit through the API: what was used in a window that goes on stays.
-        Some(row) => (row.used, window(row).edited(meter.reset_duration, now)),
-        None => (Amount::ZERO, Window::beginning(meter.reset_duration, now)),
-    };
-    MeterRow {
-        id: meter.id,
-        owner: meter.owner,
-        limit: meter.limit,
-        reset_duration: window.length,
-        used,
-        window_start: window.start,
-        file_hash: Some(hash),
-        standing: Standing::Live,
-    }
-}
-
-/// The meters with every leftover hold counted as spent now.
-/// A window that begins in the future (the clock was set back) begins now.
-fn recovered(meters: Vec<MeterRow>, holds: &[HoldRow], now: Moment) -> Vec<Noted<MeterRow>> {
-    let mut extra: HashMap<&MeterId, Amount> = HashMap::new();
-    for hold in holds {
-        for id in hold.meters.iter() {
-            let amount = crate::ledger::Spent { cost: hold.cost, tokens: hold.tokens }.amount(id.measure());
-            let sum = extra.entry(id).or_default();
-            *sum = sum.plus(amount);
-        }
-    }
-    meters
-        .into_iter()
-        .map(|mut row| {
-            let ahead = row.window_start > now;
-            if ahead {
-                row.window_start = now;
-            }
-            let lost = extra.get(&row.id).copied().unwrap_or_default();
-            let window = Window { start: row.window_start, length: row.reset_duration.clone() };
-            if lost > Amount::ZERO && window.has_ended(now) {
-                row.used = Amount::ZERO;
-                row.window_start = Window::beginning(window.length, now).start;
-            }
-            row.used = row.used.plus(lost);
-            Noted { row, has_changed: ahead || lost > Amount::ZERO }
-        })
-        .collect()
-}
-
 fn entity_hash<T: Entity>(declared: &DeclaredEntity<T>) -> FileHash {
     let mut parts = declared.entity.parts();
     // What was added to the file's language later counts only where it is said.
@@ -363,14 +279,6 @@ fn key_hash(key: &DeclaredKey) -> FileHash {
     parts.extend(key.calendar_aligned.then_some("calendar"));
     let expiry = key.expires_at.map(|moment| moment.to_string());
     parts.extend(expiry.as_deref());
-    FileHash::of(&parts)
-}
-
-fn meter_hash(meter: &DeclaredMeter) -> FileHash {
-    let (level, owner) = meter.owner.parts();
-    let limit = meter.limit.raw().to_string();
-    let mut parts = vec![level, owner, &limit, meter.reset_duration.text()];
-    parts.extend(meter.reset_duration.is_on_calendar().then_some("calendar"));
     FileHash::of(&parts)
 }
 

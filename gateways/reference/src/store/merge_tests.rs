@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use super::super::rows::{HoldId, HoldRow};
+use super::super::declared::DeclaredMeter;
+use super::super::rows::{HoldId, HoldRow, StoredMeter};
 use super::*;
-use crate::ledger::Measure;
+use crate::ledger::{Amount, Measure, MeterId};
 use crate::money::Usd;
 use crate::window::ResetDuration;
 
@@ -58,7 +59,25 @@ fn stored(merged: Merged, used: i64) -> Stored {
 }
 
 fn start(declared: Declared, stored: Stored, now: Moment) -> Merged {
-    merge::<MergeError>(declared, stored.saved, || Ok(stored.meters), now).unwrap()
+    try_start(declared, stored, now).unwrap()
+}
+
+fn try_start(declared: Declared, Stored { saved, meters }: Stored, now: Moment) -> Result<Merged, MergeError> {
+    merge(declared, saved, |is_known| Ok(meters.into_iter().filter(|row| !is_known(&as_stored(row))).collect()), now)
+}
+
+fn as_stored(row: &MeterRow) -> StoredMeter<'_> {
+    StoredMeter {
+        id: row.id.as_str(),
+        owner: row.owner.parts(),
+        limit: row.limit,
+        reset_duration: row.reset_duration.text(),
+        is_aligned: row.reset_duration.is_on_calendar(),
+        used: row.used,
+        window_start: row.window_start,
+        file_hash: row.file_hash,
+        standing: row.standing,
+    }
 }
 
 fn first_start() -> Merged {
@@ -144,7 +163,7 @@ fn a_value_that_an_edit_gave_one_key_cannot_be_given_to_another_in_the_file() {
     let mut edited = declared(true, "b", 100);
     let other = DeclaredKey { value: Some(KeyValue::of("sk-rotated")), ..key("other", true) };
     edited.keys.insert(0, other);
-    let refused = merge::<MergeError>(edited, stored.saved, || Ok(stored.meters), NOW).unwrap_err().to_string();
+    let refused = try_start(edited, stored, NOW).unwrap_err().to_string();
     let expected = "the virtual key 'other' of config.json has the same value as 'agent', which was made or edited through the API";
     assert_eq!(refused, expected);
 }

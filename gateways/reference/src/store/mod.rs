@@ -1,9 +1,22 @@
-//! What outlives the process.
+//! What outlives the process, in `config.db`.
+//!
+//! | when | what is written, each in one transaction |
+//! |---|---|
+//! | at a start, before anybody is served | what the file changed; leftover holds, as spent |
+//! | before a request goes upstream | its hold |
+//! | before its answer is complete | the usage of its meters, and that its hold is gone |
+//! | before a change through the API is confirmed | the change, with the usage of that moment |
+//! | at a stop | what could not be written before |
+//!
+//! Nothing is written, and nothing else is done, when a window ends: a meter's next use begins the
+//! next one. A commit goes to the database's write-ahead log, which is folded into the database
+//! now and then, and at the stop.
 //!
 //! - [`writer`]: what is written to disk, and when
 //! - [`rows`]: the shapes that a store keeps
 //! - [`database`]: a file of SQLite's
 //! - [`sqlite`]: the store in `config.db`
+//! - [`used`]: which budgets and limits hold from a start on, and what is used of each
 //! - [`tables`]: its tables, and how a row of each is read and written
 //! - [`columns`]: how each value stands in a column
 //! - [`checkpoints`]: when the database's log is folded into it
@@ -28,6 +41,7 @@ mod pairs;
 mod rows;
 mod sqlite;
 mod tables;
+mod used;
 mod writer;
 
 pub(crate) use database::{Durability, StoreError};
@@ -38,7 +52,7 @@ pub(crate) use file_hash::FileHash;
 pub(crate) use lock::{DatabaseLock, LockError};
 pub(crate) use merge::{MergeError, Merged, Noted, merge};
 pub(crate) use rows::{
-    Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey,
+    Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey, StoredMeter,
 };
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::{NotWritten, Writer, Written};
@@ -51,13 +65,17 @@ pub(crate) enum Patience {
     Some,
 }
 
+/// Tells of a meter that is read whether it is known, and need not be copied.
+pub(crate) type IsKnown<'a> = &'a mut dyn FnMut(&StoredMeter<'_>) -> bool;
+
 /// A place that keeps entities, meters and holds. Its functions block for as long as the disk takes.
 pub(crate) trait Store: Send + 'static {
     /// Everything that is kept, but for the meters.
     fn load(&mut self) -> Result<Saved, StoreError>;
 
-    /// The meters. There may be hundreds of thousands, which are read when there is room for them.
-    fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError>;
+    /// The meters but for those of which `is_known` says that they are known already: there may
+    /// be hundreds of thousands.
+    fn meters(&mut self, is_known: IsKnown<'_>) -> Result<Vec<MeterRow>, StoreError>;
 
     /// Writes what a start has changed, and the batch, in one transaction.
     fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError>;

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::declared::DeclaredMeter;
 use super::merge::Noted;
 use super::rows::{MeterRow, OwnerKey, Standing};
 use crate::ledger::{Measure, MeterId};
@@ -14,55 +13,54 @@ type At = usize;
 /// What an owner can have several of.
 type Place = (OwnerKey, Measure);
 
-/// For each declared meter, where it is among the saved ones, if it is there.
+/// For each new meter of the file, where it is among the stored ones, if it is there.
 ///
 /// They are the same by id; else by owner, measure and window; else where exactly one of an
 /// owner's is gone from the file and exactly one is new.
-pub(super) fn of(declared: &[DeclaredMeter], saved: &[Noted<MeterRow>]) -> Vec<Option<At>> {
-    if saved.is_empty() {
-        return vec![None; declared.len()];
-    }
-    let mut by_id: HashMap<&MeterId, At> = saved.iter().enumerate().map(|(at, meter)| (&meter.row.id, at)).collect();
-    let mut pairs: Vec<_> = declared.iter().map(|meter| by_id.remove(&meter.id)).collect();
+pub(super) fn of(new: &[&mut Noted<MeterRow>], stored: &[Option<Noted<MeterRow>>]) -> Vec<Option<At>> {
+    let stored: Vec<&MeterRow> = stored.iter().flatten().map(|meter| &meter.row).collect();
+    let new: Vec<&MeterRow> = new.iter().map(|meter| &meter.row).collect();
+    let mut by_id: HashMap<&MeterId, At> = stored.iter().enumerate().map(|(at, row)| (&row.id, at)).collect();
+    let mut pairs: Vec<_> = new.iter().map(|row| by_id.remove(&row.id)).collect();
     let mut unpaired: Vec<At> = by_id.into_values().collect();
     unpaired.sort_unstable();
-    let mut places = Places::of(saved, &unpaired);
+    let mut places = Places::of(&stored, &unpaired);
     if !places.all.is_empty() {
-        places.pair(declared, &mut pairs);
+        places.pair(&new, &mut pairs);
     }
     pairs
 }
 
-/// The meters of the file that none of the declared ones was by id, by their place.
+/// The stored meters of the file that none of the new ones was by id, by their place.
 struct Places<'a> {
-    saved: &'a [Noted<MeterRow>],
+    stored: &'a [&'a MeterRow],
     all: HashMap<Place, Vec<At>>,
 }
 
 impl<'a> Places<'a> {
-    fn of(saved: &'a [Noted<MeterRow>], unpaired: &[At]) -> Places<'a> {
+    fn of(stored: &'a [&'a MeterRow], unpaired: &[At]) -> Places<'a> {
         let mut all: HashMap<Place, Vec<At>> = HashMap::new();
         for at in unpaired {
-            if let Some(Noted { row, .. }) = saved.get(*at).filter(|meter| meter.row.file_hash.is_some()) {
+            if let Some(row) = stored.get(*at).filter(|row| row.file_hash.is_some()) {
                 all.entry(place(&row.owner, &row.id)).or_default().push(*at);
             }
         }
-        Places { saved, all }
+        Places { stored, all }
     }
 
-    fn pair(&mut self, declared: &[DeclaredMeter], pairs: &mut [Option<At>]) {
-        for (meter, before) in unpaired(declared, pairs) {
+    fn pair(&mut self, new: &[&MeterRow], pairs: &mut [Option<At>]) {
+        for (meter, before) in unpaired(new, pairs) {
             let has_window = |row: &MeterRow| row.reset_duration.millis() == meter.reset_duration.millis();
             *before = self.take(&place(&meter.owner, &meter.id), has_window);
         }
-        let mut new: HashMap<Place, usize> = HashMap::new();
-        for (meter, _) in unpaired(declared, pairs) {
-            *new.entry(place(&meter.owner, &meter.id)).or_default() += 1;
+        let mut counts: HashMap<Place, usize> = HashMap::new();
+        for (meter, _) in unpaired(new, pairs) {
+            *counts.entry(place(&meter.owner, &meter.id)).or_default() += 1;
         }
-        for (meter, before) in unpaired(declared, pairs) {
+        for (meter, before) in unpaired(new, pairs) {
             let here = place(&meter.owner, &meter.id);
             let is_live = |row: &MeterRow| row.standing == Standing::Live;
-            if new.get(&here) == Some(&1) && self.count(&here, is_live) == 1 {
+            if counts.get(&here) == Some(&1) && self.count(&here, is_live) == 1 {
                 *before = self.take(&here, is_live);
             }
         }
@@ -70,22 +68,22 @@ impl<'a> Places<'a> {
 
     fn take(&mut self, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> Option<At> {
         let all = self.all.get_mut(here)?;
-        let index = all.iter().position(|at| self.saved.get(*at).is_some_and(|meter| is_it(&meter.row)))?;
+        let index = all.iter().position(|at| self.stored.get(*at).is_some_and(|row| is_it(row)))?;
         Some(all.remove(index))
     }
 
     fn count(&self, here: &Place, is_it: impl Fn(&MeterRow) -> bool) -> usize {
         let all = self.all.get(here).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|at| self.saved.get(**at).is_some_and(|meter| is_it(&meter.row))).count()
+        all.iter().filter(|at| self.stored.get(**at).is_some_and(|row| is_it(row))).count()
     }
 }
 
-/// The declared meters that have no place among the saved ones yet.
+/// The new meters that have no place among the stored ones yet.
 fn unpaired<'a>(
-    declared: &'a [DeclaredMeter],
+    new: &'a [&'a MeterRow],
     pairs: &'a mut [Option<At>],
-) -> impl Iterator<Item = (&'a DeclaredMeter, &'a mut Option<At>)> {
-    declared.iter().zip(pairs).filter(|(_, before)| before.is_none())
+) -> impl Iterator<Item = (&'a MeterRow, &'a mut Option<At>)> {
+    new.iter().copied().zip(pairs).filter(|(_, before)| before.is_none())
 }
 
 fn place(owner: &OwnerKey, id: &MeterId) -> Place {

@@ -114,6 +114,21 @@ pub(crate) struct MeterRow {
     pub(crate) standing: Standing,
 }
 
+/// A meter as it is read, before anything of it is copied.
+#[derive(Debug)]
+pub(crate) struct StoredMeter<'a> {
+    pub(crate) id: &'a str,
+    /// The word for the owner's level, and its id.
+    pub(crate) owner: (&'a str, &'a str),
+    pub(crate) limit: Amount,
+    pub(crate) reset_duration: &'a str,
+    pub(crate) is_aligned: bool,
+    pub(crate) used: Amount,
+    pub(crate) window_start: Moment,
+    pub(crate) file_hash: Option<FileHash>,
+    pub(crate) standing: Standing,
+}
+
 /// The entity that a meter belongs to, by the ids that never change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum OwnerKey {

@@ -17,7 +17,7 @@ use super::database::{self, Durability, StoreError, from_sqlx};
 use super::merge::{Merged, Noted};
 use super::rows::{Batch, MeterRow, Saved};
 use super::tables::{self, Columns, Kept};
-use super::{Patience, Store};
+use super::{IsKnown, Patience, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// After how many commits the content of the write-ahead log moves into the database.
@@ -62,25 +62,41 @@ impl SqliteStore {
         attempt().map_err(|error| from_rusqlite(&self.path, &error))
     }
 
-    /// Reads a table row by row, into a list of its size: there may be many.
-    fn read<T: Kept>(&self) -> Result<Vec<T>, StoreError> {
-        let table = T::TABLE;
+    /// Reads a table.
+    fn all<T: Kept>(&self) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
+        self.each::<T>(|row| {
+            all.push(T::read(&mut Columns::of(row))?);
+            Ok(())
+        })?;
+        // There may be many.
+        all.shrink_to_fit();
+        Ok(all)
+    }
+
+    /// Reads a table row by row.
+    fn each<T: Kept>(&self, mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<()>) -> Result<(), StoreError> {
         let failed = |error| from_rusqlite(&self.path, &error);
-        let count = format!("SELECT count(*) FROM {}", table.name);
-        let count: u32 = self.connection.query_row(&count, [], |row| row.get(0)).map_err(failed)?;
-        let mut all = Vec::with_capacity(count as usize);
-        let mut statement = self.connection.prepare(table.all).map_err(failed)?;
+        let mut statement = self.connection.prepare(T::TABLE.all).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            match T::read(&mut Columns::of(row)) {
-                Ok(read) => all.push(read),
-                Err(rusqlite::Error::FromSqlConversionFailure(column, ..)) => {
-                    return Err(StoreError::Damaged(self.path.clone(), strange(table.name, row, column)));
-                }
-                Err(error) => return Err(failed(error)),
-            }
+            read(row).map_err(|error| match strange_column(&error) {
+                Some(column) => StoreError::Damaged(self.path.clone(), strange(T::TABLE.name, row, column)),
+                None => failed(error),
+            })?;
         }
-        Ok(all)
+        Ok(())
+    }
+}
+
+/// The column with a value that no gateway wrote so, if that is what is wrong.
+fn strange_column(error: &rusqlite::Error) -> Option<usize> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    match error {
+        FromSqlConversionFailure(column, ..) | IntegralValueOutOfRange(column, _) | InvalidColumnType(column, ..) => {
+            Some(*column)
+        }
+        _ => None,
     }
 }
 
@@ -140,17 +156,24 @@ fn write_merged(connection: &Connection, merged: &Merged) -> Result<(), rusqlite
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Saved, StoreError> {
         Ok(Saved {
-            customers: self.read()?,
-            teams: self.read()?,
-            models: self.read()?,
-            keys: self.read()?,
-            holds: self.read()?,
-            documents: self.read()?,
+            customers: self.all()?,
+            teams: self.all()?,
+            models: self.all()?,
+            keys: self.all()?,
+            holds: self.all()?,
+            documents: self.all()?,
         })
     }
 
-    fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError> {
-        self.read()
+    fn meters(&mut self, is_known: IsKnown<'_>) -> Result<Vec<MeterRow>, StoreError> {
+        let mut unknown = Vec::new();
+        self.each::<MeterRow>(|row| {
+            if !is_known(&tables::stored_meter(&mut Columns::of(row))?) {
+                unknown.push(MeterRow::read(&mut Columns::of(row))?);
+            }
+            Ok(())
+        })?;
+        Ok(unknown)
     }
 
     fn begin(&mut self, merged: &Merged, batch: &Batch) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, Statement, ToSql, params};
 
 use super::documents::DocumentRow;
 use super::entities::{Customer, EntityRow, ModelConfig, Team};
-use super::rows::{Change, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, StoredKey};
+use super::rows::{Change, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, StoredKey, StoredMeter};
 use crate::grant::{Grant, grants_json};
 use crate::ledger::{Amount, MeterId};
 use crate::window::ResetDuration;
@@ -56,6 +56,13 @@ impl<'row> Columns<'row> {
         Columns { row, next: 0 }
     }
 
+    /// A text as it stands there.
+    fn borrowed(&mut self) -> rusqlite::Result<&'row str> {
+        let column = self.step();
+        let value = self.row.get_ref(column)?;
+        value.as_str().map_err(|error| strange(column, value.data_type(), error))
+    }
+
     fn next<T: FromSql>(&mut self) -> rusqlite::Result<T> {
         let column = self.step();
         self.row.get(column)
@@ -99,6 +106,10 @@ impl<'row> Columns<'row> {
 fn strange(column: usize, kind: rusqlite::types::Type, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(error))
 }
+
+/// The grants of a key, without room for more: there may be very many keys.
+#[derive(serde::Deserialize)]
+struct Grants(#[serde(deserialize_with = "crate::config::few")] Vec<Grant>);
 
 /// Writes rows of one table.
 pub(super) fn put<'a, T: Kept + 'a>(
@@ -219,9 +230,7 @@ impl Kept for StoredKey {
         let id = columns.id()?;
         let (name, description, is_active) = (columns.next()?, columns.next()?, columns.next()?);
         let (value_hash, value_hint) = (columns.next()?, columns.next()?);
-        let mut grants: Vec<Grant> = columns.json()?;
-        // There may be very many keys, and the reader leaves room for more.
-        grants.shrink_to_fit();
+        let Grants(grants) = columns.json()?;
         let membership = match (columns.optional_id()?, columns.optional_id()?) {
             (None, None) => Membership::None,
             (Some(team), None) => Membership::Team(team),
@@ -311,6 +320,21 @@ impl Kept for MeterRow {
             self.standing,
         ])
     }
+}
+
+/// Reads the columns of a meter, without a copy of its texts.
+pub(super) fn stored_meter<'row>(columns: &mut Columns<'row>) -> rusqlite::Result<StoredMeter<'row>> {
+    Ok(StoredMeter {
+        id: columns.borrowed()?,
+        owner: (columns.borrowed()?, columns.borrowed()?),
+        limit: columns.next()?,
+        reset_duration: columns.borrowed()?,
+        is_aligned: columns.next()?,
+        used: columns.next()?,
+        window_start: columns.next()?,
+        file_hash: columns.next()?,
+        standing: columns.next()?,
+    })
 }
 
 impl Kept for HoldRow {

@@ -296,7 +296,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use super::super::{Merged, MeterRow, Saved, Store};
+    use super::super::{IsKnown, Merged, MeterRow, Saved, Store};
     use super::*;
 
     /// Keeps what is closed, for as long as it is open.
@@ -308,7 +308,7 @@ mod tests {
             Ok(Saved::default())
         }
 
-        fn meters(&mut self) -> Result<Vec<MeterRow>, StoreError> {
+        fn meters(&mut self, _: IsKnown<'_>) -> Result<Vec<MeterRow>, StoreError> {
             Ok(Vec::new())
         }
 

@@ -97,6 +97,23 @@ async fn whatever_is_wrong_in_the_file_is_named_with_its_line_and_column() {
 }
 
 #[tokio::test]
+async fn a_mistake_in_one_of_many_keys_is_named_with_its_line_and_column() {
+    let mut world = World::prepare(|_| {}).await;
+    let mut other = crate::support::virtual_key("other", "sk-other");
+    other["budgets"] = json!([{"max_limt": 1, "reset_duration": "1h"}]);
+    world.config["governance"]["virtual_keys"].as_array_mut().unwrap().push(other);
+    world.write_config();
+    let path = world.folder.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap().replace("},{", "},\n\n  {");
+    std::fs::write(path, &text).unwrap();
+    let (index, line) = text.lines().enumerate().find(|(_, line)| line.contains("max_limt")).unwrap();
+    let column = line.find("max_limt").unwrap() + "max_limt\":".len() + 1;
+    let place = format!("config.json:{}:{column}: governance.virtual_keys[1].budgets[0].max_limt", index + 1);
+    let line = refusal(world.folder.path()).await;
+    assert!(line.ends_with(&format!("{place}: unknown field")), "{line}");
+}
+
+#[tokio::test]
 async fn a_documented_section_that_is_not_supported_is_refused_by_name() {
     for (section, edit) in [
         ("mcp", json!({"mcp": {}})),
@@ -289,6 +306,42 @@ async fn a_damaged_database_is_an_error_and_never_a_fresh_start() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_database_is_an_error_and_never_a_fresh_start() {
+    let world = World::prepare(|_| {}).await;
+    world.write_config();
+    let database = world.folder.path().join("config.db");
+    // Where the volume with the database is not mounted.
+    std::os::unix::fs::symlink(world.folder.path().join("volume/config.db"), &database).unwrap();
+    let line = refusal(world.folder.path()).await;
+    assert!(line.contains("config.db is damaged (it is a link to a file that is not there)"), "{line}");
+    std::fs::remove_file(&database).unwrap();
+    std::fs::write(world.folder.path().join("config.db-wal"), b"commits that are nowhere else").unwrap();
+    let line = refusal(world.folder.path()).await;
+    assert!(line.contains("config.db is damaged (the file is gone, and its write-ahead log is not)"), "{line}");
+    assert!(!database.exists());
+}
+
+#[tokio::test]
+async fn a_row_that_no_gateway_wrote_is_named_with_its_table_its_id_and_its_column() {
+    for (edit, expected) in [
+        ("UPDATE meters SET used = -1", "table meters, row 'budget:b', column used"),
+        ("UPDATE meters SET reset_duration = 'soon', file_hash = NULL", "row 'budget:b', column reset_duration"),
+        ("UPDATE virtual_keys SET standing = 'gone'", "table virtual_keys, row 'vk-agent', column standing"),
+        ("UPDATE virtual_keys SET grants = '{'", "table virtual_keys, row 'vk-agent', column grants"),
+        ("INSERT INTO holds VALUES (7, -1, 0, '[]')", "table holds, row '7', column cost"),
+    ] {
+        let budget = crate::support::budget("b", "1", "1h", "vk-agent");
+        let mut world = World::start(|config| config["governance"]["budgets"] = json!([budget])).await;
+        assert!(world.process.take().unwrap().terminate().await);
+        let database = rusqlite::Connection::open(world.folder.path().join("config.db")).unwrap();
+        assert_eq!(database.execute(edit, []).unwrap(), 1);
+        database.close().unwrap();
+        let line = refusal(world.folder.path()).await;
+        assert!(line.contains("config.db is damaged (") && line.contains(expected), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_gateway_is_refused() {
     use sqlx::Connection as _;
     let mut world = World::start(|_| {}).await;
@@ -391,4 +444,22 @@ async fn a_key_without_a_value_gets_one_that_only_the_owner_can_read() {
     assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
     world.restart().await;
     assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
+}
+
+#[tokio::test]
+async fn values_that_were_generated_before_are_never_written_over() {
+    let mut world = World::prepare(|config| {
+        config["governance"]["virtual_keys"][0].as_object_mut().unwrap().remove("value");
+    })
+    .await;
+    world.write_config();
+    let path = world.folder.path().join("generated-keys.json");
+    std::fs::write(&path, "{\"another\": \"sk-bf-1\"").unwrap();
+    let line = refusal(world.folder.path()).await;
+    assert!(line.contains("cannot write generated keys to DIR/generated-keys.json"), "{line}");
+    std::fs::write(&path, "{\"another\": \"sk-bf-1\"}").unwrap();
+    world.run(&[]).await;
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(kept["another"], "sk-bf-1");
+    assert!(kept["agent"].as_str().unwrap().starts_with("sk-bf-"));
 }
