@@ -232,7 +232,8 @@ pub(super) fn stream(wanted: StreamEnd, seen: &Observation) -> Finding {
 /// What the model thought, in every answer.
 pub(super) fn thought(says: &Says, seen: &Observation) -> Option<Finding> {
     let wanted = says.thought.as_ref()?;
-    Some(text_of("it thought", wanted, seen, |said| said.thought))
+    // Space around a thought means nothing.
+    Some(text_of("it thought", wanted, seen, |said| said.thought.trim().to_owned()))
 }
 
 /// The model's text, in every answer.

@@ -38,7 +38,8 @@ impl fmt::Display for Called {
 
 /// Reads an answer, or puts the pieces of a stream together as a client does.
 pub(super) fn said(answer: &Answer) -> Said {
-    let mut reader = Reader { route: answer.sent.route, said: Said::default(), pieces: Vec::new() };
+    let mut reader =
+        Reader { route: answer.sent.route, said: Said::default(), pieces: Vec::new(), thought: String::new() };
     if answer.streamed {
         for event in SseReader::default().push(&answer.bytes) {
             reader.piece(&serde_json::from_str(&event.data).unwrap_or_default());
@@ -61,12 +62,14 @@ struct Reader {
     route: RouteName,
     said: Said,
     pieces: Vec<Pieces>,
+    /// What a stream of responses thought piece by piece, and need not say again in an item.
+    thought: String,
 }
 
 impl Reader {
     fn whole(&mut self, answer: &Value) {
         match self.route {
-            RouteName::Chat => self.chat(&answer["choices"][0]["message"]),
+            RouteName::Chat => self.chat(&answer["choices"][0]["message"], false),
             RouteName::Messages => items(answer, "/content").for_each(|block| self.block(block)),
             RouteName::Responses => items(answer, "/output").for_each(|item| self.item(item)),
             RouteName::Genai => items(answer, "/candidates/0/content/parts").for_each(|part| self.part(part)),
@@ -76,22 +79,31 @@ impl Reader {
 
     fn piece(&mut self, event: &Value) {
         match self.route {
-            RouteName::Chat => self.chat(&event["choices"][0]["delta"]),
+            RouteName::Chat => self.chat(&event["choices"][0]["delta"], true),
             RouteName::Messages => self.event(event),
-            // Its last event holds the whole answer.
-            RouteName::Responses if event["type"] == "response.completed" => self.whole(&event["response"]),
+            RouteName::Responses if event["type"] == "response.output_item.done" => self.item(&event["item"]),
+            RouteName::Responses if is_thought(event) => self.thought += text(event, "delta").unwrap_or_default(),
+            // Its last event holds the whole answer, or nothing of what stood in items before.
+            RouteName::Responses if event["type"] == "response.completed" && self.is_empty() => {
+                self.whole(&event["response"]);
+            }
             RouteName::Genai => self.whole(event),
             RouteName::Responses | RouteName::Embeddings | RouteName::Models => {}
         }
     }
 
     /// OpenAI's message, or what a chunk adds to it.
-    fn chat(&mut self, message: &Value) {
-        let thought = text(message, "reasoning").or_else(|| text(message, "reasoning_content"));
-        self.said.thought += thought.unwrap_or_default();
+    fn chat(&mut self, message: &Value, is_piece: bool) {
+        match text(message, "reasoning").or_else(|| text(message, "reasoning_content")) {
+            Some(thought) => self.said.thought += thought,
+            None => items(message, "/reasoning_details")
+                .for_each(|detail| self.said.thought += text(detail, "text").unwrap_or_default()),
+        }
         self.said.text += text(message, "content").unwrap_or_default();
         for (place, call) in items(message, "/tool_calls").enumerate() {
-            let place = call["index"].as_u64().unwrap_or(place as u64);
+            // Only pieces are put together by their index.
+            let index = call["index"].as_u64().filter(|_| is_piece);
+            let place = index.unwrap_or(place as u64);
             let function = &call["function"];
             self.call_at(place, text(function, "name"), text(function, "arguments"));
         }
@@ -129,8 +141,10 @@ impl Reader {
         for part in items(item, "/summary") {
             self.said.thought += text(part, "text").unwrap_or_default();
         }
+        let is_thought = item["type"] == "reasoning";
+        let of = if is_thought { &mut self.said.thought } else { &mut self.said.text };
         for part in items(item, "/content") {
-            self.said.text += text(part, "text").unwrap_or_default();
+            of.push_str(text(part, "text").unwrap_or_default());
         }
         if item["type"] == "function_call" {
             self.pieces.push(Pieces {
@@ -153,6 +167,10 @@ impl Reader {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.said == Said::default() && self.pieces.is_empty()
+    }
+
     fn call_at(&mut self, place: u64, name: Option<&str>, arguments: Option<&str>) {
         let at = self.pieces.iter().position(|call| call.place == place).unwrap_or_else(|| {
             self.pieces.push(Pieces { place, ..Pieces::default() });
@@ -170,8 +188,15 @@ impl Reader {
         };
         let whole = |call: Pieces| Called { name: call.name, arguments: parsed(call.arguments) };
         self.said.calls.extend(self.pieces.into_iter().map(whole));
+        if self.said.thought.is_empty() {
+            self.said.thought = self.thought;
+        }
         self.said
     }
+}
+
+fn is_thought(event: &Value) -> bool {
+    event["type"] == "response.reasoning_summary_text.delta" || event["type"] == "response.reasoning_text.delta"
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
@@ -230,9 +255,13 @@ mod tests {
     #[test]
     fn chat_completions_are_read_whole_and_in_pieces() {
         let call = |index: Option<u64>, name: Option<&str>, arguments: &str| json!({"index": index, "function": {"name": name, "arguments": arguments}});
-        let calls = [call(None, Some("weather"), r#"{"city":"Wien"}"#), call(None, Some("now"), "")];
-        let message = json!({"reasoning_content": "Hm. So.", "content": "I look.", "tool_calls": calls});
-        assert_eq!(plain(RouteName::Chat, &json!({"choices": [{"message": message}]})), wanted());
+        let calls = [call(Some(0), Some("weather"), r#"{"city":"Wien"}"#), call(Some(0), Some("now"), "")];
+        let details = json!([{"type": "reasoning.text", "text": "Hm. "}, {"type": "reasoning.text", "text": "So."}]);
+        for thought in [json!({"reasoning_content": "Hm. So."}), json!({"reasoning_details": details})] {
+            let mut message = json!({"content": "I look.", "tool_calls": calls});
+            crate::gateway::load::lay_over(&mut message, thought);
+            assert_eq!(plain(RouteName::Chat, &json!({"choices": [{"message": message}]})), wanted());
+        }
         let chunk = |delta: Value| json!({"choices": [{"delta": delta}]});
         let chunks = [
             chunk(json!({"role": "assistant", "reasoning": "Hm. ", "reasoning_content": "Hm. "})),
@@ -272,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_read_whole_and_from_their_last_event() {
+    fn responses_are_read_whole_and_from_their_items_or_last_event() {
         let output = json!([
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm. So."}]},
             {"type": "message", "content": [{"type": "output_text", "text": "I look."}]},
@@ -282,7 +311,19 @@ mod tests {
         assert_eq!(plain(RouteName::Responses, &json!({"output": output})), wanted());
         let delta = json!({"type": "response.output_text.delta", "delta": "I look."});
         let last = json!({"type": "response.completed", "response": {"output": output}});
-        assert_eq!(streamed(RouteName::Responses, &[delta, last]), wanted());
+        assert_eq!(streamed(RouteName::Responses, &[delta.clone(), last.clone()]), wanted());
+        let done = |item: &Value| json!({"type": "response.output_item.done", "item": item});
+        let mut items: Vec<_> = output.as_array().into_iter().flatten().map(done).collect();
+        items[0]["item"] =
+            json!({"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Hm. So."}], "summary": []});
+        let thought = json!({"type": "response.reasoning_summary_text.delta", "delta": "Hm. So."});
+        let calls = [delta.clone(), thought, items[1].clone(), items[2].clone(), items[3].clone()];
+        assert_eq!(streamed(RouteName::Responses, &calls), wanted());
+        items.insert(0, delta);
+        for end in [last, json!({"type": "response.completed", "response": {"output": null}})] {
+            items.push(end);
+            assert_eq!(streamed(RouteName::Responses, &items), wanted());
+        }
     }
 
     #[test]
