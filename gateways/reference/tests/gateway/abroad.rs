@@ -276,6 +276,22 @@ async fn what_a_provider_cannot_be_told_is_refused_by_name_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_dearer_service_that_a_provider_cannot_be_told_of_is_neither_had_nor_charged() {
+    for base in FOREIGN {
+        let world = world(base).await;
+        let response = json!({"model": "primary/mock-1", "max_output_tokens": 100, "input": PROMPT});
+        for (tier, status, spent) in [("priority", 400, "0"), ("auto", 200, "0.00125"), ("default", 200, "0.0025")] {
+            let mut body = response.clone();
+            body["service_tier"] = json!(tier);
+            let answer = world.send(world.request(Method::POST, "/v1/responses").bearer_auth(KEY).json(&body)).await;
+            assert_eq!(answer.status, status, "{base}, {tier}: {}", answer.text);
+            assert_eq!(answer.text.contains("`service_tier`"), status == 400, "{base}, {tier}: {}", answer.text);
+            assert_eq!((world.spent().await, world.charged()), (spent.to_owned(), spent.to_owned()), "{base}, {tier}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn openais_embeddings_are_served_by_gemini_in_order_and_in_the_form_asked_for() {
     let world = world("gemini").await;
     let send = async |body: &Value| {

@@ -28,7 +28,8 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
     match name {
         "model" | "system" | "messages" => {}
         // Say nothing about the answer.
-        "metadata" | "service_tier" | "cache_control" => {}
+        "metadata" | "cache_control" => {}
+        "service_tier" if value == "auto" || value == "standard_only" => {}
         "context_management" if keeps_all(value) => {}
         "max_tokens" | "temperature" | "top_p" | "top_k" => put(name, value.clone()),
         "stop_sequences" => put("stop", value.clone()),

@@ -81,6 +81,7 @@ fn a_lone_text_is_a_text_and_several_stay_apart() {
 fn what_cannot_be_said_is_refused_by_name() {
     for (field, value, name) in [
         ("mcp_servers", json!([]), "mcp_servers"),
+        ("service_tier", json!("priority"), "service_tier"),
         ("tools", json!([{"type": "web_search_20250305", "name": "web_search"}]), "web_search_20250305"),
         ("tools", json!([{"name": "f", "defer_loading": true}]), "tools[].defer_loading"),
         ("tool_choice", json!({"type": "some"}), "tool_choice.type: some"),

@@ -35,12 +35,11 @@ fn add_setting(name: &str, value: &Value, chat: &mut Object) -> Result<(), Trans
         | "safety_identifier"
         | "prompt_cache_key"
         | "prompt_cache_retention"
-        | "service_tier"
         | "stream_options" => {}
         "background" if value == &Value::Bool(false) => {}
         "truncation" if value == "disabled" => {}
         "include" if list(value, "include")?.iter().all(|one| one == INCLUDED) => {}
-        "temperature" | "top_p" | "parallel_tool_calls" => put(name, value.clone()),
+        "temperature" | "top_p" | "parallel_tool_calls" | "service_tier" => put(name, value.clone()),
         "max_output_tokens" => put("max_tokens", value.clone()),
         "stream" => settings::add_stream(value, chat),
         "tools" => settings::add_tools(value, tool, chat)?,
