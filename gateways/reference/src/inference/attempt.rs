@@ -78,7 +78,7 @@ pub(super) async fn attempt(
     let provider = Arc::clone(&candidate.provider);
     let Worded { service, bridge, body } =
         worded(request, key, &candidate, gateway.books.now()).map_err(AttemptError::Refused)?;
-    let asks = Asks { gateway, request, key, candidate: &candidate, notes };
+    let asks = Asks { gateway, request, key, candidate: &candidate, form: service.form, notes };
     let hold = asks.hold().await.map_err(AttemptError::Refused)?;
     let key = hold.key.clone();
     let call = Call {

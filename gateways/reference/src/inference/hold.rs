@@ -1,6 +1,7 @@
 //! What one call to a provider holds: the most that it can cost, against every budget and
 //! limit that it touches.
 
+use std::iter;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -18,6 +19,7 @@ use crate::pricing::{PriceQuestion, Tariff, Unbounded};
 use crate::routing::{self, Candidate};
 use crate::store::NotWritten;
 use crate::telemetry::Notes;
+use crate::translate::Form;
 
 /// What is held for output where nothing bounds it and the model is new.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 4_096;
@@ -29,6 +31,8 @@ pub(super) struct Asks<'a> {
     /// The virtual key as it was when the request was read.
     pub(super) key: Option<&'a VirtualKey>,
     pub(super) candidate: &'a Candidate,
+    /// The form in which the provider is asked.
+    pub(super) form: Form,
     pub(super) notes: &'a Arc<Notes>,
 }
 
@@ -79,7 +83,8 @@ impl Asks<'_> {
         let catalog = gateway.prices();
         let question =
             PriceQuestion { key: key.map(|key| key.row.id.as_ref()), provider, provider_key: None, model, kind };
-        let prices = catalog.prices(question, candidate.provider.keys_for(model, key_ids(key, &candidate.provider)));
+        let provider_keys = || candidate.provider.keys_for(model, key_ids(key, &candidate.provider));
+        let prices = catalog.prices(question, provider_keys());
         let has_budget = meters.iter().any(|meter| meter.measure() == Measure::Usd);
         if prices.is_none() && has_budget && !gateway.client().unpriced_allowed {
             return Err(Problem::new(
@@ -89,7 +94,8 @@ impl Asks<'_> {
             ));
         }
         let Bounds { input, max_output, answers, service } = request.bounds;
-        let tools = server_tools::with_own(&request.server_tools, request.route, model, answers);
+        let names = iter::once(model.as_str()).chain(provider_keys().map(|key| key.wire_model(model)));
+        let tools = server_tools::with_own(&request.server_tools, self.form, names, answers);
         let mut tariff = Tariff::new(prices.unwrap_or_default(), service, server_tools::extras(&tools));
         if has_budget && !gateway.client().unpriced_allowed {
             tools.iter().try_for_each(|tool| tool.may_be_used(&tariff, candidate))?;

@@ -61,27 +61,22 @@ pub(super) fn read(
     fields: &IndexMap<String, Box<RawValue>>,
     answers: u64,
 ) -> Result<Vec<ServerTool>, Problem> {
-    let tools: Vec<Value> = match route.form() {
-        Form::Chat | Form::Responses | Form::Messages | Form::Content => field(fields, "tools")?.unwrap_or_default(),
-        _ => return Ok(Vec::new()),
-    };
+    let tools = || Ok::<Vec<Value>, Problem>(field(fields, "tools")?.unwrap_or_default());
     Ok(match route.form() {
-        Form::Chat => {
-            let mut found: Vec<ServerTool> = tools.iter().filter_map(|tool| of_openai(tool, None)).collect();
-            found.extend(search_of_chat(fields, answers)?);
+        form if may_search(form) => {
+            let most = if form == Form::Responses { field(fields, "max_tool_calls")? } else { None };
+            let mut found: Vec<ServerTool> = tools()?.iter().filter_map(|tool| of_openai(tool, most)).collect();
+            found.extend(search_asked_for(fields, answers)?);
             found.extend(others(fields, &["plugins", "search_parameters"])?);
             found
         }
-        Form::Responses => {
-            let most = field(fields, "max_tool_calls")?;
-            tools.iter().filter_map(|tool| of_openai(tool, most)).collect()
-        }
         Form::Messages => {
-            let mut found: Vec<ServerTool> = tools.iter().filter_map(of_anthropic).collect();
+            let mut found: Vec<ServerTool> = tools()?.iter().filter_map(of_anthropic).collect();
             found.extend(others(fields, &["mcp_servers"])?);
             found
         }
-        _ => tools.iter().flat_map(of_gemini).collect(),
+        Form::Content => tools()?.iter().flat_map(of_gemini).collect(),
+        _ => Vec::new(),
     })
 }
 
@@ -98,8 +93,14 @@ fn of_openai(tool: &Value, most: Option<u64>) -> Option<ServerTool> {
     Some(ServerTool { name: name.to_owned(), extra, most, goes_on: true })
 }
 
-/// The search that is asked for before a chat completion, once for each answer.
-fn search_of_chat(fields: &IndexMap<String, Box<RawValue>>, answers: u64) -> Result<Option<ServerTool>, Problem> {
+/// Whether it is a form of OpenAI's for text. Servers that are compatible take the same fields in
+/// each, and their models search by themselves.
+fn may_search(form: Form) -> bool {
+    matches!(form, Form::Chat | Form::Responses | Form::Completions)
+}
+
+/// The search that is asked for before an answer, once for each.
+fn search_asked_for(fields: &IndexMap<String, Box<RawValue>>, answers: u64) -> Result<Option<ServerTool>, Problem> {
     const NAME: &str = "web_search_options";
     let options: Option<Value> = field(fields, NAME)?;
     Ok(options.map(|options| search_before(NAME, size(&options), Some(answers))))
@@ -109,14 +110,27 @@ fn search_before(name: &str, size: Option<SearchSize>, most: Option<u64>) -> Ser
     ServerTool { name: name.to_owned(), extra: Some(Extra::Search(size)), most, goes_on: false }
 }
 
-/// All that are used where this model serves, which may search without being asked to.
-pub(super) fn with_own(asked: &[ServerTool], route: Route, model: &str, answers: u64) -> Vec<ServerTool> {
+/// All that are used where a provider of this form serves a model, which may search without
+/// being asked to. Of its `names` one is the caller's, the others are those that keys have for it.
+pub(super) fn with_own<'a>(
+    asked: &[ServerTool],
+    form: Form,
+    names: impl Iterator<Item = &'a str>,
+    answers: u64,
+) -> Vec<ServerTool> {
     let mut tools = asked.to_vec();
+    let searches = |name: &&str| {
+        let lower = name.to_ascii_lowercase();
+        SEARCHING.iter().any(|word| lower.contains(word))
+    };
+    let is_research = |name: &&str| name.to_ascii_lowercase().contains(RESEARCHING);
+    let own: Vec<&str> = names.filter(searches).collect();
+    let research = own.iter().copied().find(is_research);
     let is_asked = tools.iter().any(|tool| !tool.goes_on);
-    let searches = SEARCHING.iter().any(|word| model.contains(word));
-    if route == Route::ChatCompletions && searches && (!is_asked || model.contains(RESEARCHING)) {
-        let most = Some(answers).filter(|_| !model.contains(RESEARCHING));
-        tools.push(search_before(model, None, most));
+    if let Some(name) = research.or(own.first().copied().filter(|_| !is_asked))
+        && may_search(form)
+    {
+        tools.push(search_before(name, None, Some(answers).filter(|_| research.is_none())));
     }
     tools
 }
@@ -234,16 +248,26 @@ mod tests {
             told(Route::GenerateContent, json!({"tools": [{"google_search": {}}, {"urlContext": {}}]})),
             [(name("googleSearch"), Some(Extra::Search(None)), None), (name("urlContext"), None, None)]
         );
-        assert_eq!(
-            told(Route::ChatCompletions, json!({"web_search_options": {"search_context_size": "high"}})),
-            [(name("web_search_options"), Some(Extra::Search(Some(SearchSize::High))), Some(1))]
-        );
+        for route in [Route::ChatCompletions, Route::Responses, Route::Completions] {
+            let body = json!({"web_search_options": {"search_context_size": "high"}, "plugins": [{"id": "web"}],
+                "search_parameters": {"mode": "on"}});
+            assert_eq!(
+                told(route, body),
+                [
+                    (name("web_search_options"), Some(Extra::Search(Some(SearchSize::High))), Some(1)),
+                    (name("plugins"), None, None),
+                    (name("search_parameters"), None, None),
+                ],
+                "{route:?}"
+            );
+        }
     }
 
     #[test]
     fn a_model_that_searches_by_itself_is_not_asked_to() {
+        let own = |asked: &[ServerTool], form, names: &[&str]| with_own(asked, form, names.iter().copied(), 2);
         let most = |asked: &[ServerTool], model| {
-            let tools = with_own(asked, Route::ChatCompletions, model, 2);
+            let tools = own(asked, Form::Chat, &[model]);
             tools.iter().map(|tool| tool.most).collect::<Vec<_>>()
         };
         assert_eq!(most(&[], "gpt-4o-search-preview"), [Some(2)]);
@@ -253,6 +277,13 @@ mod tests {
         let asked = of(Route::ChatCompletions, &json!({"web_search_options": {}}));
         assert_eq!(most(&asked, "gpt-4o-search-preview"), [Some(1)]);
         assert_eq!(most(&asked, "sonar-deep-research"), [Some(1), None]);
-        assert_eq!(with_own(&[], Route::Embeddings, "sonar", 2), []);
+        for form in [Form::Chat, Form::Responses, Form::Completions] {
+            let tools = own(&[], form, &["cheap", "Sonar"]);
+            assert_eq!(tools, [search_before("Sonar", None, Some(2))], "{form:?}: a key's name for it counts too");
+            assert_eq!(own(&[], form, &["sonar", "sonar-deep-research"])[0].most, None, "{form:?}");
+        }
+        for form in [Form::Messages, Form::Content, Form::Embeddings, Form::Media] {
+            assert_eq!(own(&[], form, &["sonar"]), [], "{form:?}");
+        }
     }
 }

@@ -33,16 +33,6 @@ pub(crate) struct Extras {
     pub(crate) sure_searches: u64,
 }
 
-impl Extras {
-    /// The size that is asked for, if searches have one.
-    fn size(&self) -> Option<SearchSize> {
-        self.most.iter().find_map(|(extra, _)| match extra {
-            Extra::Search(size) => *size,
-            Extra::CodeSession => None,
-        })
-    }
-}
-
 impl Price {
     /// The price of one; `None` where it has none.
     pub(super) fn extra(&self, extra: Extra) -> Option<Usd> {
@@ -66,8 +56,11 @@ impl Price {
     /// What is charged beside tokens, by what the answer tells.
     pub(super) fn extras_cost(&self, usage: &Usage, extras: &Extras) -> Usd {
         let price = |extra| self.extra(extra).unwrap_or_default();
+        let asked = extras.most.iter().map(|(extra, _)| *extra).filter(|extra| matches!(extra, Extra::Search(_)));
+        // No answer tells which of several sizes a search had.
+        let search = asked.map(price).max().unwrap_or_else(|| price(Extra::Search(None)));
         let searches = usage.searches.max(extras.sure_searches);
-        price(Extra::Search(extras.size())).times(searches).plus(price(Extra::CodeSession).times(usage.code_sessions))
+        search.times(searches).plus(price(Extra::CodeSession).times(usage.code_sessions))
     }
 }
 
@@ -95,6 +88,19 @@ mod tests {
         let flat = r#"{"search_context_cost_per_query": 0.01}"#;
         assert_eq!(of(flat, Some(SearchSize::High)).as_deref(), Some("0.01"));
         assert_eq!(of(r#"{"input_cost_per_token": 1}"#, None), None);
+    }
+
+    #[test]
+    fn a_search_costs_the_dearest_of_the_sizes_that_are_asked_for() {
+        let cost = |sizes: &[Option<SearchSize>]| {
+            let most = sizes.iter().map(|size| (Extra::Search(*size), 2)).collect();
+            let extras = Extras { most, sure_searches: 0 };
+            price(SIZED).extras_cost(&Usage { searches: 1, ..Usage::default() }, &extras).to_string()
+        };
+        assert_eq!(cost(&[Some(SearchSize::Low)]), "0.03");
+        assert_eq!(cost(&[Some(SearchSize::Low), Some(SearchSize::High), Some(SearchSize::Medium)]), "0.05");
+        assert_eq!(cost(&[Some(SearchSize::Low), None]), "0.05");
+        assert_eq!(cost(&[]), "0.05");
     }
 
     #[test]

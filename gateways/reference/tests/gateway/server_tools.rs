@@ -70,6 +70,36 @@ async fn the_search_before_a_chat_completion_is_charged_though_no_answer_tells_i
 }
 
 #[tokio::test]
+async fn a_model_that_searches_by_itself_does_so_for_every_caller_and_under_every_name() {
+    let content = json!({"contents": [{"role": "user", "parts": [{"text": PROMPT}]}],
+        "generationConfig": {"maxOutputTokens": 100}});
+    let message = json!({"model": "primary/mock-1", "max_tokens": 100,
+        "messages": [{"role": "user", "content": PROMPT}]});
+    let calls = [(MESSAGES, &message), ("/genai/v1beta/models/primary/mock-1:generateContent", &content)];
+    // The call alone holds $0.00115.
+    for (limit, status, spent) in [("0.011", 402, "0"), ("0.012", 200, "0.01125")] {
+        for (path, body) in calls {
+            let mut world = World::prepare(|config| {
+                config["providers"]["primary"]["keys"][0]["aliases"] = json!({"mock-1": "sonar-1"});
+                config["governance"]["budgets"] = json!([budget("b", limit, "1h", "vk-agent")]);
+            })
+            .await;
+            let mut script = serde_json::to_value(world.upstream.script()).unwrap();
+            let model = json!({
+                "usage": {"input": 100, "output": 100, "searches": 1},
+                "price": {"input": "$2.50", "output": "$10.00", "search": "$0.01"},
+            });
+            (script["models"]["mock-1"], script["models"]["sonar-1"]) = (model.clone(), model);
+            world.upstream.set_script(serde_json::from_value(script).unwrap()).unwrap();
+            world.run(&["--test-clock", "--seed", "7"]).await;
+            let answer = send(&world, path, body).await;
+            assert_eq!(answer.status, status, "{path}, {limit}: {}", answer.text);
+            assert_eq!((world.spent().await.as_str(), world.charged().as_str()), (spent, spent), "{path}, {limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_fallback_that_searches_by_itself_holds_its_search_and_is_charged_it() {
     for (limit, status, spent) in [("0.011", 503, "0"), ("0.012", 200, "0.01125")] {
         let mut world = World::prepare(|config| {
@@ -109,6 +139,24 @@ async fn a_tool_without_a_price_or_a_bound_is_refused_under_a_budget_and_nothing
     let code = responses(&json!({"type": "code_interpreter", "container": {"type": "auto"}}));
     let refused = send(&self::world("openai", "100").await, "/v1/responses", &code).await;
     assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (403, "tool_unpriced"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_plugin_is_refused_in_each_of_openais_forms() {
+    let world = world("openai", "100").await;
+    let mut chat = crate::support::body();
+    chat["model"] = json!("primary/mock-1");
+    let completion = json!({"model": "primary/mock-1", "max_tokens": 100, "prompt": PROMPT});
+    let response = json!({"model": "primary/mock-1", "max_output_tokens": 100, "input": PROMPT});
+    for (path, body) in [("/v1/chat/completions", chat), ("/v1/completions", completion), ("/v1/responses", response)] {
+        for (name, value) in [("plugins", json!([{"id": "web"}])), ("search_parameters", json!({"mode": "on"}))] {
+            let mut body = body.clone();
+            body[name] = value;
+            let refused = send(&world, path, &body).await;
+            assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (403, "tool_unpriced"), "{}", refused.text);
+        }
+    }
+    assert_eq!((world.upstream_calls(), world.spent().await.as_str()), (0, "0"));
 }
 
 #[tokio::test]
