@@ -26,18 +26,54 @@ const TEXTS: [&str; 12] = [
     "content",
     "requests",
 ];
-/// Fields that a provider spells out for the model: as long as their JSON.
-const SPELLED_OUT: [&str; 10] = [
-    "tools",
-    "functions",
-    "tool_choice",
-    "function_call",
-    "response_format",
-    "text",
-    "output_config",
-    "output_format",
-    "toolConfig",
-    "tool_config",
+/// Settings in words, lists or objects of which no model reads anything. Whatever else a request
+/// says in such, a provider may spell out for its model.
+const SILENT: [&str; 45] = [
+    "model",
+    "models",
+    "route",
+    "provider",
+    "transforms",
+    "usage",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "labels",
+    "session_id",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "cache_control",
+    "service_tier",
+    "speed",
+    "inference_geo",
+    "anthropic_version",
+    "anthropic_beta",
+    "betas",
+    "stream_options",
+    "stream_format",
+    "include",
+    "truncation",
+    "stop",
+    "stop_sequences",
+    "logit_bias",
+    "reasoning",
+    "reasoning_effort",
+    "thinking",
+    "verbosity",
+    "modalities",
+    "audio",
+    "voice",
+    "size",
+    "quality",
+    "style",
+    "background",
+    "moderation",
+    "encoding_format",
+    "input_type",
+    "taskType",
+    "task_type",
+    "safetySettings",
+    "safety_settings",
 ];
 /// Gemini's settings, in both spellings that it reads.
 const GEMINI_CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
@@ -64,8 +100,12 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
         // Where several are given, a provider may go by the largest.
         max_output = max_output.max(bound);
     }
-    let mut bounds =
-        Bounds { input: input(route, fields)?, max_output, answers: answers(fields)?, service: service(fields)? };
+    let mut bounds = Bounds {
+        input: input(route, fields)?,
+        max_output,
+        answers: answers(fields)?,
+        service: service(route, fields)?,
+    };
     if route.form() == Form::Content {
         for name in GEMINI_CONFIG {
             if let Some(config) = field::<IndexMap<String, Box<RawValue>>>(fields, name)? {
@@ -115,13 +155,13 @@ fn output_bounds(route: Route) -> &'static [&'static str] {
     }
 }
 
-/// Fast mode is dearer than any service tier.
-fn service(fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Service>, Problem> {
+/// Fast mode is dearer than any service tier. The speed of images and audio is another thing.
+fn service(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Service>, Problem> {
     let word = |name: &str| -> Result<Option<Service>, Problem> {
         Ok(field::<String>(fields, name)?.as_deref().and_then(Service::from_word))
     };
-    let fast = word("speed")?.filter(|service| *service == Service::Fast);
-    Ok(fast.or(word("service_tier")?))
+    let speed = if route.is_generation() { word("speed")? } else { None };
+    Ok(speed.filter(|service| *service == Service::Fast).or(word("service_tier")?))
 }
 
 fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
@@ -142,11 +182,14 @@ fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
 
 fn input(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Input, Problem> {
     let mut sum = Input::default();
-    for name in TEXTS.iter().chain(&SPELLED_OUT) {
-        let Some(raw) = fields.get(*name) else { continue };
+    for (name, raw) in fields {
+        let is_text = TEXTS.contains(&name.as_str());
+        if !is_text && (is_silent(route, name) || !raw.get().starts_with(['"', '[', '{'])) {
+            continue;
+        }
         // Looks into everything, where counting may skip: a provider reads it all.
         let Some(_) = field::<Value>(fields, name)? else { continue };
-        let goes_in = if TEXTS.contains(name) {
+        let goes_in = if is_text {
             let unreadable = |_| Problem::bad_request(format!("{name} has a value that cannot be read"));
             input::read(raw).map_err(unreadable)?
         } else {
@@ -162,6 +205,11 @@ fn input(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Input
         }
     }
     Ok(sum)
+}
+
+/// Whether no model reads it, or what one reads of it counts elsewhere.
+fn is_silent(route: Route, name: &str) -> bool {
+    SILENT.contains(&name) || KEPT.contains(&name) || route.form() == Form::Content && GEMINI_CONFIG.contains(&name)
 }
 
 fn saturated(count: usize) -> u64 {

@@ -75,11 +75,50 @@ fn token_lists_count_each_token() {
 
 #[test]
 fn everything_that_is_spelled_out_for_the_model_counts_with_its_names() {
-    for name in SPELLED_OUT {
+    for name in [
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "response_format",
+        "text",
+        "output_config",
+        "output_format",
+        "toolConfig",
+        "tool_config",
+        // Of servers that are compatible with OpenAI's
+        "documents",
+        "chat_template",
+        "chat_template_kwargs",
+        "guided_json",
+        "structured_outputs",
+        "a_field_of_tomorrow",
+    ] {
         let value = json!({"type": "object", "properties": {"a_rather_long_name": {"id": "text", "role": "text"}}});
         let body = json!({ name: value.clone() });
         assert_eq!(input(&body), saturated(value.to_string().len()), "{name}");
     }
+}
+
+#[test]
+fn a_text_or_a_list_in_a_field_that_nobody_knows_counts_and_a_setting_does_not() {
+    assert_eq!(input(&json!({"guided_regex": "12345678", "documents": ["1"]})), 15);
+    let settings = json!({"model": "m", "user": "u", "metadata": {"a": "b"}, "stop": ["END"], "temperature": 0.5,
+        "stream": true, "stream_options": {"include_usage": true}, "reasoning": {"effort": "low"}, "seed": 7,
+        "service_tier": "auto", "modalities": ["text"], "logit_bias": {"1": 5}, "new_switch": true, "none": null});
+    assert_eq!(input(&settings), 0);
+    let config = json!({"generationConfig": {"stopSequences": ["END"]}});
+    assert_eq!(parse(Route::GenerateContent, &config.to_string()).unwrap().input.bytes, 0);
+    assert_ne!(input(&config), 0);
+}
+
+#[test]
+fn a_speed_is_a_service_where_text_is_made() {
+    let service =
+        |route, speed: Value| parse(route, &json!({ "speed": speed }).to_string()).map(|bounds| bounds.service);
+    assert_eq!(service(Route::Messages, json!("fast")).unwrap(), Some(Service::Fast));
+    assert!(service(Route::ChatCompletions, json!(1.25)).is_err());
+    assert_eq!(service(Route::Speech, json!(1.25)).unwrap(), None);
 }
 
 #[test]

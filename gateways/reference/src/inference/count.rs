@@ -110,11 +110,11 @@ fn candidate(
 }
 
 /// The bytes of what a model reads, by [`BYTES_A_TOKEN`], and its pictures. Gemini's may stand one level deeper,
-/// in `generateContentRequest`.
+/// in `generateContentRequest`, beside which nothing else counts.
 fn estimate(route: Route, asked: &Asked, request: &Request, body: &[u8]) -> Result<Response, Problem> {
     let inner = serde_json::from_slice::<Value>(body).ok().and_then(|body| body.get("generateContentRequest").cloned());
     let inner = inner.map(|inner| Request::parse(asked.clone(), inner.to_string().as_bytes())).transpose()?;
-    let input = inner.map_or(request.bounds.input, |inner| inner.bounds.input.and(request.bounds.input));
+    let input = inner.map_or(request.bounds.input, |inner| inner.bounds.input);
     let of_pictures = input.pictures.saturating_mul(TOKENS_A_PICTURE);
     let tokens = input.bytes.div_ceil(BYTES_A_TOKEN).saturating_add(of_pictures);
     let name = if route.form() == Form::Messages { "input_tokens" } else { "totalTokens" };

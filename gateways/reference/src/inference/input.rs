@@ -10,6 +10,8 @@ use crate::config::ApiBase;
 
 /// Names of a message's or a part's wrapper, which hold a word each.
 const STRUCTURE: [&str; 3] = ["role", "type", "id"];
+/// Names that hold nothing of what goes in: an item without any other is known by its id.
+const WRAPPER: [&str; 4] = ["role", "type", "id", "status"];
 /// The longest such word in JSON; what is longer is a text.
 const LONGEST_WORD: usize = 64;
 /// Names under which parts or texts stand.
@@ -136,13 +138,19 @@ struct Part<'a>(Vec<(String, &'a RawValue)>);
 
 impl Part<'_> {
     fn input(&self) -> Result<Input, serde_json::Error> {
-        // It stands for something that the provider keeps.
-        let is_reference = self.is("item_reference");
-        let mut sum = Input { is_open: is_reference, ..Input::default() };
+        let mut sum = Input { is_open: self.is_reference(), ..Input::default() };
         for (name, value) in self.0.iter().filter(|(_, value)| value.get() != "null") {
             sum = sum.and(self.field(name, value)?);
         }
         Ok(sum)
+    }
+
+    /// Whether it stands for something that the provider keeps: it says so, or has an id and
+    /// nothing that goes in.
+    fn is_reference(&self) -> bool {
+        let mut said = self.0.iter().filter(|(_, value)| value.get() != "null").map(|(name, _)| name.as_str());
+        let has_id = said.clone().any(|name| name == "id");
+        self.is("item_reference") || has_id && said.all(|name| WRAPPER.contains(&name))
     }
 
     fn field(&self, name: &str, value: &RawValue) -> Result<Input, serde_json::Error> {
@@ -161,6 +169,8 @@ impl Part<'_> {
             "file_data" if value.get().starts_with('{') => of_gemini(name, value, as_text),
             "file_data" if url(value).is_some_and(|url| url.starts_with("data:text/")) => as_text,
             "file_id" if self.is("input_image") || self.is("computer_screenshot") => Input::ONE_PICTURE,
+            // What the model said earlier, by its id.
+            "audio" if value.get().starts_with('{') => Input::open(length).and(as_text),
             "file_data" | "file_id" | "file_url" | "video_url" => Input::open(length).and(as_text),
             _ => as_text,
         })
@@ -281,6 +291,10 @@ mod tests {
             json!({"type": "file", "file": {"file_id": "file-1"}}),
             json!({"type": "input_file", "file_url": "https://example.com/a.pdf"}),
             json!({"type": "item_reference", "id": "msg_1"}),
+            json!({"id": "msg_1"}),
+            json!({"id": "msg_1", "type": null}),
+            json!({"type": "image_generation_call", "id": "ig_1", "status": "completed"}),
+            json!({"role": "assistant", "audio": {"id": "audio_1"}}),
             json!({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}),
             json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}}),
             json!({"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}),
@@ -290,6 +304,19 @@ mod tests {
             json!({"parts": [{"fileData": {"fileUri": "https://example.com/a"}}]}),
         ] {
             assert!(of(&part).is_open, "{part}");
+        }
+    }
+
+    #[test]
+    fn what_says_something_beside_its_id_shows_its_length() {
+        for part in [
+            json!({"type": "message", "id": "msg_1", "role": "assistant", "content": []}),
+            json!({"type": "function_call", "id": "fc_1", "call_id": "t1", "name": "f", "arguments": "{}"}),
+            json!({"parts": [{"functionResponse": {"id": "1", "name": "f", "response": {}}}]}),
+            json!({"type": "tool_use", "id": "t1", "name": "f", "input": {}}),
+            json!({"role": "assistant", "content": "a", "audio": null}),
+        ] {
+            assert!(!of(&part).is_open, "{part}");
         }
     }
 

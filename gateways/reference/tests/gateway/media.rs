@@ -87,6 +87,27 @@ async fn what_an_answer_does_not_tell_is_charged_as_it_was_held() {
 }
 
 #[tokio::test]
+async fn speech_at_another_speed_holds_a_second_for_each_byte() {
+    let mut world = World::prepare(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "10", "1h", "vk-agent")]);
+        config["governance"]["pricing_overrides"] = json!([{
+            "id": "po", "name": "spoken", "scope_kind": "global", "match_type": "exact",
+            "pattern": "mock-1", "request_types": ["speech"], "pricing_patch": "{\"output_cost_per_second\":0.0001}",
+        }]);
+    })
+    .await;
+    world.run(&["--test-clock"]).await;
+    // Four bytes of text, and a second, or four, of 32 tokens and $0.0001 each
+    for (speed, spent) in [(Value::Null, "0.00043"), (json!(1.25), "0.00212")] {
+        let body = json!({"model": "primary/mock-1", "input": "four", "voice": "alloy", "speed": speed});
+        let request = world.request(Method::POST, "/v1/audio/speech").bearer_auth(KEY).json(&body);
+        let spoken = world.send(request).await;
+        assert_eq!(spoken.status, 200, "{speed}: {}", spoken.text);
+        assert_eq!(world.spent().await, spent, "{speed}");
+    }
+}
+
+#[tokio::test]
 async fn a_budget_holds_for_them_before_the_provider_is_called() {
     let world = world(&units(), &json!({"input": 100, "output": 100, "seconds": 12})).await;
     // The sheet prices tokens too, and nobody knows yet which of the two the answer tells.
