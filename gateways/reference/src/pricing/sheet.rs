@@ -12,7 +12,8 @@ use crate::config::Pricing;
 use crate::connect::{self, describe};
 use crate::rates::Rates;
 
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a whole sheet, be it at the start or later.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Public list prices of well-known models, for a gateway that is told of no other sheet.
 const SHIPPED: &str = include_str!("../../prices.json");
 

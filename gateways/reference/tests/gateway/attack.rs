@@ -17,7 +17,7 @@ mod sums;
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use mock_upstream::{Ledger, Outcome, Script};
+use mock_upstream::{Entry, Ledger, Outcome, Script};
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ fn script(usual: &Script, dice: &mut Dice) -> Script {
     ];
     for provider in PROVIDERS {
         let fault = |_| match dice.below(5) {
-            0 if provider == "third" && dice.below(8) == 0 => json!("hang"),
+            0 if provider == "third" && dice.below(3) == 0 => json!("hang"),
             0 => dice.pick(&faults).clone(),
             _ => json!("ok"),
         };
@@ -193,13 +193,14 @@ fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: u
     let count = |test: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| test(call)).count();
     let [served, capped, limited] = [200, 402, 429].map(|status| count(&|call| call.end == End::Whole(status)));
     let silent = count(&|call| call.end == End::Silent);
-    let unanswered =
-        |outcome| ledger.inference().filter(|entry| is_unanswered(entry) && entry.outcome == outcome).count();
-    let (resets, timeouts) = (unanswered(Outcome::Faulted), unanswered(Outcome::ClientLeft));
+    let is_reset = |entry: &&Entry| is_unanswered(entry) && entry.outcome == Outcome::Faulted;
+    let resets = ledger.inference().filter(is_reset).count();
+    // The ledger has those too that a kill or a caller cut off.
+    let timeouts = count(&|call| call.has_timed_out);
     let (Sum { charged, least, most }, used) = (expected["model"], used["model"]);
     eprintln!(
         "{} calls: {served} served, {capped} answered with 402, {limited} with 429, {silent} without an answer; \
-         {resets} tries reset and {timeouts} given up before an answer; \
+         {resets} tries reset, {timeouts} calls with a try that took too long; \
          ${} charged, ${} used, ${} at least, ${} at most",
         calls.len(),
         charged.usd.normalize(),

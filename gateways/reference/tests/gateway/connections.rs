@@ -74,7 +74,6 @@ async fn a_body_that_does_not_come_in_time_is_408_and_costs_nothing() {
 async fn a_caller_who_does_not_read_its_stream_is_left_and_pays() {
     let mut world = World::with_budget("1").await;
     world.config["server"] = json!({"write_timeout_in_seconds": 1});
-    world.config["providers"]["primary"]["network_config"]["default_request_timeout_in_seconds"] = json!(30);
     world.restart().await;
     // More than the buffers between the two can hold.
     world.model(&json!({"reply": "x".repeat(12 << 20), "chunks": 100}));
@@ -136,7 +135,6 @@ async fn a_stop_does_not_wait_longer_than_it_may() {
     let mut world = World::prepare(|config| {
         config["server"] = json!({"drain_timeout_in_seconds": 1});
         config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
-        config["providers"]["primary"]["network_config"]["default_request_timeout_in_seconds"] = json!(60);
     })
     .await;
     world.faults(&json!({"primary": [{"fault": "hang"}]}));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{DEADLINE, KEY, World, body, virtual_key};
+use crate::support::{DEADLINE, KEY, World, body, give_up_after, virtual_key};
 
 const ROUTES: [&str; 5] =
     ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/anthropic/v1/messages"];
@@ -180,7 +180,8 @@ async fn what_became_of_a_key_while_the_body_was_on_its_way_counts() {
 
 #[tokio::test]
 async fn a_key_that_is_deleted_during_a_call_has_no_fallback_left() {
-    let world = World::with_budget("1").await;
+    // Long enough for what happens to the key meanwhile.
+    let world = World::start(|config| give_up_after(config, 4, "primary")).await;
     world.faults(&json!({"primary": [{"fault": "hang"}]}));
     let call = tokio::spawn(world.chat(KEY, &body()).send());
     assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);

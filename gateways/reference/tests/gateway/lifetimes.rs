@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, KEY, World, body, virtual_key};
+use crate::support::{DEADLINE, KEY, World, body, give_up_after, virtual_key};
 
 const KEYS: &str = "/api/governance/virtual-keys";
 const AGENT: &str = "/api/governance/virtual-keys/vk-agent";
@@ -82,7 +82,8 @@ async fn an_end_that_is_past_or_no_time_is_refused() {
 
 #[tokio::test]
 async fn a_key_that_expires_during_a_call_has_no_fallback_left() {
-    let world = World::start(|_| {}).await;
+    // Long enough for what happens to the key meanwhile.
+    let world = World::start(|config| give_up_after(config, 4, "primary")).await;
     world.faults(&json!({"primary": [{"fault": "hang"}]}));
     let end = in_seconds(&world, 600).await;
     assert_eq!(edit(&world, json!({"expires_at": end})).await, 200);
@@ -152,7 +153,8 @@ async fn several_keys_are_rotated_together_or_not_at_all() {
 
 #[tokio::test]
 async fn a_value_that_is_rotated_during_a_call_has_no_fallback_left() {
-    let world = World::start(|_| {}).await;
+    // Long enough for what happens to the key meanwhile.
+    let world = World::start(|config| give_up_after(config, 4, "primary")).await;
     world.faults(&json!({"primary": [{"fault": "hang"}]}));
     let call = tokio::spawn(world.chat(KEY, &body()).send());
     assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);

@@ -13,6 +13,8 @@ mod dialects;
 mod entities;
 mod figures_agree;
 mod fixtures;
+// It needs `prlimit`.
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod keys;
 mod levels;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{KEY, World, body, budget, streamed};
+use crate::support::{KEY, World, body, budget, give_up_after, streamed};
 
 #[tokio::test]
 async fn providers_are_tried_in_the_order_of_their_weights_and_none_twice() {
@@ -16,7 +16,13 @@ async fn providers_are_tried_in_the_order_of_their_weights_and_none_twice() {
         json!({"reset_in_body": {"after_chunks": 0}}),
         json!("malformed_json"),
     ] {
-        let world = World::start(|_| {}).await;
+        let world = World::start(|config| {
+            if fault == "hang" {
+                give_up_after(config, 1, "primary");
+                give_up_after(config, 1, "second");
+            }
+        })
+        .await;
         world.faults(&json!({"primary": [{"fault": fault}], "second": [{"fault": fault}]}));
         let answer = world.call().await;
         assert_eq!(answer.status, 200, "{fault}");
@@ -32,7 +38,13 @@ async fn a_stream_that_fails_before_its_first_event_falls_back() {
     for (fault, spent) in
         [(json!({"status": {"code": 503}}), "0.00125"), (json!("reset_before"), "0.0024"), (json!("hang"), "0.0024")]
     {
-        let world = World::with_budget("0.01").await;
+        let world = World::start(|config| {
+            config["governance"]["budgets"] = json!([budget("b", "0.01", "1h", "vk-agent")]);
+            if fault == "hang" {
+                give_up_after(config, 1, "primary");
+            }
+        })
+        .await;
         world.faults(&json!({"primary": [{"fault": fault}]}));
         let (answer, whole) = world.stream("/v1/chat/completions", &streamed()).await;
         assert!(whole && answer.status == 200, "{fault}");
@@ -100,7 +112,11 @@ async fn of_several_caps_that_are_spent_the_widest_is_named() {
 
 #[tokio::test]
 async fn when_all_fail_the_first_ones_error_is_the_answer() {
-    let world = World::with_budget("1").await;
+    let world = World::start(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+        give_up_after(config, 1, "third");
+    })
+    .await;
     world.faults(&json!({
         "primary": [{"fault": {"status": {"code": 503, "retry_after": 7, "message": "the first"}}}],
         "second": [{"fault": "reset_before"}],

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, KEY, World, body};
+use crate::support::{Answer, KEY, World, body, give_up_after};
 
 /// A world whose virtual key has one provider, so that none takes another's place.
 async fn world(edit: impl FnOnce(&mut Value)) -> World {
@@ -24,20 +24,19 @@ fn expected(status: u16, kind: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn each_failure_of_a_provider_has_its_status_and_type() {
-    let world = world(|_| {}).await;
-    for (fault, status, kind) in [
-        ("reset_before", 502, "upstream_reset"),
-        ("malformed_json", 502, "upstream_broken"),
-        ("hang", 504, "upstream_timeout"),
+    for (fault, patience, status, kind) in [
+        ("reset_before", 30, 502, "upstream_reset"),
+        ("malformed_json", 30, 502, "upstream_broken"),
+        ("hang", 1, 504, "upstream_timeout"),
     ] {
+        let world = world(|config| give_up_after(config, patience, "primary")).await;
         world.faults(&json!({ "primary": [{ "fault": fault }] }));
         assert_eq!(told(&world.call().await), expected(status, kind), "{fault}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = format!("http://{}", taken.local_addr().unwrap());
     drop(taken);
-    let world =
-        self::world(|config| config["providers"]["primary"]["network_config"]["base_url"] = json!(nowhere)).await;
+    let world = world(|config| config["providers"]["primary"]["network_config"]["base_url"] = json!(nowhere)).await;
     assert_eq!(told(&world.call().await), expected(502, "upstream_unreachable"));
 }
 

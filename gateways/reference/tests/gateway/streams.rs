@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, KEY, World, body, streamed};
+use crate::support::{DEADLINE, KEY, World, body, budget, streamed};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -75,7 +75,13 @@ async fn a_broken_stream_ends_as_a_failure_and_is_charged() {
         (json!("no_end_marker"), "0.00125"),
         (json!("no_end_marker_open"), "0.00125"),
     ] {
-        let world = World::with_budget("1").await;
+        let world = World::start(|config| {
+            config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+            if fault == "no_end_marker_open" {
+                config["providers"]["primary"]["network_config"]["stream_idle_timeout_in_seconds"] = json!(1);
+            }
+        })
+        .await;
         world.faults(&json!({"primary": [{"fault": fault}]}));
         let (answer, whole) = world.stream(CHAT, &streamed()).await;
         assert!(!whole, "{fault}: the connection ended as if all were well");

@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 pub(crate) const KEY: &str = "sk-proxy";
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a gateway may take to start: longer than it may take to fetch its prices.
+const START: Duration = Duration::from_secs(40);
 /// Sixty bytes: with 100 tokens of output the bound is $0.00115.
 pub(crate) const PROMPT: &str = "Sixty bytes of prompt, no more and no less, are in this text";
 
@@ -88,7 +90,7 @@ impl Process {
             BufReader::new(stdout).read_line(&mut line).unwrap();
             sender.send(line)
         });
-        let said = tokio::time::timeout(DEADLINE, receiver).await;
+        let said = tokio::time::timeout(START, receiver).await;
         let line = said.expect("the gateway says nothing").unwrap();
         match line.trim().strip_prefix("listening on http://") {
             Some(address) => Ok(Process { child, address: address.parse().unwrap() }),
@@ -379,8 +381,9 @@ fn config(upstream: SocketAddr) -> Value {
             "keys": [{ "name": format!("{name}-key"), "value": "env.UPSTREAM_KEY", "models": ["*"], "weight": 1 }],
             "network_config": {
                 "base_url": format!("http://{upstream}/{name}"),
-                "default_request_timeout_in_seconds": 1,
-                "stream_idle_timeout_in_seconds": 1,
+                // A busy machine must not turn an answer into a time-out, which costs what was held.
+                "default_request_timeout_in_seconds": 30,
+                "stream_idle_timeout_in_seconds": 30,
             },
             "custom_provider_config": { "base_provider_type": "openai" },
         })
@@ -395,6 +398,11 @@ fn config(upstream: SocketAddr) -> Value {
             "virtual_keys": [virtual_key("agent", KEY)],
         },
     })
+}
+
+/// A provider that is given up after so many seconds: for a test in which it hangs.
+pub(crate) fn give_up_after(config: &mut Value, seconds: u64, provider: &str) {
+    config["providers"][provider]["network_config"]["default_request_timeout_in_seconds"] = json!(seconds);
 }
 
 /// A virtual key that tries `primary`, `second`, `third` in this order.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::support::{DEADLINE, KEY, World, body, budget, streamed};
+use crate::support::{DEADLINE, KEY, World, body, budget, give_up_after, streamed};
 
 /// What is held for a call, and costs one without an answer.
 const BOUND: &str = "0.00115";
@@ -28,9 +28,13 @@ async fn world(retries: u32, edit: impl FnOnce(&mut Value)) -> World {
     .await
 }
 
+/// What leaves a call without an answer, and after how many seconds `primary` is given up.
+const WITHOUT_ANSWER: [(&str, u64); 2] = [("hang", 1), ("reset_before", 30)];
+
 /// A world whose key may use `primary` only, which is at this address.
-async fn world_at(provider: SocketAddr, retries: u32) -> World {
+async fn world_at(provider: SocketAddr, retries: u32, patience: u64) -> World {
     world(retries, |config| {
+        give_up_after(config, patience, "primary");
         config["providers"]["primary"]["network_config"]["base_url"] = json!(format!("http://{provider}"));
         config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
     })
@@ -44,9 +48,9 @@ async fn counted(world: &World) -> u64 {
 
 #[tokio::test]
 async fn a_call_without_an_answer_costs_what_was_held_and_counts_as_no_request() {
-    for fault in ["hang", "reset_before"] {
+    for (fault, patience) in WITHOUT_ANSWER {
         for call in [body(), streamed()] {
-            let world = world(0, |_| {}).await;
+            let world = world(0, |config| give_up_after(config, patience, "primary")).await;
             world.faults(&json!({"primary": [{"fault": fault}]}));
             let mut alone = call;
             alone["model"] = json!("primary/mock-1");
@@ -61,8 +65,8 @@ async fn a_call_without_an_answer_costs_what_was_held_and_counts_as_no_request()
 
 #[tokio::test]
 async fn a_fallback_is_charged_beside_the_call_that_got_no_answer() {
-    for fault in ["hang", "reset_before"] {
-        let world = world(0, |_| {}).await;
+    for (fault, patience) in WITHOUT_ANSWER {
+        let world = world(0, |config| give_up_after(config, patience, "primary")).await;
         world.faults(&json!({"primary": [{"fault": fault}]}));
         assert_eq!(world.call().await.status, 200);
         assert_eq!(world.called(), ["primary", "second"]);
@@ -123,7 +127,7 @@ async fn a_provider_to_which_nothing_could_be_sent_costs_nothing() {
     while let Ok(stream) = tokio::time::timeout(quick, TcpStream::connect(address)).await {
         waiting.push(stream.unwrap());
     }
-    let world = world_at(address, 0).await;
+    let world = world_at(address, 0, 1).await;
     let answer = world.call().await;
     assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (504, "upstream_timeout"));
     assert!(answer.text.contains("could not be connected to in time"), "{}", answer.text);
@@ -175,7 +179,7 @@ async fn read_request(stream: &mut TcpStream) {
 #[tokio::test]
 async fn a_connection_that_was_closed_before_it_was_used_again_is_no_unanswered_call() {
     let (provider, mut closed) = closing(vec![served(); 20]).await;
-    let world = world_at(provider, 0).await;
+    let world = world_at(provider, 0, 30).await;
     for _ in 0..20 {
         assert_eq!(world.call().await.status, 200);
         tokio::time::timeout(DEADLINE, closed.recv()).await.unwrap();
@@ -188,7 +192,7 @@ async fn a_connection_that_was_closed_before_it_was_used_again_is_no_unanswered_
 async fn an_error_that_reports_usage_is_charged_also_where_another_try_serves() {
     let used = json!({"error": {"message": "cut off"}, "usage": {"prompt_tokens": 100, "completion_tokens": 10}});
     let (provider, _closed) = closing(vec![plain(500, &used), served()]).await;
-    let world = world_at(provider, 1).await;
+    let world = world_at(provider, 1, 30).await;
     assert_eq!(world.call().await.status, 200);
     // 0.00035 for the one that failed, 0.00125 for the one that served.
     assert_eq!((world.spent().await.as_str(), counted(&world).await), ("0.0016", 1));
@@ -198,7 +202,7 @@ async fn an_error_that_reports_usage_is_charged_also_where_another_try_serves() 
 async fn an_error_status_costs_nothing_also_where_its_body_breaks_off() {
     let broken = plain(400, &json!({"error": {"message": "no"}})).replace("content-length: ", "content-length: 9");
     let (provider, _closed) = closing(vec![broken]).await;
-    let world = world_at(provider, 3).await;
+    let world = world_at(provider, 3, 30).await;
     let answer = world.call().await;
     assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (400, "primary:400"));
     assert_eq!(world.spent().await, "0");

@@ -43,6 +43,8 @@ pub(super) struct Call {
     /// The gateway's process that was called.
     pub(super) process: usize,
     pub(super) end: End,
+    /// Whether the answer says that a provider was given up since its time was over.
+    pub(super) has_timed_out: bool,
 }
 
 /// One caller's calls, one after the other, until there is no gateway any more.
@@ -59,8 +61,9 @@ pub(super) async fn calls_of(number: u64, mut dice: Dice, mut door: watch::Recei
             is_stream: dice.below(2) == 0,
             process,
             end: End::Unsent,
+            has_timed_out: false,
         };
-        call.end = end_of(&call, &client, &url, &mut dice).await;
+        call.end = make(&mut call, &client, &url, &mut dice).await;
         calls.push(call);
     }
 }
@@ -87,8 +90,9 @@ fn body(call: &Call) -> Value {
     })
 }
 
-/// Makes the call. One caller in six leaves before the answer, or after some of it.
-async fn end_of(call: &Call, client: &Client, url: &str, dice: &mut Dice) -> End {
+/// Makes the call, and says how it ended. One caller in six leaves before the answer, or after
+/// some of it.
+async fn make(call: &mut Call, client: &Client, url: &str, dice: &mut Dice) -> End {
     let leaves_at_once = dice.below(12) == 0;
     let pieces = (dice.below(12) == 0).then(|| dice.below(5));
     let mut request = client.post(format!("{url}/v1/chat/completions")).json(&body(call));
@@ -103,7 +107,11 @@ async fn end_of(call: &Call, client: &Client, url: &str, dice: &mut Dice) -> End
         }
         Ok(Err(error)) if error.is_connect() => End::Unsent,
         Ok(Err(_)) => End::Silent,
-        Ok(Ok(response)) => timeout(PATIENCE, read(response, pieces)).await.expect("an answer without an end"),
+        Ok(Ok(response)) => {
+            let attempts = response.headers().get("x-gateway-attempts").map(|tried| tried.to_str().unwrap());
+            call.has_timed_out = attempts.is_some_and(|tried| tried.contains(":timeout"));
+            timeout(PATIENCE, read(response, pieces)).await.expect("an answer without an end")
+        }
     }
 }
 
