@@ -50,6 +50,7 @@ impl Request {
             return Err(Problem::bad_request(format!("more than {MOST_FALLBACKS} fallbacks")));
         }
         fields.shift_remove("fallbacks");
+        refuse_providers_fallbacks(&fields)?;
         let model = match model {
             Some(model) => model,
             None => field(&fields, "model")?.unwrap_or_default(),
@@ -135,6 +136,20 @@ impl Request {
         let text = serde_json::to_string(&self.fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))
     }
+}
+
+/// OpenRouter lets a request name other models that it may serve instead. They would be neither
+/// allowed nor priced here.
+fn refuse_providers_fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<(), Problem> {
+    let models: Option<Value> = field(fields, "models")?;
+    let route: Option<Value> = field(fields, "route")?;
+    let field = match (models, route) {
+        (Some(models), _) if models != Value::Array(Vec::new()) => "models",
+        (_, Some(route)) if route == "fallback" => "route",
+        _ => return Ok(()),
+    };
+    let reason = "is not passed on, since a provider's own choice of a model is neither allowed nor priced here";
+    Err(Problem::bad_request(format!("{field}: {reason}; name other models in `fallbacks`")))
 }
 
 /// Whether the answer is a stream: by the path, or by the body where it can be one.

@@ -1,6 +1,7 @@
 //! Which providers are tried, in which order, and who pays.
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::support::{KEY, World, body, budget, give_up_after, streamed};
 
@@ -144,6 +145,39 @@ async fn a_provider_that_is_named_is_tried_alone_or_with_the_callers_fallbacks()
 }
 
 #[tokio::test]
+async fn a_model_that_the_provider_would_fall_back_to_is_refused_and_nothing_is_sent() {
+    let world = World::start(|config| {
+        config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+        config["governance"]["virtual_keys"][0]["provider_configs"][0]["allowed_models"] = json!(["mock-1"]);
+    })
+    .await;
+    let send = async |path: &str, field: &str, value: &Value| {
+        let mut call = body();
+        call["input"] = json!("i");
+        call["prompt"] = json!("p");
+        call[field] = value.clone();
+        world.send(world.request(Method::POST, path).bearer_auth(KEY).json(&call)).await
+    };
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/anthropic/v1/messages"] {
+        for (field, value) in [
+            ("models", json!(["mock-1", "unpriced-1"])),
+            ("models", json!("unpriced-1")),
+            ("models", json!({"first": "unpriced-1"})),
+            ("route", json!("fallback")),
+        ] {
+            let refused = send(path, field, &value).await;
+            assert_eq!(refused.status, 400, "{path} {field} {value}: {}", refused.text);
+            assert!(refused.text.contains(&format!("{field}: ")), "{path} {value}: {}", refused.text);
+            assert!(refused.text.contains("`fallbacks`"), "{path} {field} {value}: {}", refused.text);
+        }
+    }
+    assert_eq!((world.upstream_calls(), world.spent().await.as_str()), (0, "0"));
+    for nothing in [json!([]), Value::Null] {
+        assert_eq!(send("/v1/chat/completions", "models", &nothing).await.status, 200, "{nothing}");
+    }
+}
+
+#[tokio::test]
 async fn retries_rotate_a_providers_keys_where_it_says_so() {
     let world = World::start(|config| {
         config["providers"]["primary"]["keys"] = json!([
@@ -180,7 +214,7 @@ async fn a_providers_key_reaches_no_caller_and_its_401_is_not_taken_for_the_gate
         .await;
         let fault = json!([{"fault": {"status": {"code": 401, "message": message}}}]);
         world.faults(&json!({"primary": fault, "second": fault, "third": fault}));
-        let request = world.request(reqwest::Method::POST, path).bearer_auth(KEY).json(&body());
+        let request = world.request(Method::POST, path).bearer_auth(KEY).json(&body());
         let answer = world.send(request).await;
         assert_eq!(answer.status, 401, "{base} {path}");
         assert!(!answer.text.contains("upstream-key"), "{base} {path}: {}", answer.text);
