@@ -24,14 +24,16 @@ struct Answer {
     is_cut: bool,
     /// Whether the pieces of calls say by an index which one they belong to, as OpenAI's do.
     has_index: bool,
+    /// Whether the later pieces of calls have other ids, as those of some servers do.
+    has_other_ids: bool,
 }
 
 fn answers() -> impl Strategy<Value = Answer> {
     let words = |most| prop::collection::vec("[a-zé😀\" ]{1,6}", 0..most);
     let call = ("[a-z]{1,4}", "[a-z]{0,4}", "[a-z]{0,4}");
     let tokens = (0_u64..50, 50_u64..99, 0_u64..50, 50_u64..99);
-    (words(3), words(4), prop::collection::vec(call, 0..3), tokens, any::<[bool; 2]>()).prop_map(
-        |(thoughts, texts, calls, (cached, input, reasoning, output), [is_cut, has_index])| Answer {
+    (words(3), words(4), prop::collection::vec(call, 0..3), tokens, any::<[bool; 3]>()).prop_map(
+        |(thoughts, texts, calls, (cached, input, reasoning, output), [is_cut, has_index, has_other_ids])| Answer {
             thoughts,
             texts,
             calls: calls
@@ -41,6 +43,7 @@ fn answers() -> impl Strategy<Value = Answer> {
             tokens: [input, cached, output, reasoning],
             is_cut,
             has_index,
+            has_other_ids,
         },
     )
 }
@@ -128,6 +131,9 @@ impl Answer {
             let mut second = json!({ "function": { "arguments": two } });
             if self.has_index {
                 (first["index"], second["index"]) = (json!(at), json!(at));
+            }
+            if self.has_other_ids {
+                second["id"] = json!(format!("other_{at}"));
             }
             chunks.extend([first, second].map(|piece| say(json!({ "tool_calls": [piece] }))));
         }
@@ -325,7 +331,7 @@ fn completion(events: &[Value]) -> Value {
         }
         let calls = choice["message"]["tool_calls"].as_array_mut().unwrap();
         for piece in said["delta"]["tool_calls"].as_array().into_iter().flatten() {
-            if piece["id"].is_string() {
+            if piece["function"]["name"].is_string() {
                 calls.push(piece.clone());
             } else {
                 let last = calls.last_mut().unwrap();
