@@ -19,6 +19,8 @@ const AZURE_VERSION: &str = "2024-10-21";
 const AZURE_RESPONSES_VERSION: &str = "preview";
 /// The caller's trace, which its provider may continue.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+/// Those of the caller's headers that are a list, which may come in several lines.
+const LISTS: [&str; 3] = ["anthropic-beta", "openai-beta", "tracestate"];
 /// What can stand in one segment of a path as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -62,8 +64,9 @@ pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &
         ApiBase::Gemini => &[],
     };
     for name in passed_on.iter().chain(&TRACE) {
-        if let Some(value) = callers.get(*name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
+        let value = if LISTS.contains(name) { joined(callers, name) } else { callers.get(*name).cloned() };
+        if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
     if provider.api == ApiBase::Anthropic {
@@ -82,6 +85,13 @@ pub(crate) fn headers(provider: &Provider, key: Option<&ProviderKey>, callers: &
         headers.insert(name, value);
     }
     headers
+}
+
+/// The lines of a list as one.
+fn joined(callers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    let lines: Vec<&[u8]> = callers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    // What can stand in each line can stand in one.
+    HeaderValue::from_bytes(&lines.join(&b","[..])).ok().filter(|value| !value.is_empty())
 }
 
 /// The body with the provider's own name for the model, where it differs from the caller's:
@@ -198,6 +208,24 @@ mod tests {
         assert_eq!(anthropic["traceparent"], "theirs");
         let bare = headers(&at(ApiBase::Anthropic, Paths::Versioned), None, &HeaderMap::new());
         assert_eq!(bare["anthropic-version"], "2023-06-01");
+    }
+
+    #[test]
+    fn a_list_that_the_caller_sends_in_several_lines_is_passed_on_whole() {
+        let mut callers = HeaderMap::new();
+        for name in ["anthropic-beta", "openai-beta", "anthropic-version", "traceparent", "tracestate"] {
+            for line in ["one", "two=2,three"] {
+                callers.append(name, HeaderValue::from_static(line));
+            }
+        }
+        let sent = |api| headers(&at(api, Paths::Versioned), None, &callers);
+        let anthropic = sent(ApiBase::Anthropic);
+        assert_eq!(anthropic["anthropic-beta"], "one,two=2,three");
+        assert_eq!(anthropic["tracestate"], "one,two=2,three");
+        assert_eq!(sent(ApiBase::OpenAi)["openai-beta"], "one,two=2,three");
+        assert_eq!(anthropic["anthropic-version"], "one");
+        assert_eq!(anthropic["traceparent"], "one");
+        assert_eq!(anthropic.len(), 5);
     }
 
     #[test]
