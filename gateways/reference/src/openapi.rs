@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::errors::Wording;
 use crate::routes::{Method, Served};
 
 /// What the routes below a path are about, and who may call them; the longest path counts.
@@ -10,7 +11,7 @@ const ABOUT: [(&str, &str, Caller); 18] = [
     ("/api/governance", "Budgets, limits and who has them", Caller::Administrator),
     ("/api/governance/pricing-overrides", "Prices of the administrator's own", Caller::Administrator),
     ("/api/governance/virtual-keys", "Virtual keys", Caller::Administrator),
-    ("/api/governance/virtual-keys/quota", "What a virtual key has left", Caller::VirtualKey),
+    ("/api/governance/virtual-keys/quota", "What a virtual key has left", Caller::VirtualKey(Wording::Native)),
     ("/api/keys", "Keys of all providers", Caller::Administrator),
     ("/api/logs", "The log of requests", Caller::Administrator),
     ("/api/openapi.json", "This description", Caller::Anyone),
@@ -21,16 +22,25 @@ const ABOUT: [(&str, &str, Caller); 18] = [
     ("/api/version", "The gateway's version", Caller::Anyone),
     ("/health", "Whether the gateway can work", Caller::Anyone),
     ("/metrics", "Metrics for Prometheus", Caller::Administrator),
-    ("/anthropic", "Inference in Anthropic's protocol", Caller::VirtualKey),
-    ("/genai", "Inference in Gemini's protocol", Caller::VirtualKey),
-    ("/", "Inference in OpenAI's protocol", Caller::VirtualKey),
+    ("/anthropic", "Inference in Anthropic's protocol", Caller::VirtualKey(Wording::Anthropic)),
+    ("/genai", "Inference in Gemini's protocol", Caller::VirtualKey(Wording::Gemini)),
+    ("/", "Inference in OpenAI's protocol", Caller::VirtualKey(Wording::Native)),
 ];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The headers whose value is a virtual key, by the names of their schemes.
+const KEY_HEADERS: [(&str, &str); 4] = [
+    ("virtualKey", "x-bf-vk"),
+    ("anthropicKey", "x-api-key"),
+    ("geminiKey", "x-goog-api-key"),
+    ("azureKey", "api-key"),
+];
+
+#[derive(Clone, Copy)]
 enum Caller {
     Anyone,
     Administrator,
-    VirtualKey,
+    /// Who is told of errors in the words of the protocol.
+    VirtualKey(Wording),
 }
 
 impl Caller {
@@ -38,7 +48,19 @@ impl Caller {
         match self {
             Caller::Anyone => json!([]),
             Caller::Administrator => json!([{ "basic": [] }, { "bearer": [] }, { "session": [] }]),
-            Caller::VirtualKey => json!([{ "virtualKey": [] }, { "bearer": [] }, {}]),
+            Caller::VirtualKey(_) => {
+                let headers = KEY_HEADERS.iter().map(|(scheme, _)| json!({ (*scheme): [] }));
+                headers.chain([json!({ "bearer": [] }), json!({})]).collect()
+            }
+        }
+    }
+
+    /// The component that describes its errors.
+    fn error(self) -> &'static str {
+        match self {
+            Caller::Anyone | Caller::Administrator | Caller::VirtualKey(Wording::Native) => "Error",
+            Caller::VirtualKey(Wording::Anthropic) => "AnthropicError",
+            Caller::VirtualKey(Wording::Gemini) => "GeminiError",
         }
     }
 }
@@ -52,25 +74,22 @@ pub(crate) fn document(table: &[Served]) -> Value {
         path[served.method.name] = operation(served);
     }
     paths.sort_keys();
+    let schemas = json!({ "Error": error(), "AnthropicError": anthropic_error(), "GeminiError": gemini_error() });
+    let responses: Map<String, Value> =
+        schemas.as_object().into_iter().flat_map(Map::keys).map(|name| (name.clone(), failure(name))).collect();
+    let mut schemes = json!({
+        "basic": { "type": "http", "scheme": "basic" },
+        "bearer": { "type": "http", "scheme": "bearer" },
+        "session": { "type": "apiKey", "in": "cookie", "name": "token" },
+    });
+    for (scheme, header) in KEY_HEADERS {
+        schemes[scheme] = json!({ "type": "apiKey", "in": "header", "name": header });
+    }
     json!({
         "openapi": "3.1.0",
         "info": { "title": "The reference gateway", "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
-        "components": {
-            "securitySchemes": {
-                "basic": { "type": "http", "scheme": "basic" },
-                "bearer": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": "token" },
-                "virtualKey": { "type": "apiKey", "in": "header", "name": "x-bf-vk" },
-            },
-            "responses": {
-                "Error": {
-                    "description": "What went wrong",
-                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
-                },
-            },
-            "schemas": { "Error": error() },
-        },
+        "components": { "securitySchemes": schemes, "responses": responses, "schemas": schemas },
     })
 }
 
@@ -83,6 +102,7 @@ fn operation(served: &Served) -> Value {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
     let parameters: Vec<Value> = in_path.chain(query.map(|schema| in_query(schema())).unwrap_or_default()).collect();
+    let failed = json!({ "$ref": format!("#/components/responses/{}", caller.error()) });
     let mut operation = json!({
         "operationId": format!("{name} {path}"),
         "summary": about,
@@ -90,14 +110,14 @@ fn operation(served: &Served) -> Value {
         "parameters": parameters,
         "responses": {
             "2XX": { "description": "As asked" },
-            "4XX": { "$ref": "#/components/responses/Error" },
-            "5XX": { "$ref": "#/components/responses/Error" },
+            "4XX": failed,
+            "5XX": failed,
         },
     });
     if let Some(schema) = body {
         operation["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": schema() } } });
-    } else if *name == "post" && caller == Caller::VirtualKey {
+    } else if *name == "post" && matches!(caller, Caller::VirtualKey(_)) {
         // As its provider's own API has it.
         let is_form = path.ends_with("/audio/transcriptions");
         let content_type = if is_form { "multipart/form-data" } else { "application/json" };
@@ -127,7 +147,66 @@ fn about(path: &str) -> (&'static str, Caller) {
     let path = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
     let known = ABOUT.iter().filter(|(prefix, ..)| path.starts_with(prefix));
     let longest = known.max_by_key(|(prefix, ..)| prefix.len());
-    longest.map_or(("", Caller::VirtualKey), |(_, about, caller)| (*about, *caller))
+    longest.map_or(("", Caller::VirtualKey(Wording::Native)), |(_, about, caller)| (*about, *caller))
+}
+
+/// The answer whose body has this schema.
+fn failure(schema: &str) -> Value {
+    json!({
+        "description": "What went wrong",
+        "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
+    })
+}
+
+/// The body of every error in Anthropic's words; `code` is the gateway's own.
+fn anthropic_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "error"],
+        "properties": {
+            "type": { "const": "error" },
+            "error": {
+                "type": "object",
+                "required": ["type", "message"],
+                "properties": {
+                    "type": { "type": "string" },
+                    "code": { "type": "string" },
+                    "message": { "type": "string" },
+                },
+            },
+        },
+    })
+}
+
+/// The body of every error in Gemini's words; the gateway's own reason stands in `details`.
+fn gemini_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["code", "message", "status"],
+                "properties": {
+                    "code": { "type": "integer" },
+                    "message": { "type": "string" },
+                    "status": { "type": "string" },
+                    "details": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "@type": { "type": "string" },
+                                "reason": { "type": "string" },
+                                "domain": { "type": "string" },
+                                "metadata": { "type": "object", "additionalProperties": { "type": "string" } },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    })
 }
 
 /// The body of every error in the gateway's own wording.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{World, command};
+use crate::support::{KEY, World, body, command};
 
 #[tokio::test]
 async fn the_description_that_is_checked_in_is_the_one_that_is_served_to_everyone() {
@@ -34,14 +34,56 @@ async fn every_method_that_is_described_is_served_and_no_other_one() {
             let is_served = !answer.text.contains("Route not found");
             let is_described = methods.get(method.to_lowercase()).is_some();
             assert_eq!(is_served, is_described, "{method} {path}: {}", answer.text);
-            let is_public =
-                !path.starts_with("/api") || methods[method.to_lowercase()]["security"] == serde_json::json!([]);
+            let is_public = !path.starts_with("/api") || methods[method.to_lowercase()]["security"] == json!([]);
             if is_described && !is_public {
                 let stranger = world.send(world.request(method.parse().unwrap(), &asked)).await;
                 assert_eq!(stranger.status, 401, "{method} {path}");
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_errors_of_each_protocol_are_as_described() {
+    let world = World::start(|_| {}).await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let mut described = Vec::new();
+    for path in ["/v1/chat/completions", "/anthropic/v1/messages", "/litellm/genai/v1beta/models/{rest}"] {
+        let responses = &api["paths"][path]["post"]["responses"];
+        assert_eq!(responses["4XX"], responses["5XX"], "{path}");
+        let response = api.pointer(&responses["4XX"]["$ref"].as_str().unwrap()[1..]).unwrap();
+        let schema = &response["content"]["application/json"]["schema"]["$ref"];
+        let schema = api.pointer(&schema.as_str().unwrap()[1..]).unwrap();
+        let schema = jsonschema::validator_for(schema).unwrap();
+        let request = world.request(Method::POST, &path.replace("{rest}", "mock-1:generateContent"));
+        let stranger = world.send(request.json(&body())).await;
+        assert_eq!(stranger.status, 401, "{path}");
+        described.push((schema, stranger.json()));
+    }
+    for (place, (schema, _)) in described.iter().enumerate() {
+        for (other, (_, error)) in described.iter().enumerate() {
+            assert_eq!(schema.is_valid(error), place == other, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_virtual_key_is_taken_from_every_header_that_is_described() {
+    let world = World::start(|_| {}).await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let mut headers = Vec::new();
+    for scheme in api["paths"]["/v1/chat/completions"]["post"]["security"].as_array().unwrap() {
+        let Some(name) = scheme.as_object().unwrap().keys().next() else { continue };
+        let scheme = &api["components"]["securitySchemes"][name];
+        let (header, value) = match scheme["type"].as_str() {
+            Some("http") => ("authorization", format!("Bearer {KEY}")),
+            _ => (scheme["name"].as_str().unwrap(), KEY.to_owned()),
+        };
+        let request = world.request(Method::POST, "/v1/chat/completions").header(header, value);
+        assert_eq!(world.send(request.json(&body())).await.status, 200, "{header}");
+        headers.push(header);
+    }
+    assert_eq!(json!(headers), json!(["x-bf-vk", "x-api-key", "x-goog-api-key", "api-key", "authorization"]));
 }
 
 #[tokio::test]
