@@ -9,7 +9,8 @@
 //!
 //! Whoever waits for a record writes it himself, together with all that others have handed
 //! over meanwhile, so that many requests share a commit and none waits for another thread to
-//! wake. What is handed over is in the order in which the ledger changed, because it is
+//! wake. Where others hand over more and more while he writes, a thread of its own goes on for him.
+//! What is handed over is in the order in which the ledger changed, because it is
 //! handed over under the ledger's lock; therefore the last state of a meter wins.
 //!
 //! What was spent and could not be written is written with the next batch, or after a
@@ -33,6 +34,9 @@ use super::{Durability, Patience, Store, StoreError};
 
 /// How long what is owed waits for a next batch.
 const RETRY: Duration = Duration::from_secs(1);
+/// How many commits in a row a thread makes that serves requests. One is the rule, and the others'
+/// entries come with the second.
+const ROUNDS: usize = 8;
 
 /// The record could not be written; the cause is in the gateway's log.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -142,12 +146,7 @@ impl Written {
             Ok(false) | Err(TryRecvError::Closed) => return Err(NotWritten),
             Err(TryRecvError::Empty) => {}
         }
-        let desk = Arc::clone(&self.desk);
-        match desk.durability {
-            Durability::Process => desk.write_all(),
-            // A sync takes the disk's time, which belongs to no thread that serves requests.
-            Durability::PowerLoss => drop(tokio::task::spawn_blocking(move || desk.write_all()).await),
-        }
+        self.desk.write();
         match (&mut self.receiver).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotWritten),
@@ -158,45 +157,88 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         if matches!(self.receiver.try_recv(), Err(TryRecvError::Empty)) {
-            self.desk.write_all();
+            self.desk.write();
         }
     }
 }
 
+/// Whoever has handed an entry over calls [`Desk::write`] afterwards, and whoever has had the pen
+/// looks at the queue after he has laid it down, or has let another look. An entry that comes while
+/// the pen is taken is therefore seen by the one who has it, and one that comes later finds it free.
+///
+/// Tasks and threads are a runtime's: one that ends may drop what it has not begun. Then the gateway
+/// ends, and [`Writer::finish`] writes what is left.
 impl Desk {
-    /// Writes until nothing is left, unless somebody else is writing: he looks again when he is
-    /// done, so that nothing stays.
-    fn write_all(self: &Arc<Self>) {
-        while self.has_entries() {
-            let mut pen = match self.pen.try_lock() {
-                Ok(pen) => pen,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            let entries = std::mem::take(&mut *lock(&self.queue));
-            match pen.write(entries, Patience::None) {
-                Ok(()) => {}
-                Err(StoreError::Busy(_)) => return self.write_patiently(pen),
-                Err(_) => self.write_later(),
-            }
+    /// Writes on the thread whose work that is.
+    fn write(self: &Arc<Self>) {
+        match self.durability {
+            Durability::Process => self.write_some(),
+            // A sync takes the disk's time, which belongs to no thread that serves requests.
+            Durability::PowerLoss => self.write_aside(),
         }
     }
 
-    /// Waits for another process to end its writing, on a thread of its own.
-    fn write_patiently(self: &Arc<Self>, mut pen: MutexGuard<'_, Pen>) {
-        // Without a runtime the gateway is ending, and nobody is held up.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            // What could not be written is in the gateway's log, and owed.
-            drop(pen.write(Vec::new(), Patience::Some));
-            return;
+    /// Writes a few rounds, which is nearly always all there is. Whoever serves requests does not
+    /// write for others without end: what is left then is for a thread that serves none.
+    fn write_some(self: &Arc<Self>) {
+        for _ in 0..ROUNDS {
+            if !self.write_once() {
+                return;
+            }
+        }
+        // The pen is laid down: what has come before that nobody else may have seen.
+        if self.has_entries() {
+            self.write_aside();
+        }
+    }
+
+    /// Writes all on a thread that serves no requests.
+    fn write_aside(self: &Arc<Self>) {
+        let desk = Arc::clone(self);
+        aside(move || desk.write_all());
+    }
+
+    /// Writes until nothing is left, or somebody else is writing.
+    fn write_all(self: &Arc<Self>) {
+        while self.write_once() {}
+    }
+
+    /// Writes what is there, unless somebody else is writing: he looks again when he is done.
+    /// Tells whether to look again.
+    fn write_once(self: &Arc<Self>) -> bool {
+        if !self.has_entries() {
+            return false;
+        }
+        let mut pen = match self.pen.try_lock() {
+            Ok(pen) => pen,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
         };
-        if self.is_patient.swap(true, Ordering::Relaxed) {
+        let entries = std::mem::take(&mut *lock(&self.queue));
+        let written = pen.write(entries, Patience::None);
+        drop(pen);
+        match written {
+            Ok(()) => {}
+            Err(StoreError::Busy(_)) => {
+                self.write_patiently();
+                return false;
+            }
+            Err(_) => self.write_later(),
+        }
+        true
+    }
+
+    /// Writes what the pen has, and then all, on a thread of its own: another process may take its
+    /// time to end its writing. One such thread waits for the pen, and has yet to write all that
+    /// was given to the pen before.
+    fn write_patiently(self: &Arc<Self>) {
+        if self.is_patient.swap(true, Ordering::SeqCst) {
             return;
         }
         let desk = Arc::clone(self);
-        runtime.spawn_blocking(move || {
+        aside(move || {
             let mut pen = lock(&desk.pen);
-            desk.is_patient.store(false, Ordering::Relaxed);
+            desk.is_patient.store(false, Ordering::SeqCst);
             let written = pen.write(Vec::new(), Patience::Some);
             drop(pen);
             if written.is_err() {
@@ -214,26 +256,25 @@ impl Desk {
     fn write_later(self: &Arc<Self>) {
         // Without a runtime the gateway is ending, which is another occasion.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if self.has_retry.swap(true, Ordering::Relaxed) {
+        if self.has_retry.swap(true, Ordering::SeqCst) {
             return;
         }
         let desk = Arc::clone(self);
         runtime.spawn(async move {
             tokio::time::sleep(RETRY).await;
-            desk.has_retry.store(false, Ordering::Relaxed);
-            let mut pen = lock(&desk.pen);
-            match pen.write(Vec::new(), Patience::None) {
-                Err(StoreError::Busy(_)) => desk.write_patiently(pen),
-                written => {
-                    drop(pen);
-                    if written.is_err() {
-                        desk.write_later();
-                    }
-                }
-            }
-            // Whoever came meanwhile leaves it to the one who holds the pen.
-            desk.write_all();
+            desk.has_retry.store(false, Ordering::SeqCst);
+            // Not here: whoever has the pen may wait for another process.
+            desk.write_patiently();
         });
+    }
+}
+
+/// Does what may take the disk's time on a thread that serves no requests.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        // The gateway is ending, and nobody is held up.
+        Err(_) => work(),
     }
 }
 
@@ -293,55 +334,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use super::super::{IsKnown, Merged, MeterRow, Saved, Store};
-    use super::*;
-
-    /// Keeps what is closed, for as long as it is open.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<HoldId>>>);
-
-    impl Store for Kept {
-        fn load(&mut self) -> Result<Saved, StoreError> {
-            Ok(Saved::default())
-        }
-
-        fn meters(&mut self, _: IsKnown<'_>) -> Result<Vec<MeterRow>, StoreError> {
-            Ok(Vec::new())
-        }
-
-        fn begin(&mut self, _: &Merged, batch: &Batch) -> Result<(), StoreError> {
-            self.commit(batch, Patience::Some)
-        }
-
-        fn commit(&mut self, batch: &Batch, _: Patience) -> Result<(), StoreError> {
-            lock(&self.0).extend(&batch.closed);
-            Ok(())
-        }
-
-        fn close(self: Box<Self>) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn an_outcome_that_waits_behind_another_writer_is_written_before_the_end() {
-        let kept = Kept::default();
-        let writer = Writer::new(Box::new(kept.clone()), Durability::Process);
-        let pen = lock(&writer.0.pen);
-        let finishing = std::thread::spawn({
-            let writer = writer.clone();
-            move || writer.finish()
-        });
-        while Arc::strong_count(&writer.0) < 2 {
-            std::thread::yield_now();
-        }
-        // It finds the pen taken, and leaves its record to whoever writes.
-        drop(writer.close(HoldId(7), Vec::new()));
-        drop(pen);
-        finishing.join().unwrap().unwrap();
-        assert_eq!(*lock(&kept.0), [HoldId(7)]);
-    }
-}
+#[path = "writer_tests.rs"]
+mod tests;
