@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::clock::{Clock, Moment};
 use crate::ledger::{Amount, Claim, Ledger, Meter, MeterId, Refusal, Spent};
+use crate::pulse::Pulse;
 use crate::store::{Change, HoldId, HoldRow, NotWritten, Writer, Written};
 
 /// Learns what a hold was settled at, at that moment.
@@ -20,11 +22,12 @@ pub(crate) struct Books {
     writer: Writer,
     clock: Arc<Clock>,
     last_hold: AtomicI64,
+    pulse: Pulse,
 }
 
 impl Books {
     pub(crate) fn new(ledger: Ledger, writer: Writer, clock: Arc<Clock>) -> Books {
-        Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0) }
+        Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0), pulse: Pulse::default() }
     }
 
     /// Admits a claim and hands its hold to the writer.
@@ -51,9 +54,10 @@ impl Books {
         written.wait().await
     }
 
-    /// Whether the database can be written, by a commit of nothing.
+    /// Whether the database can be written, by a commit of nothing that is at most a second old.
     pub(crate) async fn ping(&self) -> Result<(), NotWritten> {
-        self.writer.ping().wait().await
+        let writer = self.writer.clone();
+        self.pulse.felt(Instant::now(), async move || writer.ping().wait().await).await
     }
 
     /// Applies a change that was written.

@@ -36,6 +36,7 @@ mod panics;
 mod pin;
 mod policy;
 mod pricing;
+mod pulse;
 mod rates;
 mod reporting;
 mod retry_after;

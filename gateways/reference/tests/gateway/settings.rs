@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, body};
+use crate::support::{Answer, World, body, until};
 
 const CONFIG: &str = "/api/config";
 
@@ -128,9 +128,9 @@ async fn health_says_whether_the_database_can_be_written() {
     let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut database).await.unwrap();
-    assert_eq!(health().await, lost);
+    until(async || health().await == lost).await;
     sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();
-    assert_eq!(health().await, ok);
+    until(async || health().await == ok).await;
     let changed = patch(&world, json!({"disable_db_pings_in_health": true})).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
     assert_eq!(health().await, (200, "disabled".to_owned()));
