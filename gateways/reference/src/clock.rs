@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -30,6 +30,11 @@ impl Moment {
     /// The moment `millis` later.
     pub(crate) fn after(self, millis: i64) -> Moment {
         Moment(self.0.saturating_add(millis))
+    }
+
+    /// How long it is until another moment; nothing where that is over.
+    pub(crate) fn until(self, other: Moment) -> Duration {
+        Duration::from_millis(other.0.saturating_sub(self.0).try_into().unwrap_or_default())
     }
 
     /// Whole seconds from `now` until this moment, rounded up; at least one, so

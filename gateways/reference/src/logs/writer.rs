@@ -1,5 +1,6 @@
 //! Writes finished requests to `logs.db` in batches, and forgets old ones.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,24 +28,26 @@ pub(crate) async fn write_all(
     keep_days: impl Fn() -> Option<u32>,
 ) {
     let mut next_look = clock.now();
-    while let Some(batch) = records.next_batch().await {
+    loop {
+        let batch = {
+            // Begun once: what it has taken already would go with it.
+            let mut next_batch = pin!(records.next_batch());
+            loop {
+                let now = clock.now();
+                if now >= next_look {
+                    next_look = look(&mut connection, now, keep_days()).await;
+                }
+                tokio::select! {
+                    biased;
+                    batch = &mut next_batch => break batch,
+                    () = tokio::time::sleep(now.until(next_look)) => {}
+                }
+            }
+        };
+        let Some(batch) = batch else { break };
         if let Err(error) = write(&mut connection, &batch).await {
             tracing::error!(%error, "requests were not logged");
             records.lost(batch.len());
-        }
-        let now = clock.now();
-        if now >= next_look
-            && let Some(days) = keep_days()
-        {
-            let oldest = now.after(-DAY.saturating_mul(i64::from(days)));
-            let is_more = forget(&mut connection, oldest).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "old requests were not removed from the log");
-                false
-            });
-            // Many are forgotten between batches, so that new ones do not wait until there is no room.
-            if !is_more {
-                next_look = now.after(FORGET_EVERY);
-            }
         }
     }
     if let Err(error) = connection.close().await {
@@ -147,6 +150,22 @@ impl<'a> AttemptColumn<'a> {
     }
 }
 
+/// Forgets some of what is too old, and tells when to look again: at once where there may be more.
+/// New ones come between, so that they do not wait until there is no room.
+async fn look(connection: &mut SqliteConnection, now: Moment, keep_days: Option<u32>) -> Moment {
+    let later = now.after(FORGET_EVERY);
+    let Some(days) = keep_days else { return later };
+    let oldest = now.after(-DAY.saturating_mul(i64::from(days)));
+    match forget(connection, oldest).await {
+        Ok(true) => now,
+        Ok(false) => later,
+        Err(error) => {
+            tracing::error!(%error, "old requests were not removed from the log");
+            later
+        }
+    }
+}
+
 /// Forgets some of the oldest, and tells whether there may be more.
 async fn forget(connection: &mut SqliteConnection, before: Moment) -> Result<bool, sqlx::Error> {
     const OLDEST: &str =
@@ -162,4 +181,42 @@ fn micros(duration: Duration) -> i64 {
 
 fn count<N: TryInto<i64>>(number: N) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::logs;
+    use crate::telemetry::queue;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn what_is_too_old_is_forgotten_to_the_last_though_nothing_new_comes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("logs.db");
+        let (_, mut connection) = logs::open(&path).await.unwrap();
+        let count = 2 * FORGET_AT_ONCE + 1;
+        let record = |_| {
+            let mut record = CallRecord::sample("mock-1");
+            record.id = uuid::Uuid::new_v4();
+            Arc::new(record)
+        };
+        let old: Vec<_> = (0..count).map(record).collect();
+        write(&mut connection, &old).await.unwrap();
+        let mut reading = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        let (queue, records) = queue();
+        let writing = tokio::spawn(write_all(connection, records, Arc::default(), || Some(7)));
+        let forgotten = async {
+            let left = async |reading: &mut SqliteConnection| -> i64 {
+                sqlx::query_scalar("SELECT count(*) FROM logs").fetch_one(reading).await.unwrap()
+            };
+            while left(&mut reading).await > 0 {}
+        };
+        tokio::time::timeout(DEADLINE, forgotten).await.unwrap();
+        drop(queue);
+        writing.await.unwrap();
+    }
 }

@@ -198,7 +198,7 @@ impl CallRecord {
 #[cfg(test)]
 impl CallRecord {
     /// One that was served by `primary` at the cost of a pico-dollar.
-    pub(super) fn sample(model: &str) -> CallRecord {
+    pub(crate) fn sample(model: &str) -> CallRecord {
         let attempt = Attempt {
             provider: "primary".into(),
             model: model.to_owned(),
