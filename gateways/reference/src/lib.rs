@@ -16,6 +16,7 @@ mod dice;
 mod endpoint;
 mod errors;
 mod failure;
+mod few;
 mod finish;
 mod gateway;
 mod generated_keys;

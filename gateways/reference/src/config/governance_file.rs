@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::each::Each;
-use super::few::few;
 use super::file::{AuthFile, OverrideFile};
 use super::place::Place;
 use super::rate_limit::RateLimitSpec;
 use super::types::{AllowList, ConfigId, Weight};
+use crate::few::few;
 use crate::money::Usd;
 use crate::window::ResetDuration;
 

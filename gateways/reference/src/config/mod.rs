@@ -3,7 +3,6 @@
 //! - [`client`]: `client`, of the file or of an administrator
 //! - [`each`]: lists whose items are read one at a time
 //! - [`env`]: `env.NAME` becomes the variable's value
-//! - [`few`]: lists of a few items, of which there may be very many
 //! - [`file`]: the file's shape
 //! - [`governance_file`]: that of its section `governance`
 //! - [`governance`]: its customers, teams, virtual keys, models and providers, checked
@@ -25,7 +24,6 @@
 mod client;
 mod each;
 mod env;
-mod few;
 #[cfg(test)]
 mod fields_tests;
 mod file;
@@ -49,7 +47,6 @@ mod unsupported;
 mod written;
 
 pub(crate) use client::check as check_client;
-pub(crate) use few::few;
 pub(crate) use file::ClientFile;
 pub(crate) use load::{ConfigError, Invalid, load, read_part};
 pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};

@@ -109,7 +109,7 @@ fn strange(column: usize, kind: rusqlite::types::Type, error: FromSqlError) -> r
 
 /// The grants of a key, without room for more: there may be very many keys.
 #[derive(serde::Deserialize)]
-struct Grants(#[serde(deserialize_with = "crate::config::few")] Vec<Grant>);
+struct Grants(#[serde(deserialize_with = "crate::few::few")] Vec<Grant>);
 
 /// Writes rows of one table.
 pub(super) fn put<'a, T: Kept + 'a>(
