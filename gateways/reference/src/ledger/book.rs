@@ -16,9 +16,10 @@ use super::refusal::{Breach, Refusal};
 pub(crate) struct Ledger {
     /// Side by side, since a table has room for twice as many as there are.
     meters: IndexMap<MeterId, Meter>,
-    /// What requests on their way hold against meters that were removed. One that comes back
-    /// meanwhile will be charged for them.
-    gone: HashMap<MeterId, Amount>,
+    /// Meters that were removed while requests on their way hold something against them, as
+    /// long as they do. Of the file's the row stays on disk, and is charged for those requests;
+    /// so is one that comes back meanwhile.
+    gone: HashMap<MeterId, Meter>,
 }
 
 impl Ledger {
@@ -65,16 +66,13 @@ impl Ledger {
     fn charge(&mut self, claim: &Claim, amount: impl Fn(Measure) -> Amount, now: Moment) -> Vec<MeterState> {
         let mut states = Vec::with_capacity(claim.meters.len());
         for id in claim.meters.iter() {
-            let hold = claim.amount(id.measure());
-            match self.meters.get_mut(id) {
-                Some(meter) => {
-                    meter.roll(now);
-                    meter.held = meter.held.minus(hold);
-                    meter.used = meter.used.plus(amount(meter.measure));
-                    states.push(meter.state(id));
-                }
-                None => self.let_go(id, hold),
+            if let Some(meter) = self.meters.get_mut(id).or_else(|| self.gone.get_mut(id)) {
+                meter.roll(now);
+                meter.held = meter.held.minus(claim.amount(id.measure()));
+                meter.used = meter.used.plus(amount(meter.measure));
+                states.push(meter.state(id));
             }
+            self.forget(id);
         }
         states
     }
@@ -82,21 +80,17 @@ impl Ledger {
     /// Takes the claim's hold back: the request was not served and cost nothing.
     pub(crate) fn release(&mut self, claim: &Claim) {
         for id in claim.meters.iter() {
-            let hold = claim.amount(id.measure());
-            match self.meters.get_mut(id) {
-                Some(meter) => meter.held = meter.held.minus(hold),
-                None => self.let_go(id, hold),
+            if let Some(meter) = self.meters.get_mut(id).or_else(|| self.gone.get_mut(id)) {
+                meter.held = meter.held.minus(claim.amount(id.measure()));
             }
+            self.forget(id);
         }
     }
 
-    /// Takes back what is held against a meter that is gone.
-    fn let_go(&mut self, id: &MeterId, hold: Amount) {
-        if let Some(held) = self.gone.get_mut(id) {
-            *held = held.minus(hold);
-            if *held == Amount::ZERO {
-                self.gone.remove(id);
-            }
+    /// Forgets a meter that is gone, unless something is still held against it.
+    fn forget(&mut self, id: &MeterId) {
+        if self.gone.get(id).is_some_and(|meter| meter.held == Amount::ZERO) {
+            self.gone.remove(id);
         }
     }
 
@@ -122,7 +116,7 @@ impl Ledger {
             meter.held = present.held;
             meter.window = present.window_at(now).edited(meter.window.length, now);
         } else {
-            meter.held = self.gone.get(id).copied().unwrap_or_default();
+            meter.held = self.gone.get(id).map(|gone| gone.held).unwrap_or_default();
             meter.window = Window::beginning(meter.window.length, meter.window.start);
         }
         meter
@@ -138,9 +132,8 @@ impl Ledger {
     /// Removes a meter. Requests on their way settle with the others they touch, and with
     /// this one if it comes back before.
     pub(crate) fn remove(&mut self, id: &MeterId) {
-        let meter = self.meters.swap_remove(id);
-        if let Some(held) = meter.map(|meter| meter.held).filter(|held| *held > Amount::ZERO) {
-            self.gone.insert(id.clone(), held);
+        if let Some(meter) = self.meters.swap_remove(id).filter(|meter| meter.held > Amount::ZERO) {
+            self.gone.insert(id.clone(), meter);
         }
     }
 

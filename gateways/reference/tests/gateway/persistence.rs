@@ -198,6 +198,24 @@ async fn a_key_that_left_the_file_is_no_longer_valid_and_its_spend_returns_with_
 }
 
 #[tokio::test]
+async fn what_was_on_its_way_when_its_budget_was_deleted_returns_with_the_budget() {
+    let mut world = World::with_budget("1").await;
+    assert_eq!(world.call().await.status, 200);
+    world.model(&json!({"latency": {"first_byte": "400ms"}}));
+    let call = tokio::spawn(world.chat(KEY, &body()).send());
+    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+    let deleted = world.admin(Method::DELETE, "/api/governance/virtual-keys/vk-agent", None).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.text);
+    assert!(!call.is_finished());
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    assert_eq!(world.call().await.status, 401);
+    world.config["governance"]["virtual_keys"][0]["description"] = json!("again");
+    world.config["governance"]["budgets"][0]["max_limit"] = json!("number:2");
+    world.restart().await;
+    assert_eq!(world.spent().await, "0.0025");
+}
+
+#[tokio::test]
 async fn thousands_of_keys_are_read_again_and_each_keeps_what_it_spent() {
     const KEYS: usize = 2_500;
     let mut world = World::start(|config| {
