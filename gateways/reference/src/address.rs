@@ -38,15 +38,12 @@ pub(crate) fn url(provider: &Provider, key: Option<&ProviderKey>, endpoint: Endp
             write!(url, "/openai/deployments/{}/{path}?api-version={}", escaped(model), escaped(version))
         }
         (Paths::Bare, _) => write!(url, "/{path}"),
-        (Paths::Versioned, ApiBase::Gemini) => write!(url, "/v1beta/models/{}:{path}", escaped(gemini_model(model))),
+        (Paths::Versioned, ApiBase::Gemini) => {
+            write!(url, "/v1beta/models/{}:{path}", escaped(ApiBase::Gemini.model(model)))
+        }
         (Paths::Versioned, ApiBase::OpenAi | ApiBase::Anthropic) => write!(url, "/v1/{path}"),
     };
     url
-}
-
-/// Gemini's own lists write the collection before the name.
-fn gemini_model(model: &str) -> &str {
-    model.strip_prefix("models/").unwrap_or(model)
 }
 
 fn escaped(segment: &str) -> impl std::fmt::Display + '_ {
@@ -116,7 +113,7 @@ fn renamed(body: &[u8], model: &str) -> Option<Vec<u8>> {
 
 fn of_gemini(body: &[u8], model: &str) -> Option<Vec<u8>> {
     let mut fields: Fields<'_> = serde_json::from_slice(body).ok()?;
-    let name = to_raw_value(&format!("models/{}", gemini_model(model))).ok()?;
+    let name = to_raw_value(&format!("models/{}", ApiBase::Gemini.model(model))).ok()?;
     let mut batch: Option<Vec<Fields<'_>>> =
         fields.get("requests").map(|requests| serde_json::from_str(requests.get())).transpose().ok()?;
     let of_batch = batch.iter_mut().flatten().filter_map(|request| request.get_mut("model"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AllowList, Weight};
+use crate::config::{AllowList, Provider, Weight};
 
 /// One entry of a virtual key's `provider_configs`, without budgets and limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +21,12 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// Whether the virtual key may use `model` here. A blocked name wins, in
+    /// Whether the virtual key may use `model` of this provider. A blocked name wins, in
     /// whatever case it is written.
-    pub(crate) fn allows(&self, model: &str) -> bool {
-        self.allowed_models.allows(model)
-            && !self.blacklisted_models.iter().any(|name| name.eq_ignore_ascii_case(model))
+    pub(crate) fn allows(&self, provider: &Provider, model: &str) -> bool {
+        let is_allowed = |names: &[String]| names.iter().any(|name| provider.api.model(name) == model);
+        self.allowed_models.names().is_none_or(is_allowed)
+            && !self.blacklisted_models.iter().any(|name| provider.api.model(name).eq_ignore_ascii_case(model))
     }
 }
 

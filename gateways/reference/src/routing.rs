@@ -14,6 +14,7 @@ use crate::policy::VirtualKey;
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) provider: Arc<Provider>,
+    /// As limits, lists and prices know it.
     pub(crate) model: String,
     /// The provider key that the caller pins.
     pub(crate) pin: Pin,
@@ -102,10 +103,11 @@ pub(crate) fn explicit(
     key: Option<&VirtualKey>,
     pin: &Pin,
 ) -> Result<Candidate, RouteError> {
+    let model = provider.api.model(model);
     if let Some(key) = key {
         let grant = key.grant(&provider.name);
         let grant = grant.ok_or_else(|| RouteError::ProviderBlocked(provider.name.to_string()))?;
-        if !grant.grant.allows(model) {
+        if !grant.grant.allows(provider, model) {
             return Err(RouteError::ModelBlocked(model.to_owned()));
         }
     }
@@ -119,7 +121,8 @@ pub(crate) fn explicit(
 }
 
 fn candidate(provider: &Arc<Provider>, model: &str, pin: &Pin) -> Candidate {
-    Candidate { provider: Arc::clone(provider), model: model.to_owned(), pin: pin.clone() }
+    let model = provider.api.model(model).to_owned();
+    Candidate { provider: Arc::clone(provider), model, pin: pin.clone() }
 }
 
 fn pinned(pin: &Pin, model: &str) -> RouteError {
@@ -130,6 +133,7 @@ fn pinned(pin: &Pin, model: &str) -> RouteError {
 /// if one is.
 fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>, pin: &Pin) -> bool {
     let allowed = key.and_then(|key| key.grant(&provider.name)).map(|policy| &policy.grant.key_ids);
+    let model = provider.api.model(model);
     provider.is_keyless && pin.is_empty() || provider.keys_for(model, allowed).any(|own| pin.admits(own))
 }
 
@@ -157,8 +161,8 @@ fn weighted(
         .grants
         .iter()
         .map(|policy| &policy.grant)
-        .filter(|grant| grant.allows(model))
         .filter_map(|grant| Some((providers.get(&grant.provider)?, grant)))
+        .filter(|(provider, grant)| grant.allows(provider, provider.api.model(model)))
         .collect();
     if allowed.is_empty() {
         let first = Err(RouteError::ModelBlocked(model.to_owned()));

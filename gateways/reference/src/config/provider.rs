@@ -25,6 +25,19 @@ pub(crate) enum ApiBase {
     Gemini,
 }
 
+impl ApiBase {
+    /// The one name that limits, lists and prices know a model by: Gemini's own lists write the
+    /// collection before it, which is no way around them.
+    pub(crate) fn model(self, mut name: &str) -> &str {
+        if self == ApiBase::Gemini {
+            while let Some((_, rest)) = name.split_once('/').filter(|(first, _)| first.eq_ignore_ascii_case("models")) {
+                name = rest;
+            }
+        }
+        name
+    }
+}
+
 /// What stands between a provider's base URL and a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paths {
@@ -123,7 +136,7 @@ pub(crate) struct ProviderKey {
     pub(crate) base_url: Option<String>,
     /// Azure's `api-version`.
     pub(crate) api_version: Option<String>,
-    /// The provider's name for a model, by the caller's name in lower case.
+    /// The provider's name for a model, by the caller's name with its ASCII letters in lower case.
     pub(crate) aliases: HashMap<String, String>,
 }
 
@@ -138,7 +151,7 @@ impl ProviderKey {
         if self.aliases.is_empty() {
             return model;
         }
-        self.aliases.get(&model.to_lowercase()).map_or(model, String::as_str)
+        self.aliases.get(&model.to_ascii_lowercase()).map_or(model, String::as_str)
     }
 }
 
@@ -198,11 +211,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn gemini_alone_has_models_in_a_collection() {
+        for name in ["gem-1", "models/gem-1", "Models/models/gem-1"] {
+            assert_eq!(ApiBase::Gemini.model(name), "gem-1", "{name}");
+            assert_eq!(ApiBase::OpenAi.model(name), name);
+        }
+        assert_eq!(ApiBase::Gemini.model("tuned/models/gem-1"), "tuned/models/gem-1");
+    }
+
+    #[test]
     fn an_alias_is_found_in_whatever_case_it_is_written() {
         let mut key = key("k");
         key.aliases.insert("fast".to_owned(), "gpt-4o-deployment".to_owned());
         assert_eq!(key.wire_model("Fast"), "gpt-4o-deployment");
         assert_eq!(key.wire_model("slow"), "slow");
+        key.aliases.insert("kimi".to_owned(), "kimi-deployment".to_owned());
+        // The Kelvin sign, whose lower case is a `k`.
+        assert_eq!(key.wire_model("\u{212a}imi"), "\u{212a}imi");
         let both = provider("p", vec![key.clone(), self::key("plain")]);
         assert_eq!(both.wire_model("fast", None), "fast", "its keys differ");
         assert_eq!(provider("p", vec![key]).wire_model("fast", None), "gpt-4o-deployment");

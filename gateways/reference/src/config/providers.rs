@@ -251,6 +251,7 @@ fn key(
     let place = place.map(checked).transpose()?;
     let models = file.models.unwrap_or(AllowList::All);
     let models = if empty_means_all { models.empty_means_all() } else { models };
+    let name = |written: String| standard.api.model(&written).to_owned();
     Ok(ProviderKey {
         id: file.id.map_or_else(|| file.name.clone(), |id| id.0),
         name: file.name,
@@ -259,12 +260,12 @@ fn key(
         models: match only_model {
             Some(only) if models.allows(&only) => AllowList::Only(vec![only]),
             Some(_) => AllowList::NONE,
-            None => models,
+            None => models.renamed(name),
         },
-        blacklisted_models: file.blacklisted_models,
+        blacklisted_models: file.blacklisted_models.into_iter().map(name).collect(),
         base_url: place.map(|url| trimmed(&url, standard.api)),
         api_version,
-        aliases: aliases.into_iter().map(|(name, model)| (name.to_lowercase(), model)).collect(),
+        aliases: aliases.into_iter().map(|(asked, model)| (name(asked).to_ascii_lowercase(), model)).collect(),
     })
 }
 

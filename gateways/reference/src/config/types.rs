@@ -30,6 +30,14 @@ impl AllowList {
         }
     }
 
+    /// The same with other names.
+    pub(super) fn renamed(self, name: impl Fn(String) -> String) -> AllowList {
+        match self {
+            AllowList::All => AllowList::All,
+            AllowList::Only(names) => AllowList::Only(names.into_iter().map(name).collect()),
+        }
+    }
+
     /// The names, unless all are allowed.
     pub(crate) fn names(&self) -> Option<&[String]> {
         match self {

@@ -78,7 +78,8 @@ fn models(gateway: &Gateway, provider: &Provider, key: Option<&VirtualKey>) -> V
     let mut names: Vec<String> = provider.keys.iter().filter_map(|key| key.models.names()).flatten().cloned().collect();
     names.extend(grant.and_then(|grant| grant.allowed_models.names()).into_iter().flatten().cloned());
     names.extend(gateway.prices().models_of(&provider.name));
-    names.retain(|name| provider.serves(name) && grant.is_none_or(|grant| grant.allows(name)));
+    let mut names: Vec<String> = names.iter().map(|name| provider.api.model(name).to_owned()).collect();
+    names.retain(|name| provider.serves(name) && grant.is_none_or(|grant| grant.allows(provider, name)));
     names.sort();
     names.dedup();
     names

@@ -184,8 +184,7 @@ fn name_each(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Resul
 
 /// A model as Gemini's bodies name it.
 fn gemini_name(model: &str) -> Value {
-    let name = model.strip_prefix("models/").unwrap_or(model);
-    Value::from(format!("models/{name}"))
+    Value::from(format!("models/{model}"))
 }
 
 fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {

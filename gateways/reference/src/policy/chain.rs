@@ -4,11 +4,10 @@
 //! against which neither another provider nor another model would help, then those of a
 //! model, then those of a provider, then those of a model at a provider.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::keys::VirtualKey;
-use super::levels::{CustomerPolicy, Levels, OwnedMeter, TeamPolicy};
+use super::levels::{CustomerPolicy, Levels, OwnedMeter, TeamPolicy, folded};
 use crate::ledger::MeterId;
 use crate::store::{Membership, ModelConfig};
 
@@ -16,7 +15,7 @@ impl Levels {
     /// The meters of a request for `model` through `provider`. The work grows with the number
     /// of levels, not with that of keys or entities.
     pub(crate) fn chain(&self, key: Option<&VirtualKey>, provider: &Arc<str>, model: &str) -> Arc<[MeterId]> {
-        let model = lower(model);
+        let model = folded(model);
         // One that is called like all of them has no limits besides theirs.
         let model = Some(model.as_ref()).filter(|model| *model != ModelConfig::ALL);
         let all = Some(ModelConfig::ALL);
@@ -100,15 +99,6 @@ impl Chain<'_> {
                 self.add(&policy.meters);
             }
         }
-    }
-}
-
-/// A model's name as limits know it: another case of its letters is no way around them.
-fn lower(model: &str) -> Cow<'_, str> {
-    if model.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(model.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(model)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Customers, teams, providers and models with their budgets and limits.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::config::ApiBase;
 use crate::ledger::{Level, MeterId, Owner};
 use crate::store::{Customer, EntityRow, FileHash, ModelConfig, Team};
 
@@ -47,7 +49,7 @@ struct Targets {
     by_key: HashMap<Arc<str>, ModelIds>,
 }
 
-/// By the model's name in lower case, then by the provider, if it is for one only.
+/// By the [`folded`] name of the model, then by the provider, if it is for one only.
 type ModelIds = HashMap<String, HashMap<Option<Arc<str>>, Vec<Arc<str>>>>;
 
 impl Levels {
@@ -128,7 +130,7 @@ impl Levels {
         }
     }
 
-    /// The configurations for a model (in lower case, or every one's) at a provider or at
+    /// The configurations for a model ([`folded`], or every one's) at a provider or at
     /// every provider, for whoever asks.
     pub(super) fn for_all(&self, model: &str, provider: Option<&Arc<str>>) -> impl Iterator<Item = &ModelPolicy> {
         self.found(Some(&self.targets.global), model, provider)
@@ -174,7 +176,7 @@ impl Targets {
             None => &mut self.global,
             Some(key) => self.by_key.entry(Arc::clone(key)).or_default(),
         };
-        let ids = ids.entry(model_name.to_ascii_lowercase()).or_default().entry(provider.clone()).or_default();
+        let ids = ids.entry(folded(model_name).into_owned()).or_default().entry(provider.clone()).or_default();
         ids.push(Arc::clone(&row.id));
     }
 
@@ -184,10 +186,21 @@ impl Targets {
             None => Some(&mut self.global),
             Some(key) => self.by_key.get_mut(key),
         };
-        let model = model_name.to_ascii_lowercase();
-        if let Some(ids) = ids.and_then(|ids| ids.get_mut(&model)?.get_mut(provider)) {
+        let model = folded(model_name);
+        if let Some(ids) = ids.and_then(|ids| ids.get_mut(model.as_ref())?.get_mut(provider)) {
             ids.retain(|id| *id != row.id);
         }
+    }
+}
+
+/// A model's name as limits know it: neither another case of its letters nor Gemini's collection
+/// before it is a way around them.
+pub(super) fn folded(model: &str) -> Cow<'_, str> {
+    let model = ApiBase::Gemini.model(model);
+    if model.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(model.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(model)
     }
 }
 

@@ -26,6 +26,7 @@ mod management;
 mod media;
 mod messages;
 mod metrics;
+mod model_names;
 mod nonsense;
 mod openapi;
 mod persistence;
