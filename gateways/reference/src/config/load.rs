@@ -201,7 +201,8 @@ pub(crate) fn read_part<T: DeserializeOwned>(place: &str, text: &str) -> Result<
 fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
-    if may_be_secret(path) && message.starts_with("invalid ") {
+    // What stands there may be a credential, also where none should.
+    if message.starts_with("invalid ") {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
         return Invalid::new(path, format!("expected {wanted}"));
     }
@@ -213,13 +214,6 @@ fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
     let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, "unknown field") }
-}
-
-/// Whether a credential stands there, or may stand there by mistake.
-fn may_be_secret(path: &str) -> bool {
-    let last = path.rsplit('.').next().unwrap_or(path);
-    let name = last.split('[').next().unwrap_or(last);
-    matches!(name, "value" | "admin_username" | "admin_password" | "auth_config" | "keys" | "virtual_keys")
 }
 
 fn check(file: ConfigFile<'_>, app_dir: &Path) -> Result<Settings, Wrong> {

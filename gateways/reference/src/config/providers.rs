@@ -278,11 +278,12 @@ fn backoff(file: &Option<BackoffFile>, default: Duration) -> Duration {
 }
 
 /// A URL that may be called, as far as can be said before its name is resolved. It is spelt in
-/// the usual way, in which `HTTP://0x7f.1` is `http://127.0.0.1/`.
+/// the usual way, in which `HTTP://0x7f.1` is `http://127.0.0.1/`. No message repeats it: it may
+/// carry credentials.
 fn checked_url(text: &str, allow_private: bool) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("`{text}` is no http or https URL"));
+        return Err("is no http or https URL".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a URL cannot carry credentials".to_owned());

@@ -70,7 +70,7 @@ async fn whatever_is_wrong_in_the_file_is_named_with_its_line_and_column() {
             value,
             "\"value\": \"env.UPSTREAM_KEY\", \"enabled\": 1",
             "\"enabled\": ",
-            "providers.primary.keys[0].enabled: invalid type: integer `1`, expected a boolean",
+            "providers.primary.keys[0].enabled: expected a boolean",
         ),
         (
             value,
@@ -281,6 +281,11 @@ async fn a_variable_without_a_value_is_named() {
 #[tokio::test]
 async fn a_value_from_the_environment_is_not_repeated_in_a_message() {
     let line = refused(|config| config["version"] = json!("env.UPSTREAM_KEY")).await;
+    assert!(line.ends_with("version: expected u64"), "{line}");
+    let line = refused(|config| {
+        config["governance"]["virtual_keys"][0]["provider_configs"][0]["key_ids"] = json!(["env.UPSTREAM_KEY"]);
+    })
+    .await;
     assert!(!line.contains("upstream-key"), "{line}");
     assert!(line.contains("env.UPSTREAM_KEY"), "{line}");
 }
@@ -385,10 +390,14 @@ async fn a_database_for_the_loss_of_power_is_made_and_used() {
     assert_eq!(world.spent().await, "0.00125");
 }
 
+fn network(config: &mut Value) -> &mut Value {
+    &mut config["providers"]["primary"]["network_config"]
+}
+
 #[tokio::test]
 async fn a_credential_of_the_wrong_type_is_not_repeated_in_a_message() {
     type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 5] = [
+    let cases: [(Edit, &str); 10] = [
         (
             |config| config["providers"]["primary"]["keys"][0]["value"] = json!(4_815_162_342_u64),
             "providers.primary.keys[0].value: expected a string",
@@ -408,6 +417,23 @@ async fn a_credential_of_the_wrong_type_is_not_repeated_in_a_message() {
         (
             |config| config["providers"]["primary"]["keys"] = json!(["4815162342"]),
             "providers.primary.keys[0]: expected struct ProviderKeyFile",
+        ),
+        (|config| config["encryption_key"] = json!(4_815_162_342_u64), "encryption_key: expected a string"),
+        (
+            |config| network(config)["extra_headers"] = json!({"x-token": 4_815_162_342_u64}),
+            "providers.primary.network_config.extra_headers.x-token: expected a string",
+        ),
+        (
+            |config| network(config)["extra_headers"] = json!("x-token: 4815162342, expected by them"),
+            "providers.primary.network_config.extra_headers: expected an object",
+        ),
+        (
+            |config| network(config)["base_url"] = json!("http://user:4815162342@:80"),
+            "providers.primary.network_config.base_url: is no URL: empty host",
+        ),
+        (
+            |config| network(config)["base_url"] = json!("ftp://user:4815162342@example.com"),
+            "providers.primary.network_config.base_url: is no http or https URL",
         ),
     ];
     for (edit, expected) in cases {
