@@ -15,6 +15,7 @@
 //! - [`rate_limit`]: a rate limit, of the file or of an administrator
 //! - [`standard`]: the providers that Bifrost knows by name
 //! - [`providers`]: providers of the file, checked
+//! - [`timeout`]: how long a setting may say that something takes
 //! - [`schema`]: the JSON Schema of the file
 //! - [`written`]: providers before they are checked
 //! - [`unsupported`]: what Bifrost documents and this gateway refuses by name
@@ -42,6 +43,7 @@ mod schema;
 mod server;
 mod settings;
 mod standard;
+mod timeout;
 mod types;
 mod unsupported;
 mod written;

@@ -13,6 +13,7 @@ use super::load::{Invalid, read_part};
 use super::position::path_of_byte;
 use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
 use super::standard::{REQUESTS, Standard, is_unspoken, standard};
+use super::timeout;
 use super::types::{AllowList, Weight};
 use crate::network;
 
@@ -86,11 +87,12 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
             checked_url(url, allow_private).map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?
         }
     };
-    let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
-    let timeouts = [network.default_request_timeout_in_seconds, network.stream_idle_timeout_in_seconds];
-    if timeouts.contains(&Some(0)) {
-        return Err(Invalid::new(at(".network_config"), "a timeout must be at least one second"));
-    }
+    let seconds = |field: &str, value: Option<u64>, default| {
+        timeout::seconds(at(&format!(".network_config.{field}")), value.unwrap_or(default))
+    };
+    let pause = |field: &str, file: Option<BackoffFile>, default| {
+        timeout::at_most_a_day(at(&format!(".network_config.{field}")), backoff(file, default))
+    };
     Ok(Provider {
         name: name.into(),
         api: standard.api,
@@ -101,11 +103,19 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         is_keyless,
         allowed_requests: allowed_requests(name, file.custom_provider_config)?,
         extra_headers: extra_headers(name, network.extra_headers)?,
-        request_timeout: seconds(network.default_request_timeout_in_seconds, REQUEST_TIMEOUT_SECONDS),
-        stream_idle_timeout: seconds(network.stream_idle_timeout_in_seconds, STREAM_IDLE_TIMEOUT_SECONDS),
+        request_timeout: seconds(
+            "default_request_timeout_in_seconds",
+            network.default_request_timeout_in_seconds,
+            REQUEST_TIMEOUT_SECONDS,
+        )?,
+        stream_idle_timeout: seconds(
+            "stream_idle_timeout_in_seconds",
+            network.stream_idle_timeout_in_seconds,
+            STREAM_IDLE_TIMEOUT_SECONDS,
+        )?,
         max_retries: network.max_retries.unwrap_or(0),
-        backoff_initial: backoff(&network.retry_backoff_initial, BACKOFF_INITIAL),
-        backoff_max: backoff(&network.retry_backoff_max, BACKOFF_MAX),
+        backoff_initial: pause("retry_backoff_initial", network.retry_backoff_initial, BACKOFF_INITIAL)?,
+        backoff_max: pause("retry_backoff_max", network.retry_backoff_max, BACKOFF_MAX)?,
     })
 }
 
@@ -269,10 +279,10 @@ fn key(
     })
 }
 
-fn backoff(file: &Option<BackoffFile>, default: Duration) -> Duration {
+fn backoff(file: Option<BackoffFile>, default: Duration) -> Duration {
     match file {
         None => default,
-        Some(BackoffFile::Millis(millis)) => Duration::from_millis(*millis),
+        Some(BackoffFile::Millis(millis)) => Duration::from_millis(millis),
         Some(BackoffFile::Text(text)) => Duration::from_millis(text.millis().unsigned_abs()),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::file::ServerFile;
 use super::load::Invalid;
+use super::timeout::{self, at_most_a_day};
 
 /// As in Bifrost.
 const HEAD_BYTES: usize = 65_536;
@@ -39,10 +40,11 @@ pub(super) fn check(file: &ServerFile) -> Result<ServerLimits, Invalid> {
         let problem = || Invalid::new(format!("server.{field}"), format!("must be between {least} and {most}"));
         if (least..=most).contains(&value) { Ok(value) } else { Err(problem()) }
     };
-    let seconds = |field: &str, value: Option<u64>, default: u64| match value.unwrap_or(default) {
-        0 => Err(Invalid::new(format!("server.{field}"), "must be at least one second")),
-        seconds => Ok(Duration::from_secs(seconds)),
+    let seconds = |field: &str, value: Option<u64>, default: u64| {
+        timeout::seconds(format!("server.{field}"), value.unwrap_or(default))
     };
+    // None at all is a way to stop at once.
+    let drain = Duration::from_secs(file.drain_timeout_in_seconds.unwrap_or(DRAIN_TIMEOUT_SECONDS));
     Ok(ServerLimits {
         head_bytes: within(
             "read_buffer_size",
@@ -53,7 +55,7 @@ pub(super) fn check(file: &ServerFile) -> Result<ServerLimits, Invalid> {
         head_timeout: seconds("head_timeout_in_seconds", file.head_timeout_in_seconds, HEAD_TIMEOUT_SECONDS)?,
         body_timeout: seconds("body_timeout_in_seconds", file.body_timeout_in_seconds, BODY_TIMEOUT_SECONDS)?,
         write_timeout: seconds("write_timeout_in_seconds", file.write_timeout_in_seconds, WRITE_TIMEOUT_SECONDS)?,
-        drain: Duration::from_secs(file.drain_timeout_in_seconds.unwrap_or(DRAIN_TIMEOUT_SECONDS)),
+        drain: at_most_a_day("server.drain_timeout_in_seconds".to_owned(), drain)?,
         max_connections: within(
             "max_connections",
             file.max_connections.unwrap_or(MAX_CONNECTIONS),

@@ -197,6 +197,13 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
             400,
             "is no http or https URL",
         ),
+        (
+            Method::POST,
+            PROVIDERS,
+            edited(|body| body["network_config"]["default_request_timeout_in_seconds"] = json!(u64::MAX)),
+            400,
+            "default_request_timeout_in_seconds: must be at most a day (86400 seconds)",
+        ),
         (Method::PUT, "/api/providers/made", json!({"keys": []}), 400, "/api/providers/made/keys"),
         (Method::PUT, "/api/providers/made", json!({"provider": "another"}), 400, "keeps its name"),
         (Method::DELETE, "/api/providers/primary", json!({}), 409, "is named by the virtual keys 'agent'"),

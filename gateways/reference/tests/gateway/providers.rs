@@ -291,3 +291,37 @@ async fn a_keyless_provider_is_called_without_a_key() {
     let ledger = world.upstream.ledger();
     assert_eq!(ledger.inference().map(|entry| entry.upstream_key.clone()).collect::<Vec<_>>(), [None]);
 }
+
+fn network(config: &mut Value) -> &mut Value {
+    &mut config["providers"]["primary"]["network_config"]
+}
+
+#[tokio::test]
+async fn a_time_that_no_clock_can_tell_is_refused_by_name() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 7] = [
+        (
+            |config| network(config)["default_request_timeout_in_seconds"] = json!(u64::MAX),
+            "providers.primary.network_config.default_request_timeout_in_seconds",
+        ),
+        (
+            |config| network(config)["stream_idle_timeout_in_seconds"] = json!(86_401),
+            "providers.primary.network_config.stream_idle_timeout_in_seconds",
+        ),
+        (
+            |config| network(config)["retry_backoff_initial"] = json!(u64::MAX),
+            "providers.primary.network_config.retry_backoff_initial",
+        ),
+        (
+            |config| network(config)["retry_backoff_max"] = json!("2d"),
+            "providers.primary.network_config.retry_backoff_max",
+        ),
+        (|config| config["server"] = json!({"body_timeout_in_seconds": u64::MAX}), "server.body_timeout_in_seconds"),
+        (|config| config["server"] = json!({"head_timeout_in_seconds": 86_401}), "server.head_timeout_in_seconds"),
+        (|config| config["server"] = json!({"drain_timeout_in_seconds": u64::MAX}), "server.drain_timeout_in_seconds"),
+    ];
+    for (edit, at) in cases {
+        let line = refused(edit).await;
+        assert!(line.trim_end().ends_with(&format!("{at}: must be at most a day (86400 seconds)")), "{line}");
+    }
+}
