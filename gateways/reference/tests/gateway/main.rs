@@ -28,6 +28,7 @@ mod messages;
 mod metrics;
 mod model_names;
 mod nonsense;
+mod older_schemas;
 mod openapi;
 mod persistence;
 mod pins;
