@@ -5,8 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::file::ConfigFile;
 use super::governance;
@@ -99,9 +100,9 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
     (
         r#"{"auth_config":{@}}"#,
         &[
-            ("is_enabled", "only_the_administrator_may_manage"),
-            ("admin_username", "only_the_administrator_may_manage"),
-            ("admin_password", "only_the_administrator_may_manage"),
+            ("is_enabled", "without_an_administrator_nobody_can_log_in"),
+            ("admin_username", "the_sdks_gateway_keeps_its_administration_closed_and_its_provider_keys_to_itself"),
+            ("admin_password", "the_sdks_gateway_keeps_its_administration_closed_and_its_provider_keys_to_itself"),
             ("disable_auth_on_inference", "what_cannot_be_honoured_prevents_the_start_and_is_named"),
         ],
     ),
@@ -148,9 +149,9 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
             ("default_request_timeout_in_seconds", "each_failure_of_a_provider_has_its_status_and_type"),
             ("stream_idle_timeout_in_seconds", "a_broken_stream_ends_as_a_failure_and_is_charged"),
             ("max_retries", "the_sdks_gateway_uses_both_provider_keys_by_weight_and_tries_again_as_often_as_it_says"),
-            ("retry_backoff_initial", "retries_rotate_a_providers_keys_where_it_says_so"),
-            ("retry_backoff_max", "retries_rotate_a_providers_keys_where_it_says_so"),
-            ("allow_private_network", "what_a_provider_cannot_be_is_refused_by_name_at_the_start"),
+            ("retry_backoff_initial", "the_pauses_between_tries_grow_from_the_first_to_the_longest"),
+            ("retry_backoff_max", "the_pauses_between_tries_grow_from_the_first_to_the_longest"),
+            ("allow_private_network", "a_private_address_is_called_only_where_the_file_allows_it"),
             ("extra_headers", "extra_headers_reach_the_provider"),
         ],
     ),
@@ -184,7 +185,7 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
             ("scope_kind", "the_providers_key_that_serves_is_charged_and_the_dearest_is_held"),
             ("virtual_key_id", "the_providers_key_that_serves_is_charged_and_the_dearest_is_held"),
             ("provider_id", "what_cannot_be_honoured_is_refused_by_name_and_changes_nothing"),
-            ("provider_key_id", "what_cannot_be_honoured_is_refused_by_name_and_changes_nothing"),
+            ("provider_key_id", "the_providers_key_that_serves_is_charged_and_the_dearest_is_held"),
             ("provider_key_name", "the_providers_key_that_serves_is_charged_and_the_dearest_is_held"),
             ("match_type", "what_cannot_be_honoured_is_refused_by_name_and_changes_nothing"),
             ("pattern", "a_price_override_prices_a_model_that_no_sheet_knows"),
@@ -205,14 +206,14 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
         r#"{"governance":{"budgets":[{@}]}}"#,
         &[
             ("id", "an_edit_of_limit_window_or_alignment_keeps_what_was_used_also_over_a_kill"),
-            ("max_limit", "a_spent_budget_is_refused_with_402_and_says_which_cap_and_whose"),
+            ("max_limit", "each_way_to_write_a_budget_trips_after_two_calls"),
             ("reset_duration", "the_tighter_of_two_windows_trips_and_opens_again"),
-            ("customer_id", "a_budget_of_each_level_trips_exactly_and_names_its_level"),
-            ("team_id", "the_teams_caps_hold_for_the_provider_the_key_each_window_and_the_team"),
+            ("customer_id", "each_way_to_write_a_budget_trips_after_two_calls"),
+            ("team_id", "each_way_to_write_a_budget_trips_after_two_calls"),
             ("virtual_key_id", "each_way_to_write_a_budget_trips_after_two_calls"),
             ("provider_config_id", "each_way_to_write_a_budget_trips_after_two_calls"),
-            ("model_config_id", "a_budget_of_each_level_trips_exactly_and_names_its_level"),
-            ("provider", "a_budget_of_each_level_trips_exactly_and_names_its_level"),
+            ("model_config_id", "each_way_to_write_a_budget_trips_after_two_calls"),
+            ("provider", "each_way_to_write_a_budget_trips_after_two_calls"),
             ("calendar_aligned", "an_aligned_window_ends_at_the_calendars_boundary_neither_early_nor_late"),
         ],
     ),
@@ -234,11 +235,11 @@ const METERS: [(&str, &str); 8] = [
     ("budgets", "each_way_to_write_a_budget_trips_after_two_calls"),
     ("budget", "each_way_to_write_a_budget_trips_after_two_calls"),
     ("budget_id", "each_way_to_write_a_budget_trips_after_two_calls"),
-    ("budget_ids", "a_budget_of_each_level_trips_exactly_and_names_its_level"),
+    ("budget_ids", "each_way_to_write_a_budget_trips_after_two_calls"),
     ("rate_limit", "each_way_to_write_a_rate_limit_trips_after_two_calls"),
-    ("rate_limits", "several_windows_of_one_metric_hold_at_once"),
+    ("rate_limits", "each_way_to_write_a_rate_limit_trips_after_two_calls"),
     ("rate_limit_id", "each_way_to_write_a_rate_limit_trips_after_two_calls"),
-    ("rate_limit_ids", "several_windows_of_one_metric_hold_at_once"),
+    ("rate_limit_ids", "each_way_to_write_a_rate_limit_trips_after_two_calls"),
 ];
 
 /// The owners of budgets and limits, with their own fields.
@@ -266,7 +267,7 @@ const OWNERS: &[(&str, &[(&str, &str)])] = &[
             ("id", "each_way_to_write_a_budget_trips_after_two_calls"),
             ("name", "a_spent_budget_is_refused_with_402_and_says_which_cap_and_whose"),
             ("description", "- for people; the API shows it"),
-            ("value", "a_literal_key_is_let_in_in_every_header_and_does_not_reach_the_provider"),
+            ("value", "the_eval_harness_stops_at_its_cap_however_the_key_is_sent"),
             ("is_active", "a_disabled_key_is_403"),
             ("calendar_aligned", "an_aligned_window_ends_at_the_calendars_boundary_neither_early_nor_late"),
             ("expires_at", "a_key_of_the_file_that_has_expired_is_403"),
@@ -282,7 +283,7 @@ const OWNERS: &[(&str, &[(&str, &str)])] = &[
             ("provider", "providers_and_models_that_a_key_does_not_allow_are_403"),
             ("weight", "providers_are_tried_in_the_order_of_their_weights_and_none_twice"),
             ("allowed_models", "providers_and_models_that_a_key_does_not_allow_are_403"),
-            ("blacklisted_models", "providers_and_models_that_a_key_does_not_allow_are_403"),
+            ("blacklisted_models", "geminis_collection_before_a_model_is_no_way_around_a_list_of_models"),
             ("key_ids", "a_virtual_key_uses_no_provider_key_but_its_own"),
         ],
     ),
@@ -318,23 +319,42 @@ fn accepted(place: &str) -> BTreeSet<String> {
     fields.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The names of all tests that start a gateway.
-fn tests() -> BTreeSet<String> {
+/// All tests that start a gateway: the name of each, and the text of its file with the fixtures
+/// that it reads.
+fn tests() -> HashMap<String, Arc<str>> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateway")];
-    let mut names = BTreeSet::new();
+    let mut tests = HashMap::new();
     while let Some(folder) = folders.pop() {
-        for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+        for file in std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()) {
             if file.is_dir() {
                 folders.push(file);
                 continue;
             }
-            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let mut text = std::fs::read_to_string(file).unwrap();
+            let included: Vec<&str> =
+                text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            let included: String =
+                included.iter().map(|path| std::fs::read_to_string(folder.join(path)).unwrap()).collect();
+            text.push_str(&included);
+            let text: Arc<str> = text.into();
             let marked = text.split("#[tokio::test").skip(1);
             let named = marked.filter_map(|rest| Some(rest.split_once("fn ")?.1.split_once('(')?.0.to_owned()));
-            names.extend(named);
+            tests.extend(named.map(|name| (name, Arc::clone(&text))));
         }
     }
-    names
+    tests
+}
+
+/// What is wrong with a row, if anything: a test that is not there, or whose file never has the field.
+fn wrong_row(tests: &HashMap<String, Arc<str>>, field: &str, test: &str) -> Option<String> {
+    if test.starts_with("- ") {
+        return None;
+    }
+    match tests.get(test) {
+        None => Some(format!("there is no test `{test}`")),
+        Some(text) if !text.contains(&format!("\"{field}\"")) => Some(format!("`{test}` and its file never have it")),
+        Some(_) => None,
+    }
 }
 
 #[test]
@@ -347,8 +367,8 @@ fn every_accepted_field_has_an_effect_that_a_test_shows_or_says_why_not() {
         let accepted = accepted(place);
         wrong.extend(accepted.difference(&named).map(|field| format!("{place}: `{field}` has no row")));
         wrong.extend(named.difference(&accepted).map(|field| format!("{place}: there is no `{field}`")));
-        let unknown = rows.iter().filter(|(_, test)| !test.starts_with("- ") && !tests.contains(*test));
-        wrong.extend(unknown.map(|(field, test)| format!("{place} {field}: there is no test `{test}`")));
+        let rows = rows.iter().filter_map(|(field, test)| Some((field, wrong_row(&tests, field, test)?)));
+        wrong.extend(rows.map(|(field, problem)| format!("{place} {field}: {problem}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

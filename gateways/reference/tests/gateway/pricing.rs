@@ -167,19 +167,20 @@ async fn a_deleted_override_of_the_file_stays_deleted_until_the_file_changes() {
 #[tokio::test]
 async fn the_providers_key_that_serves_is_charged_and_the_dearest_is_held() {
     let world = World::start(|config| {
-        let key = |name: &str, weight: u64| json!({"name": name, "value": "env.UPSTREAM_KEY", "models": ["*"], "weight": weight});
+        let key = |name: &str, weight: u64| json!({"id": format!("{name}-id"), "name": name, "value": "env.UPSTREAM_KEY", "models": ["*"], "weight": weight});
         config["providers"]["primary"]["keys"] = json!([key("cheap", 1), key("dear", 0)]);
         // Alone, so that no cheaper one takes its place.
         config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
         config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
-        let own = |key: &str, price: &str| {
+        let own = |named: &str, key: &str, price: &str| {
             let mut known = fixed("mock-1", price);
             known["scope_kind"] = json!("virtual_key_provider_key");
             known["virtual_key_id"] = json!("vk-agent");
-            known["provider_key_name"] = json!(key);
+            known[named] = json!(key);
             known
         };
-        config["governance"]["pricing_overrides"] = json!([own("cheap", "0.001"), own("dear", "0.1")]);
+        config["governance"]["pricing_overrides"] =
+            json!([own("provider_key_name", "cheap", "0.001"), own("provider_key_id", "dear-id", "0.1")]);
     })
     .await;
     // Sixty bytes at the dear key's price are $6; the cheap one serves 100 tokens for $0.10.

@@ -63,7 +63,7 @@ async fn perplexity_has_no_version_in_its_paths() {
 #[tokio::test]
 async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
     let world = World::start(|config| {
-        let azure = json!({"endpoint": url_of(config), "api_version": "2025-01-01"});
+        let azure = json!({"endpoint": url_of(config), "api_version": "2025-01-01", "deployments": {"o3": "mock-1"}});
         let keys = json!([{
             "name": "k", "value": "upstream-key", "weight": 1,
             "azure_key_config": azure, "aliases": {"GPT-4o": "mock-1"},
@@ -72,9 +72,13 @@ async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
     })
     .await;
     let mut chat = body();
-    chat["model"] = json!("gpt-4o");
-    let answer = world.send(world.chat(KEY, &chat)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    for model in ["o3", "gpt-4o"] {
+        chat["model"] = json!(model);
+        let answer = world.send(world.chat(KEY, &chat)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let paths: Vec<String> = world.upstream.ledger().inference().map(|entry| entry.path.clone()).collect();
+    assert_eq!(paths[0], paths[1]);
     let (path, headers, body) = seen(&world);
     assert_eq!(path, "/primary/openai/deployments/mock-1/chat/completions?api-version=2025-01-01");
     assert_eq!(headers["api-key"], "upstream-key");
@@ -324,4 +328,23 @@ async fn a_time_that_no_clock_can_tell_is_refused_by_name() {
         let line = refused(edit).await;
         assert!(line.trim_end().ends_with(&format!("{at}: must be at most a day (86400 seconds)")), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_private_address_is_called_only_where_the_file_allows_it() {
+    // One that counts as private, and leads to this machine.
+    let unspecified = |config: &mut Value| {
+        let url = url_of(config).as_str().unwrap().replace("127.0.0.1", "0.0.0.0");
+        network(config)["base_url"] = json!(url);
+    };
+    let line = refused(unspecified).await;
+    let problem = "base_url: 0.0.0.0 is a private address; `allow_private_network: true` allows it";
+    assert!(line.trim_end().ends_with(problem), "{line}");
+    let world = World::start(|config| {
+        unspecified(config);
+        network(config)["allow_private_network"] = json!(true);
+    })
+    .await;
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(world.called(), ["primary"]);
 }

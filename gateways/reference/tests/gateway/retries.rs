@@ -204,3 +204,22 @@ async fn a_provider_that_wants_to_be_left_alone_for_longer_is_not_tried_again() 
     assert_eq!(world.call().await.status, 200, "another key was not told to wait");
     assert_eq!(distinct(used(&world)), 2);
 }
+
+#[tokio::test]
+async fn the_pauses_between_tries_grow_from_the_first_to_the_longest() {
+    let world = world(5, |config| {
+        let network = &mut config["providers"]["primary"]["network_config"];
+        network["retry_backoff_initial"] = json!(100);
+        network["retry_backoff_max"] = json!("150ms");
+    })
+    .await;
+    world.faults(&json!({"primary": [{"sequence": vec![fault(500); 5]}]}));
+    assert_eq!(world.call().await.status, 200);
+    let ledger = world.upstream.ledger();
+    let arrivals: Vec<u64> = ledger.inference().map(|entry| entry.at_us / 1_000).collect();
+    let pauses: Vec<u64> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // A fifth less at most than 100, and than 150.
+    assert!(pauses.len() == 5 && pauses[0] >= 80 && pauses[1..].iter().all(|pause| *pause >= 120), "{pauses:?}");
+    // Without an end they would be 3.1 seconds.
+    assert!(pauses.iter().sum::<u64>() < 2_400, "{pauses:?}");
+}

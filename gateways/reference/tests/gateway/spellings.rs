@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Process, World, body, budget};
+use crate::support::{Process, World, body};
 
 type Edit = fn(&mut Value);
 
@@ -16,11 +16,14 @@ fn key(config: &mut Value) -> &mut Value {
     &mut config["governance"]["virtual_keys"][0]
 }
 
-/// A budget of two calls, without an owner.
+/// A budget of two calls in an hour, without an owner.
 fn two_calls(id: &str) -> Value {
-    let mut two = budget(id, "0.0025", "1h", "nobody");
-    two.as_object_mut().unwrap().remove("virtual_key_id");
-    two
+    json!({"id": id, "max_limit": "number:0.0025", "reset_duration": "1h"})
+}
+
+/// One of three calls in a day.
+fn three_calls(id: &str) -> Value {
+    json!({"id": id, "max_limit": "number:0.00375", "reset_duration": "1d"})
 }
 
 #[tokio::test]
@@ -59,57 +62,167 @@ async fn without_key(world: &World) -> u16 {
     world.send(request).await.status.as_u16()
 }
 
+/// Who can have budgets and limits.
+struct Owner {
+    /// What a refusal says of it.
+    scope: &'static str,
+    /// The field in which a budget of the list of all names it, and what that says.
+    named: (&'static str, &'static str),
+    /// Puts such fields into it.
+    has: fn(&mut Value, &Value),
+}
+
+const OWNERS: [Owner; 6] = [
+    Owner {
+        scope: "customer",
+        named: ("customer_id", "c"),
+        has: |config, fields| {
+            config["governance"]["customers"] = json!([with(json!({"id": "c", "name": "acme"}), fields)]);
+            key(config)["customer_id"] = json!("c");
+        },
+    },
+    Owner {
+        scope: "team",
+        named: ("team_id", "t"),
+        has: |config, fields| {
+            config["governance"]["teams"] = json!([with(json!({"id": "t", "name": "evals"}), fields)]);
+            key(config)["team_id"] = json!("t");
+        },
+    },
+    Owner {
+        scope: "virtual_key",
+        named: ("virtual_key_id", "vk-agent"),
+        has: |config, fields| *key(config) = with(key(config).take(), fields),
+    },
+    Owner {
+        scope: "virtual_key_provider",
+        named: ("provider_config_id", "agent-primary"),
+        has: |config, fields| *grant(config) = with(grant(config).take(), fields),
+    },
+    Owner {
+        scope: "model",
+        named: ("model_config_id", "m"),
+        has: |config, fields| {
+            config["governance"]["model_configs"] = json!([with(json!({"id": "m", "model_name": "mock-1"}), fields)]);
+        },
+    },
+    Owner {
+        scope: "provider",
+        named: ("provider", "primary"),
+        has: |config, fields| {
+            config["governance"]["providers"] = json!([with(json!({"name": "primary"}), fields)]);
+        },
+    },
+];
+
+fn with(mut entity: Value, fields: &Value) -> Value {
+    for (name, value) in fields.as_object().unwrap() {
+        entity[name] = value.clone();
+    }
+    entity
+}
+
+/// A way to write a limit: what it puts into the lists of `governance`, and into its owner. Each
+/// allows two calls in an hour; those that are `lists` have a second one, of three calls in a day.
+struct Spelling {
+    field: &'static str,
+    is_list: bool,
+    write: fn(&mut Value, &Owner) -> Value,
+}
+
+const BUDGETS: [Spelling; 5] = [
+    Spelling { field: "budget", is_list: false, write: |_, _| json!({"budget": two_calls("b")}) },
+    Spelling { field: "budgets", is_list: true, write: |_, _| json!({"budgets": [three_calls("w"), two_calls("b")]}) },
+    Spelling {
+        field: "budget_id",
+        is_list: false,
+        write: |governance, _| {
+            governance["budgets"] = json!([two_calls("b")]);
+            json!({"budget_id": "b"})
+        },
+    },
+    Spelling {
+        field: "budget_ids",
+        is_list: true,
+        write: |governance, _| {
+            governance["budgets"] = json!([two_calls("b"), three_calls("w")]);
+            json!({"budget_ids": ["w", "b"]})
+        },
+    },
+    Spelling {
+        field: "governance.budgets[]",
+        is_list: true,
+        write: |governance, owner| {
+            let (field, id) = owner.named;
+            let owned = |budget: Value| with(budget, &json!({ (field): id }));
+            governance["budgets"] = json!([owned(three_calls("w")), owned(two_calls("b"))]);
+            json!({})
+        },
+    },
+];
+
+const RATE_LIMITS: [Spelling; 4] = [
+    Spelling { field: "rate_limit", is_list: false, write: |_, _| json!({"rate_limit": two_requests()}) },
+    Spelling {
+        field: "rate_limits",
+        is_list: true,
+        write: |_, _| json!({"rate_limits": [three_requests(), two_requests()]}),
+    },
+    Spelling {
+        field: "rate_limit_id",
+        is_list: false,
+        write: |governance, _| {
+            governance["rate_limits"] = json!([two_requests()]);
+            json!({"rate_limit_id": "r"})
+        },
+    },
+    Spelling {
+        field: "rate_limit_ids",
+        is_list: true,
+        write: |governance, _| {
+            governance["rate_limits"] = json!([two_requests(), three_requests()]);
+            json!({"rate_limit_ids": ["w", "r"]})
+        },
+    },
+];
+
 #[tokio::test]
 async fn each_way_to_write_a_budget_trips_after_two_calls() {
-    let cases: [(&str, Edit); 8] = [
-        ("governance.budgets[].virtual_key_id", |config| {
-            config["governance"]["budgets"] = json!([budget("b", "0.0025", "1h", "vk-agent")]);
-        }),
-        ("virtual_keys[].budgets", |config| key(config)["budgets"] = json!([two_calls("b")])),
-        ("virtual_keys[].budget", |config| key(config)["budget"] = two_calls("b")),
-        ("virtual_keys[].budget_id", |config| {
-            config["governance"]["budgets"] = json!([two_calls("b")]);
-            key(config)["budget_id"] = json!("b");
-        }),
-        ("governance.budgets[].provider_config_id", |config| {
-            let mut two = two_calls("b");
-            two["provider_config_id"] = json!("agent-primary");
-            config["governance"]["budgets"] = json!([two]);
-        }),
-        ("provider_configs[].budgets", |config| grant(config)["budgets"] = json!([two_calls("b")])),
-        ("provider_configs[].budget", |config| grant(config)["budget"] = two_calls("b")),
-        ("provider_configs[].budget_id", |config| {
-            config["governance"]["budgets"] = json!([two_calls("b")]);
-            grant(config)["budget_id"] = json!("b");
-        }),
-    ];
-    for (spelling, edit) in cases {
-        let world = only_primary(edit).await;
-        let statuses =
-            [world.call().await, world.call().await, world.call().await].map(|answer| answer.status.as_u16());
-        assert_eq!(statuses, [200, 200, 402], "{spelling}");
-    }
+    trips(&BUDGETS, 402).await;
 }
 
 #[tokio::test]
 async fn each_way_to_write_a_rate_limit_trips_after_two_calls() {
-    let cases: [(&str, Edit); 4] = [
-        ("virtual_keys[].rate_limit", |config| key(config)["rate_limit"] = two_requests()),
-        ("virtual_keys[].rate_limit_id", |config| {
-            config["governance"]["rate_limits"] = json!([two_requests()]);
-            key(config)["rate_limit_id"] = json!("r");
-        }),
-        ("provider_configs[].rate_limit", |config| grant(config)["rate_limit"] = two_requests()),
-        ("provider_configs[].rate_limit_id", |config| {
-            config["governance"]["rate_limits"] = json!([two_requests()]);
-            grant(config)["rate_limit_id"] = json!("r");
-        }),
-    ];
-    for (spelling, edit) in cases {
-        let world = only_primary(edit).await;
-        let statuses =
-            [world.call().await, world.call().await, world.call().await].map(|answer| answer.status.as_u16());
-        assert_eq!(statuses, [200, 200, 429], "{spelling}");
+    trips(&RATE_LIMITS, 429).await;
+}
+
+/// Every spelling in every owner refuses the third call of an hour, and the fourth of a day where
+/// it says so too.
+async fn trips(spellings: &[Spelling], refused: u16) {
+    for (owner, spelling) in OWNERS.iter().flat_map(|owner| spellings.iter().map(move |spelling| (owner, spelling))) {
+        let world = only_primary(|config| {
+            let fields = (spelling.write)(&mut config["governance"], owner);
+            (owner.has)(config, &fields);
+        })
+        .await;
+        let case = format!("{} of a {}", spelling.field, owner.scope);
+        for expected in [200, 200, refused] {
+            answers(&world, expected, owner, &case).await;
+        }
+        world.advance("1h").await;
+        let fourth = if spelling.is_list { refused } else { 200 };
+        for expected in [200, fourth] {
+            answers(&world, expected, owner, &case).await;
+        }
+    }
+}
+
+/// A call is answered so, and a refusal names the owner's level.
+async fn answers(world: &World, expected: u16, owner: &Owner, case: &str) {
+    let answer = world.call().await;
+    assert_eq!(answer.status, expected, "{case}: {}", answer.text);
+    if expected != 200 {
+        assert_eq!(answer.json()["error"]["scope"], owner.scope, "{case}");
     }
 }
 
@@ -117,8 +230,12 @@ fn two_requests() -> Value {
     json!({"id": "r", "request_max_limit": 2, "request_reset_duration": "1h"})
 }
 
+fn three_requests() -> Value {
+    json!({"id": "w", "request_max_limit": 3, "request_reset_duration": "1d"})
+}
+
 /// A world whose virtual key has one provider, so that none takes another's place.
-async fn only_primary(edit: Edit) -> World {
+async fn only_primary(edit: impl FnOnce(&mut Value)) -> World {
     World::start(|config| {
         key(config)["provider_configs"].as_array_mut().unwrap().truncate(1);
         edit(config);

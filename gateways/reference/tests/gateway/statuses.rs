@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, KEY, World, body, give_up_after};
+use crate::support::{Answer, KEY, World, body};
 
 /// A world whose virtual key has one provider, so that none takes another's place.
 async fn world(edit: impl FnOnce(&mut Value)) -> World {
@@ -29,7 +29,10 @@ async fn each_failure_of_a_provider_has_its_status_and_type() {
         ("malformed_json", 30, 502, "upstream_broken"),
         ("hang", 1, 504, "upstream_timeout"),
     ] {
-        let world = world(|config| give_up_after(config, patience, "primary")).await;
+        let world = world(|config| {
+            config["providers"]["primary"]["network_config"]["default_request_timeout_in_seconds"] = json!(patience);
+        })
+        .await;
         world.faults(&json!({ "primary": [{ "fault": fault }] }));
         assert_eq!(told(&world.call().await), expected(status, kind), "{fault}");
     }
