@@ -243,3 +243,69 @@ async fn a_model_that_a_providers_key_blocks_is_blocked_in_whatever_case_it_is_w
     assert_eq!(world.call().await.status, 200);
     assert_eq!(world.called(), ["second"]);
 }
+
+/// The numbers that follow from a seed: `SplitMix64`, as it is published.
+fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+    (1..).map(move |count: u64| {
+        let state = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
+}
+
+/// Whom a number chooses of weights of 0.7, 0.2 and 0.1: it falls into a million parts.
+fn chosen(number: u64) -> &'static str {
+    match number % 1_000_000 {
+        0..700_000 => "second",
+        700_000..900_000 => "primary",
+        _ => "third",
+    }
+}
+
+/// A world with this seed, whose virtual key gives most to `second` and least to `third`.
+async fn weighted(seed: &str) -> World {
+    let mut world = World::prepare(|config| {
+        let grants = &mut config["governance"]["virtual_keys"][0]["provider_configs"];
+        for (at, weight) in ["0.2", "0.7", "0.1"].into_iter().enumerate() {
+            grants[at]["weight"] = json!(format!("number:{weight}"));
+        }
+    })
+    .await;
+    world.run(&["--seed", seed]).await;
+    world
+}
+
+#[tokio::test]
+async fn the_choice_among_providers_follows_their_weights_and_the_seed() {
+    const CALLS: usize = 100;
+    let mut all = Vec::new();
+    for seed in [7, 8] {
+        let world = weighted(&seed.to_string()).await;
+        for _ in 0..CALLS {
+            assert_eq!(world.call().await.status, 200);
+        }
+        let expected: Vec<&str> = numbers(seed).take(CALLS).map(chosen).collect();
+        assert_eq!(world.called(), expected, "seed {seed}");
+        all.push(expected);
+    }
+    assert_ne!(all[0], all[1]);
+    let count = |name: &str| all.concat().iter().filter(|chosen| **chosen == name).count();
+    let counts = [count("second"), count("primary"), count("third")];
+    assert!((120..=160).contains(&counts[0]) && counts[1] > counts[2] && counts[2] > 5, "{counts:?}");
+}
+
+#[tokio::test]
+async fn those_after_the_chosen_one_follow_by_descending_weight() {
+    let world = weighted("7").await;
+    let fault = json!([{"fault": {"status": {"code": 500}}}]);
+    world.faults(&json!({"primary": fault, "second": fault, "third": fault}));
+    let mut expected = Vec::new();
+    for number in numbers(7).take(30) {
+        assert_eq!(world.call().await.status, 500);
+        let first = chosen(number);
+        expected.push(first);
+        expected.extend(["second", "primary", "third"].into_iter().filter(|name| *name != first));
+    }
+    assert_eq!(world.called(), expected);
+}
