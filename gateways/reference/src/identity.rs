@@ -18,17 +18,20 @@ const PREFIX: &str = "sk-bf-";
 const HINT_CHARS: usize = 10;
 
 /// The SHA-256 of a key's value. The value itself is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::derived_hash_with_manual_eq, reason = "the two agree: both are of all bytes")]
+#[derive(Clone, Copy, Debug, Eq, Hash)]
 pub(crate) struct KeyHash([u8; 32]);
+
+impl PartialEq for KeyHash {
+    /// Takes a time that does not depend on where the two differ, also where a map compares them.
+    fn eq(&self, other: &KeyHash) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
 
 impl KeyHash {
     pub(crate) fn of(value: &str) -> KeyHash {
         KeyHash(Sha256::digest(value.as_bytes()).into())
-    }
-
-    /// Compares in a time that does not depend on where the two differ.
-    pub(crate) fn is(&self, other: &KeyHash) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 
     pub(crate) fn to_hex(self) -> String {
@@ -176,6 +179,17 @@ mod tests {
     fn an_empty_header_and_another_scheme_bring_no_key() {
         for pair in [("x-bf-vk", ""), ("authorization", "Bearer "), ("authorization", "Basic YTpi"), ("api-key", "")] {
             assert_eq!(presented(&headers(&[pair])), Presented::None, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn hashes_that_differ_in_one_byte_are_not_the_same() {
+        let hash = KeyHash::of("sk-proxy");
+        assert_eq!(hash, KeyHash::of("sk-proxy"));
+        for at in 0..32 {
+            let mut other = hash;
+            other.0[at] ^= 1;
+            assert_ne!(hash, other, "byte {at}");
         }
     }
 
