@@ -11,6 +11,7 @@ mod command_line;
 mod connections;
 mod dialects;
 mod entities;
+mod every_route;
 mod figures_agree;
 mod fixtures;
 // It needs `prlimit`.
@@ -52,4 +53,5 @@ mod support;
 mod tools;
 mod traces;
 mod unanswered;
+mod unknown_fields;
 mod windows;

@@ -1,42 +1,28 @@
 //! `client.required_headers`: asked for before anything else is done.
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::json;
 
+use crate::every_route::{reason, routes};
 use crate::support::{KEY, World, body};
-
-const ROUTES: [&str; 7] = [
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/responses",
-    "/v1/embeddings",
-    "/anthropic/v1/messages",
-    "/openai/v1/chat/completions",
-    "/v1/models",
-];
 
 async fn world() -> World {
     World::start(|config| config["client"]["required_headers"] = json!(["X-Team", "x-run"])).await
 }
 
-fn ask(world: &World, route: &str) -> RequestBuilder {
-    let method = if route == "/v1/models" { Method::GET } else { Method::POST };
-    world.request(method, route)
-}
-
 #[tokio::test]
 async fn a_missing_header_is_400_on_every_route_before_the_key_and_the_body_are_looked_at() {
     let world = world().await;
-    for route in ROUTES {
-        for request in [ask(&world, route), ask(&world, route).bearer_auth("garbage").body("{")] {
+    for (method, path) in routes(&world).await {
+        let ask = || world.request(method.clone(), &path);
+        for request in [ask(), ask().bearer_auth("garbage").body("{")] {
             let answer = world.send(request.header("x-team", "a")).await;
-            assert_eq!(answer.status, 400, "{route}");
-            let error = &answer.json()["error"];
-            assert_eq!(error["code"], "missing_required_headers", "{route}");
-            assert_eq!(error["message"], "missing required headers: x-run", "{route}");
+            let expected = ("missing_required_headers".to_owned(), "missing required headers: x-run".to_owned());
+            let (status, kind, message) = reason(&answer);
+            assert_eq!((status, (kind, message)), (400, expected), "{method} {path}");
         }
     }
-    let empty = ask(&world, "/v1/models").bearer_auth(KEY).header("x-team", "").header("x-run", "1");
+    let empty = world.request(Method::GET, "/v1/models").bearer_auth(KEY).header("x-team", "").header("x-run", "1");
     assert_eq!(world.send(empty).await.json()["error"]["message"], "missing required headers: x-team");
     assert_eq!(world.upstream_calls(), 0);
 }
