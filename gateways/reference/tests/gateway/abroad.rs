@@ -84,6 +84,11 @@ async fn thoughts_texts_and_tool_calls_come_back_as_a_chat_completion() {
         assert_eq!(message["content"], "I look.", "{base}");
         assert_eq!(message["reasoning"], "They ask for the weather.", "{base}");
         assert_eq!(message["reasoning_content"], message["reasoning"], "{base}");
+        let details = message["reasoning_details"].as_array().unwrap();
+        let texts: String = details.iter().filter_map(|detail| detail["text"].as_str()).collect();
+        assert_eq!(texts, "They ask for the weather.", "{base}: {details:?}");
+        let has_signature = details.iter().any(|detail| detail.to_string().contains("bW9jayBzaWduYXR1cmU="));
+        assert!(has_signature, "{base}: {details:?}");
         assert_eq!(message["tool_calls"][0]["function"]["name"], "weather", "{base}");
         assert_eq!(message["tool_calls"][0]["function"]["arguments"], r#"{"city":"Wien"}"#, "{base}");
         assert_eq!(message["tool_calls"][1]["function"]["arguments"], "{}", "{base}");
@@ -106,7 +111,9 @@ async fn a_stream_brings_the_same_in_pieces_and_costs_the_same() {
         assert!(whole && answer.text.ends_with("data: [DONE]\n\n"), "{base}: {}", answer.text);
         let chunks = chunks(&answer);
         assert_eq!(joined(&chunks, "/choices/0/delta/content"), "I look.", "{base}");
-        assert_eq!(joined(&chunks, "/choices/0/delta/reasoning"), "They ask.", "{base}");
+        for field in ["reasoning", "reasoning_content", "reasoning_details/0/text"] {
+            assert_eq!(joined(&chunks, &format!("/choices/0/delta/{field}")), "They ask.", "{base}: {field}");
+        }
         let call = "/choices/0/delta/tool_calls/0/function";
         assert_eq!(joined(&chunks, &format!("{call}/name")), "weather", "{base}");
         assert_eq!(joined(&chunks, &format!("{call}/arguments")), r#"{"city":"Wien"}"#, "{base}");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::callers::CALLERS;
 use crate::support::{DEADLINE, KEY, World, body, give_up_after, virtual_key};
 
 const ROUTES: [&str; 5] =
@@ -47,11 +48,14 @@ async fn an_unknown_key_is_401_in_every_header_on_every_route() {
 #[tokio::test]
 async fn a_literal_key_is_let_in_in_every_header_and_does_not_reach_the_provider() {
     let world = World::start(|_| {}).await;
-    for (header, scheme) in HEADERS {
-        let request = world.request(Method::POST, "/v1/chat/completions");
-        let answer = world.send(request.header(header, format!("{scheme}{KEY}")).json(&body())).await;
-        assert_eq!(answer.status, 200, "{header}");
+    for caller in CALLERS {
+        for (header, scheme) in HEADERS {
+            let request = world.request(Method::POST, caller.path(false)).header(header, format!("{scheme}{KEY}"));
+            let answer = world.send(request.json(&caller.body(false))).await;
+            assert_eq!(answer.status, 200, "{caller:?} {header}");
+        }
     }
+    assert_eq!(world.upstream_calls(), CALLERS.len() * HEADERS.len());
     for entry in world.upstream.ledger().inference() {
         assert_eq!(entry.upstream_key.as_deref(), Some("upstream-key"));
         assert!(!entry.headers.iter().any(|(_, value)| value.contains(KEY)));

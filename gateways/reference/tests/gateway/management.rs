@@ -170,3 +170,69 @@ async fn a_budget_that_gets_another_window_keeps_what_was_spent() {
     assert_eq!(refused.status, 402);
     assert_eq!(refused.json()["error"]["reset_duration"], "1d");
 }
+
+#[tokio::test]
+async fn the_administrator_can_prove_himself_with_a_bearer_of_his_name_and_password() {
+    use base64::Engine as _;
+    let world = World::start(|_| {}).await;
+    let get = |pair: &str| {
+        let bearer = base64::engine::general_purpose::STANDARD.encode(pair);
+        world.request(Method::GET, KEYS).bearer_auth(bearer)
+    };
+    assert_eq!(world.send(get("admin:secret")).await.status, 200);
+    for wrong in ["admin:wrong", "other:secret", "admin", ""] {
+        assert_eq!(world.send(get(wrong)).await.status, 401, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_is_told_the_version() {
+    let world = World::start(|_| {}).await;
+    let answer = world.send(world.request(Method::GET, "/api/version")).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!(concat!("v", env!("CARGO_PKG_VERSION")))));
+}
+
+#[tokio::test]
+async fn an_edit_of_what_a_key_may_spend_at_a_provider_keeps_what_it_spent() {
+    let world = World::start(|config| {
+        let grants = &mut config["governance"]["virtual_keys"][0]["provider_configs"];
+        grants.as_array_mut().unwrap().truncate(1);
+        grants[0]["budgets"] = json!([{"id": "own", "max_limit": "number:0.0025", "reset_duration": "1h"}]);
+        grants[0]["rate_limits"] = json!([{"id": "calls", "request_max_limit": 2, "request_reset_duration": "1h"}]);
+    })
+    .await;
+    let edit = async |limit: &str, window: &str, calls: u64| {
+        let mut grant = world.agent().await["provider_configs"][0].clone();
+        let grant = json!({
+            "id": grant["id"].take(), "provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": ["*"],
+            "budgets": [{"id": "own", "max_limit": format!("number:{limit}"), "reset_duration": window}],
+            "rate_limits": [{"id": "calls", "request_max_limit": calls, "request_reset_duration": window}],
+        });
+        let path = format!("{KEYS}/vk-agent");
+        let answer = world.admin(Method::PUT, &path, Some(&json!({"provider_configs": [grant]}))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    let told = async || {
+        let answer = world.call().await;
+        (answer.status.as_u16(), answer.json()["error"]["scope"].as_str().unwrap_or_default().to_owned())
+    };
+    let served = (200, String::new());
+    let refused = |status: u16| (status, "virtual_key_provider".to_owned());
+    assert_eq!([told().await, told().await], [served.clone(), served.clone()]);
+    assert_eq!(told().await, refused(429));
+    // One more of each, in another window.
+    edit("0.00375", "1d", 3).await;
+    assert_eq!([told().await, told().await], [served.clone(), refused(429)]);
+    // Many more calls, and no more money.
+    edit("0.00375", "1d", 9).await;
+    assert_eq!(told().await, refused(402));
+    // Fewer than were made, and less than was spent.
+    edit("0.001", "1d", 1).await;
+    assert_eq!(told().await, refused(429));
+    edit("0.001", "1d", 9).await;
+    assert_eq!(told().await, refused(402));
+    let grant = world.agent().await["provider_configs"][0].clone();
+    assert_eq!(grant["budgets"][0]["current_usage"], "0.00375", "{grant}");
+    edit("0.005", "1d", 9).await;
+    assert_eq!([told().await, told().await], [served, refused(402)]);
+}

@@ -33,6 +33,29 @@ async fn a_chat_completion_is_served_and_charged_under_every_prefix() {
 }
 
 #[tokio::test]
+async fn every_route_of_openais_is_served_and_charged_under_every_prefix() {
+    let world = World::with_budget("1").await;
+    let mut served = Vec::new();
+    for prefix in PREFIXES {
+        for base in ["/v1", "/openai/v1", "/openai"] {
+            for route in ["completions", "responses", "embeddings"] {
+                let path = format!("{prefix}{base}/{route}");
+                let mut body = any_body();
+                // What OpenAI itself would not take there.
+                body.as_object_mut().unwrap().remove(if route == "completions" { "input" } else { "prompt" });
+                let request = world.request(Method::POST, &path).bearer_auth(KEY).json(&body);
+                let answer = world.send(request).await;
+                assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+                served.push(format!("/primary/v1/{route}"));
+            }
+        }
+    }
+    let ledger = world.upstream.ledger();
+    assert_eq!(ledger.inference().map(|entry| entry.path.clone()).collect::<Vec<_>>(), served);
+    assert_eq!(world.spent().await, world.charged());
+}
+
+#[tokio::test]
 async fn no_prefix_lets_a_stranger_in() {
     let world = World::start(|_| {}).await;
     for prefix in PREFIXES {

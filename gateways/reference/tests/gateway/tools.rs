@@ -295,10 +295,13 @@ async fn calls_and_results_go_back_to_every_kind_of_provider() {
     }
 }
 
-/// The caller's body with a picture beside the text.
-fn with_picture(caller: Caller) -> Value {
+const INLINE: &str = "UElDVFVSRQ==";
+const BY_URL: &str = "https://example.com/a.png";
+
+/// The caller's body with a picture beside the text: inline, or by URL.
+fn with_picture(caller: Caller, is_inline: bool) -> Value {
     let mut body = caller.body(false);
-    let url = "data:image/png;base64,UElDVFVSRQ==";
+    let url = if is_inline { format!("data:image/png;base64,{INLINE}") } else { BY_URL.to_owned() };
     match caller {
         Caller::Chat | Caller::Completions => {
             body["messages"][0]["content"] = json!([
@@ -310,13 +313,17 @@ fn with_picture(caller: Caller) -> Value {
             body["input"] = json!([{"role": "user", "content": parts}]);
         }
         Caller::Messages => {
-            let source = json!({"type": "base64", "media_type": "image/png", "data": "UElDVFVSRQ=="});
+            let inline = json!({"type": "base64", "media_type": "image/png", "data": INLINE});
+            let source = if is_inline { inline } else { json!({"type": "url", "url": url}) };
             body["messages"][0]["content"] =
                 json!([{"type": "text", "text": "look"}, {"type": "image", "source": source}]);
         }
         Caller::Gemini => {
-            let inline = json!({"mimeType": "image/png", "data": "UElDVFVSRQ=="});
-            body["contents"][0]["parts"] = json!([{"text": "look"}, {"inlineData": inline}]);
+            let picture = match is_inline {
+                true => json!({"inlineData": {"mimeType": "image/png", "data": INLINE}}),
+                false => json!({"fileData": {"mimeType": "image/png", "fileUri": url}}),
+            };
+            body["contents"][0]["parts"] = json!([{"text": "look"}, picture]);
         }
     }
     body
@@ -324,21 +331,25 @@ fn with_picture(caller: Caller) -> Value {
 
 #[tokio::test]
 async fn a_picture_reaches_every_kind_of_provider_as_it_takes_pictures() {
-    for (base, path) in [
-        ("openai", "/messages/0/content/1/image_url/url"),
-        ("anthropic", "/messages/0/content/1/source/data"),
-        ("gemini", "/contents/0/parts/1/inlineData/data"),
+    for (base, inline, by_url) in [
+        ("openai", "/messages/0/content/1/image_url/url", "/messages/0/content/1/image_url/url"),
+        ("anthropic", "/messages/0/content/1/source/data", "/messages/0/content/1/source/url"),
+        ("gemini", "/contents/0/parts/1/inlineData/data", "/contents/0/parts/1/fileData/fileUri"),
     ] {
         for caller in CALLERS {
             let world = world(base, "1").await;
-            let sent = world.request(Method::POST, caller.path(false)).bearer_auth(KEY).json(&with_picture(caller));
-            let answer = world.send(sent).await;
-            assert_eq!(answer.status, 200, "{caller:?} on {base}: {}", answer.text);
-            let ledger = world.upstream.ledger();
-            let body: Value = serde_json::from_str(&ledger.inference().last().unwrap().body).unwrap();
-            // A response's request passes through as it is.
-            let path = if body.get("input").is_some() { "/input/0/content/1/image_url" } else { path };
-            assert!(text(&body, path).ends_with("UElDVFVSRQ=="), "{caller:?} on {base}: {body}");
+            for (is_inline, path) in [(true, inline), (false, by_url)] {
+                let picture = with_picture(caller, is_inline);
+                let sent = world.request(Method::POST, caller.path(false)).bearer_auth(KEY).json(&picture);
+                let answer = world.send(sent).await;
+                assert_eq!(answer.status, 200, "{caller:?} on {base}: {}", answer.text);
+                let ledger = world.upstream.ledger();
+                let body: Value = serde_json::from_str(&ledger.inference().last().unwrap().body).unwrap();
+                // A response's request passes through as it is.
+                let path = if body.get("input").is_some() { "/input/0/content/1/image_url" } else { path };
+                let expected = if is_inline { INLINE } else { BY_URL };
+                assert!(text(&body, path).ends_with(expected), "{caller:?} on {base}: {body}");
+            }
         }
     }
 }
