@@ -1,5 +1,6 @@
 //! Exact US dollars, counted in pico-dollars (10^-12), which is fine enough for
-//! the price of one token. No figure ever passes through floating point.
+//! the price of one token. No figure ever passes through floating point, but where a format has nothing
+//! else (metrics and traces).
 
 use std::fmt;
 use std::str::FromStr;
