@@ -1,4 +1,4 @@
-//! Exit codes: one enum, for every command.
+//! Exit codes: one enum, for every command. 6, 7 and 8 are kept for waivers and for `vet`, which are to come.
 
 use std::process::ExitCode;
 
@@ -17,12 +17,6 @@ pub enum Exit {
     Nothing,
     /// The run is incomplete.
     Incomplete,
-    /// Only stale or expired waivers.
-    Waivers,
-    /// `vet`: a regression.
-    Regression,
-    /// `vet`: undecidable.
-    Undecidable,
     /// A bug of probity.
     Bug,
     /// A report could not be written.
@@ -31,16 +25,13 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, by code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::NonConformant,
         Self::Usage,
         Self::NotReady,
         Self::Nothing,
         Self::Incomplete,
-        Self::Waivers,
-        Self::Regression,
-        Self::Undecidable,
         Self::Bug,
         Self::Unwritable,
     ];
@@ -55,9 +46,6 @@ impl Exit {
             Self::NotReady => 3,
             Self::Nothing => 4,
             Self::Incomplete => 5,
-            Self::Waivers => 6,
-            Self::Regression => 7,
-            Self::Undecidable => 8,
             Self::Bug => 70,
             Self::Unwritable => 74,
         }
@@ -73,9 +61,6 @@ impl Exit {
             Self::NotReady => "a target did not get ready, or its runtime is not there",
             Self::Nothing => "nothing selected, or nothing applicable",
             Self::Incomplete => "incomplete: interrupted, or a check was not decided",
-            Self::Waivers => "only stale or expired waivers",
-            Self::Regression => "`vet`: a regression",
-            Self::Undecidable => "`vet`: undecidable",
             Self::Bug => "a bug of probity",
             Self::Unwritable => "a report could not be written",
         }
