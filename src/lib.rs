@@ -13,6 +13,7 @@ pub mod money;
 pub mod owner;
 pub mod period;
 pub mod policy;
+pub mod promise;
 pub mod report;
 pub mod run;
 pub mod runtime;

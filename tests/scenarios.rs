@@ -11,10 +11,10 @@ use std::{
 use miette::Diagnostic;
 use probity::{
     document::{Document, DocumentError},
-    gateway::manifest::Unanswered,
     money::Usd,
     period::Period,
     policy::without_provider,
+    promise::Unanswered,
     scenario::{
         Action, Case, CaseContext, Catalogue, CheckKind, Eval, Scenario, call::RouteName, case::expand, reason::Reason,
     },

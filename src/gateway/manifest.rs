@@ -9,6 +9,7 @@ use crate::{
     capability::Capability,
     owner::OwnerKind,
     period::Period,
+    promise::{Admission, Unanswered},
     scenario::{
         call::{RouteName, Via},
         reason::Reason,
@@ -181,40 +182,6 @@ pub struct Promises {
     pub durable_within: Option<Period>,
     /// The shortest window that budgets and limits can have; 1h where the clock can be set.
     pub shortest_window: Option<Period>,
-}
-
-/// When a call is held against its budgets.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Admission {
-    /// Before it is made, at what it can cost at most: a cap is never overrun.
-    #[default]
-    Reserved,
-    /// After it was answered: a cap can be overrun by the calls in flight.
-    PostPaid,
-}
-
-/// What a call costs that was sent to a provider and never answered: nobody but the provider knows what it
-/// computed, and what it will bill.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Unanswered {
-    /// What it can cost at most: a cap holds whatever the provider bills.
-    #[default]
-    Held,
-    /// Nothing.
-    Free,
-}
-
-impl Unanswered {
-    /// The word for it in manifests and scenarios.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Free => "free",
-        }
-    }
 }
 
 /// How a gateway words its refusals: the first rule that fits names the reason.

@@ -5,8 +5,8 @@ use rust_decimal::Decimal;
 
 use crate::{
     drive::observation::Reading,
-    gateway::manifest::Admission,
     money::Usd,
+    promise::Admission,
     scenario::{
         expect::Overspend,
         range::{Amount, Figure},

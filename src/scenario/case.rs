@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     document::{Document, DocumentError, Key},
-    gateway::manifest::Unanswered,
     money::Usd,
     period::Period,
+    promise::Unanswered,
 };
 
 /// What the templates of a scenario may use beside its matrix.
