@@ -46,15 +46,7 @@ impl Context {
     }
 
     fn start<'a>(&'a self, name: &'a str) -> Start<'a> {
-        Start {
-            gateway: &self.target.gateway,
-            version: &self.target.version,
-            runtime: &*self.target.runtime,
-            installed: &self.target.installed,
-            probity: &self.target.probity,
-            seed: self.seed,
-            name,
-        }
+        self.target.start(self.seed, name)
     }
 }
 

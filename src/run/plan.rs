@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     document::DocumentError,
-    drive::Asked,
+    drive::{Asked, Start},
     gateway::Gateway,
     period::Period,
     report::event::{Declared, DeclaredCase, DeclaredCheck},
@@ -43,6 +43,20 @@ impl Target {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}@{}", self.gateway.manifest.name, self.version)
+    }
+
+    /// What a case of this name needs to start on it.
+    #[must_use]
+    pub fn start<'a>(&'a self, seed: u64, name: &'a str) -> Start<'a> {
+        Start {
+            gateway: &self.gateway,
+            version: &self.version,
+            runtime: &*self.runtime,
+            installed: &self.installed,
+            probity: &self.probity,
+            seed,
+            name,
+        }
     }
 }
 
@@ -104,7 +118,7 @@ pub enum PlanError {
 }
 
 /// Which cases of the selected scenarios are run.
-pub type Selected<'a> = &'a dyn Fn(&Case) -> bool;
+type Selected<'a> = &'a dyn Fn(&Case) -> bool;
 
 /// Plans one target: which cases and checks apply, and that every policy can be rendered.
 ///

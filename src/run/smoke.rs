@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::plan::Target;
 use crate::{
-    drive::{self, CaseWorld, Start, StartError},
+    drive::{self, CaseWorld, StartError},
     policy::Policy,
     runtime::Kind,
     verdict::Fact,
@@ -24,15 +24,7 @@ pub(super) async fn start(target: &Target, seed: u64) -> Result<&Vec<Fact>, Star
 }
 
 async fn first(target: &Target, seed: u64) -> Result<Vec<Fact>, StartError> {
-    let start = Start {
-        gateway: &target.gateway,
-        version: &target.version,
-        runtime: &*target.runtime,
-        installed: &target.installed,
-        probity: &target.probity,
-        seed,
-        name: "first start",
-    };
+    let start = target.start(seed, "first start");
     let started = CaseWorld::start(start, &Policy::default(), &mock_upstream::Script::default()).await;
     let world = started.map_err(|not_started| not_started.error)?;
     let version = is_version(target, &world).await;

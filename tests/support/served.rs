@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mock_upstream::{Ledger, Script, Upstream};
 use probity::{
-    drive::{CaseWorld, Start},
+    drive::CaseWorld,
     runtime::{self, Instance, ProcessRuntime, Runtime, RuntimeError, Site},
 };
 use serde_json::{Value, json};
@@ -32,18 +32,8 @@ impl Bench {
     /// Starts the reference gateway, in the runtime that this machine has, with a policy and these
     /// providers. What is enforced on its virtual key `agent` is the policy's, or else all of it.
     pub fn serve(&self, name: &str, policy: &Value, script: &Script) -> Served {
-        let target = &self.target;
-        let start = Start {
-            gateway: &target.gateway,
-            version: &target.version,
-            runtime: &*target.runtime,
-            installed: &target.installed,
-            probity: &target.probity,
-            seed: 1,
-            name,
-        };
         let policy = serde_json::from_value(policy.clone()).unwrap();
-        let world = wait(CaseWorld::start(start, &policy, script));
+        let world = wait(CaseWorld::start(self.target.start(1, name), &policy, script));
         let world = world.unwrap_or_else(|error| panic!("{}", error.error.with_log()));
         let admin = &world.world.admin;
         Served {
