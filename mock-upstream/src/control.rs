@@ -21,7 +21,7 @@ use crate::world::World;
 /// Where the ledger is read and cleared.
 pub(crate) const LEDGER: &str = "/_mock/ledger";
 /// Where the ledger is awaited.
-pub(crate) const AWAIT: &str = "/_mock/ledger/await";
+const AWAIT: &str = "/_mock/ledger/await";
 /// Where the script is read and changed.
 pub(crate) const SCRIPT: &str = "/_mock/script";
 

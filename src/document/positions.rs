@@ -33,7 +33,7 @@ impl Positions {
 }
 
 /// Where something is wrong, and what.
-pub(super) type Misplaced = ((usize, usize), String);
+type Misplaced = ((usize, usize), String);
 
 /// A node's plain value; `positions` becomes its place and those of what it holds.
 pub(super) fn convert(node: &MarkedYaml<'_>, text: &str, positions: &mut Positions) -> Result<Value, Misplaced> {

@@ -114,10 +114,19 @@ impl Answer {
 
 /// `data: {…}` and an empty line.
 pub(crate) fn data(value: &impl Serialize) -> Bytes {
+    data_until(value, b"\n\n")
+}
+
+/// The same with CRLF, as Gemini writes it.
+pub(crate) fn data_crlf(value: &impl Serialize) -> Bytes {
+    data_until(value, b"\r\n\r\n")
+}
+
+fn data_until(value: &impl Serialize, end: &[u8]) -> Bytes {
     written(|to| {
         to.extend_from_slice(b"data: ");
         serde_json::to_writer(&mut *to, value)?;
-        to.extend_from_slice(b"\n\n");
+        to.extend_from_slice(end);
         Ok(())
     })
 }
@@ -137,16 +146,6 @@ pub(crate) fn joined(events: impl IntoIterator<Item = Bytes>) -> Bytes {
     let mut events = events.into_iter();
     let first = events.next().unwrap_or_default();
     events.fold(first, |all, event| [all, event].concat().into())
-}
-
-/// `data: {…}` and an empty line with CRLF, as Gemini writes it.
-pub(crate) fn data_crlf(value: &impl Serialize) -> Bytes {
-    written(|to| {
-        to.extend_from_slice(b"data: ");
-        serde_json::to_writer(&mut *to, value)?;
-        to.extend_from_slice(b"\r\n\r\n");
-        Ok(())
-    })
 }
 
 /// What stands before the item of this index in a streamed array.

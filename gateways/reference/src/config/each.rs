@@ -37,11 +37,18 @@ impl<'de: 'a, 'a, T> Deserialize<'de> for Each<'a, T> {
 }
 
 impl<'a, T: DeserializeOwned> Each<'a, T> {
-    /// The items with their indices. `list` is the list's name in the section `at`.
-    pub(super) fn read(self, at: Place<'a>, list: &'a str) -> impl Iterator<Item = Result<(usize, T), Misshapen>> {
+    /// The items with their places. `list` is the list's name in the section `at`.
+    pub(super) fn read(
+        self,
+        at: &'a Place<'a>,
+        list: &'a str,
+    ) -> impl Iterator<Item = Result<(Place<'a>, T), Misshapen>> {
         self.texts.into_iter().enumerate().map(move |(index, text)| {
-            let item = serde_json::from_str(text.get());
-            item.map(|item| (index, item)).map_err(|error| misshapen::<T>(text.get(), &at.item(list, index), error))
+            let place = at.item(list, index);
+            match serde_json::from_str(text.get()) {
+                Ok(item) => Ok((place, item)),
+                Err(error) => Err(misshapen::<T>(text.get(), &place, error)),
+            }
         })
     }
 }

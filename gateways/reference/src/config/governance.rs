@@ -58,25 +58,25 @@ pub(super) fn check(file: GovernanceFile<'_>, providers: &Providers, lists_v1: b
         declared: Declared::default(),
     };
     // In this order each finds those that it names.
-    for customer in file.customers.read(SECTION, "customers") {
-        let (index, customer) = customer?;
-        collector.customer(&SECTION.item("customers", index), customer)?;
+    for customer in file.customers.read(&SECTION, "customers") {
+        let (at, customer) = customer?;
+        collector.customer(&at, customer)?;
     }
-    for team in file.teams.read(SECTION, "teams") {
-        let (index, team) = team?;
-        collector.team(&SECTION.item("teams", index), team)?;
+    for team in file.teams.read(&SECTION, "teams") {
+        let (at, team) = team?;
+        collector.team(&at, team)?;
     }
-    for key in file.virtual_keys.read(SECTION, "virtual_keys") {
-        let (index, key) = key?;
-        collector.virtual_key(&SECTION.item("virtual_keys", index), key)?;
+    for key in file.virtual_keys.read(&SECTION, "virtual_keys") {
+        let (at, key) = key?;
+        collector.virtual_key(&at, key)?;
     }
-    for model in file.model_configs.read(SECTION, "model_configs") {
-        let (index, model) = model?;
-        collector.model(&SECTION.item("model_configs", index), model)?;
+    for model in file.model_configs.read(&SECTION, "model_configs") {
+        let (at, model) = model?;
+        collector.model(&at, model)?;
     }
-    for provider in file.providers.read(SECTION, "providers") {
-        let (index, provider) = provider?;
-        collector.provider(&SECTION.item("providers", index), provider)?;
+    for provider in file.providers.read(&SECTION, "providers") {
+        let (at, provider) = provider?;
+        collector.provider(&at, provider)?;
     }
     let mut declared = collector.declared;
     declared.meters = collector.meters.finish()?;

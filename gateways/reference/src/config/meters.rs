@@ -60,9 +60,8 @@ impl Meters {
         rate_limits: Each<'_, RateLimitSpec>,
     ) -> Result<Meters, Wrong> {
         let mut meters = Meters::default();
-        for budget in budgets.read(SECTION, "budgets") {
-            let (index, budget) = budget?;
-            let at = SECTION.item("budgets", index);
+        for (index, budget) in budgets.read(&SECTION, "budgets").enumerate() {
+            let (at, budget) = budget?;
             let id = named(&at, budget.id.as_ref())?;
             match owner(&at, &budget)? {
                 Some((field, owner)) => {
@@ -73,9 +72,8 @@ impl Meters {
                 None => drop(meters.budgets.insert(id, budget.into())),
             }
         }
-        for limit in rate_limits.read(SECTION, "rate_limits") {
-            let (index, limit) = limit?;
-            let at = SECTION.item("rate_limits", index);
+        for limit in rate_limits.read(&SECTION, "rate_limits") {
+            let (at, limit) = limit?;
             let id = named(&at, limit.id.as_ref())?;
             if meters.rate_limits.contains_key(&id) {
                 return Err(twice(&at, &id).into());
