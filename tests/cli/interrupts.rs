@@ -3,7 +3,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::sandbox::{CAP, Ended, HANG, REFERENCE, Running, Sandbox, wait_for};
+use crate::sandbox::{CAP, Ended, HANG, REFERENCE, Running, Sandbox, from_the_third_start, wait_for};
 
 const SIGNALS: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
 
@@ -86,10 +86,7 @@ fn while_a_gateway_starts_again() {
     for signal in SIGNALS {
         let sandbox = Sandbox::new();
         // The first start and the case's own are quick, the one after the restart never ends.
-        let script = format!(
-            "echo >> \"$1/../../starts\"; test $(wc -l < \"$1/../../starts\") -gt 2 && exec tail -q -n 0 -f \"$1/config.json\"; exec {REFERENCE}"
-        );
-        sandbox.gateway("late", &script);
+        sandbox.gateway("late", &from_the_third_start("exec tail -q -n 0 -f \"$1/config.json\""));
         sandbox.scenario(
             "budgets/cap",
             &CAP.replace("  - call: { as: agent }\n", "  - restart: { signal: term }\n  - call: { as: agent }\n"),

@@ -4,11 +4,14 @@ use std::fs;
 
 use regex::Regex;
 
-use crate::sandbox::{Ended, REFERENCE, Sandbox};
+use crate::sandbox::{Ended, REFERENCE, Sandbox, from_the_third_start};
 
 /// Administrator's password, the same as Basic credentials, made virtual keys, upstream keys, and the
 /// value that the scenario plants.
 const CREDENTIALS: &str = r"Pb1![0-9a-f]|cHJvYml0eTpQYjEh|sk-bf-[0-9a-f]{8}-|up-[0-9a-f]{8}-|sk-planted-4711";
+
+/// A gateway that writes its configuration into its log, and ends.
+const SHOWS_AND_ENDS: &str = "tr -d '\\n' < \"$1/config.json\"; exit 3";
 
 /// Everything that a run prints and writes, by name.
 fn everything(sandbox: &Sandbox, ended: &Ended) -> Vec<(String, String)> {
@@ -31,6 +34,13 @@ fn assert_no_credential(texts: &[(String, String)]) {
             panic!("{name} holds a credential: …{}…", around.unwrap_or(found.as_str()));
         }
     }
+}
+
+/// A credential was there, and this is shown in its place.
+#[track_caller]
+fn assert_gives_none_away(sandbox: &Sandbox, ended: &Ended, shown: &str) {
+    assert_no_credential(&everything(sandbox, ended));
+    assert!(ended.stdout.contains(shown), "{}", ended.stdout);
 }
 
 #[test]
@@ -74,20 +84,15 @@ steps:
 #[test]
 fn a_gateway_that_shows_its_configuration_and_ends_gives_none_away() {
     let sandbox = Sandbox::new();
-    sandbox.gateway("talkative", "tr -d '\\n' < \"$1/config.json\"; exit 3");
+    sandbox.gateway("talkative", SHOWS_AND_ENDS);
     let ended = sandbox.probity(&["run", "--gateway", "talkative"]);
-    let texts = everything(&sandbox, ended.exits(3));
-    assert_no_credential(&texts);
-    assert!(ended.stdout.contains("<admin password>"), "{}", ended.stdout);
+    assert_gives_none_away(&sandbox, ended.exits(3), "<admin password>");
 }
 
 #[test]
 fn a_gateway_that_shows_its_configuration_and_does_not_come_back_gives_none_away() {
     let sandbox = Sandbox::new();
-    let script = format!(
-        "echo >> \"$1/../../starts\"; test $(wc -l < \"$1/../../starts\") -gt 2 && {{ tr -d '\\n' < \"$1/config.json\"; exit 3; }}; exec {REFERENCE}"
-    );
-    sandbox.gateway("late", &script);
+    sandbox.gateway("late", &from_the_third_start(&format!("{{ {SHOWS_AND_ENDS}; }}")));
     sandbox.scenario(
         "budgets/cap",
         "
@@ -100,9 +105,7 @@ steps:
 ",
     );
     let ended = sandbox.probity(&["run", "--gateway", "late"]);
-    let texts = everything(&sandbox, ended.exits(1));
-    assert_no_credential(&texts);
-    assert!(ended.stdout.contains("<virtual key made>"), "{}", ended.stdout);
+    assert_gives_none_away(&sandbox, ended.exits(1), "<virtual key made>");
 }
 
 #[test]
