@@ -253,8 +253,7 @@ async fn a_damaged_or_newer_log_is_an_error_and_is_left_alone() {
 
     std::fs::remove_file(&path).unwrap();
     drop(Process::start(world.folder.path(), &[]).await.unwrap());
-    let url = format!("sqlite://{}", path.display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("logs.db").await;
     sqlx::query("UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     assert!(refused().await.contains("is newer than this gateway knows"));
@@ -262,10 +261,8 @@ async fn a_damaged_or_newer_log_is_an_error_and_is_left_alone() {
 
 #[tokio::test]
 async fn a_log_that_cannot_be_written_costs_no_request_and_is_counted() {
-    use sqlx::Connection as _;
     let world = World::with_budget("1").await;
-    let url = format!("sqlite://{}", world.folder.path().join("logs.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("logs.db").await;
     sqlx::query("ALTER TABLE logs RENAME TO broken").execute(&mut database).await.unwrap();
     assert_eq!(world.call().await.status, 200);
     until(async || ask(&world, "/api/logs/dropped").await.json()["dropped_requests"] == 1).await;

@@ -80,10 +80,8 @@ async fn twenty_kills_under_load_lose_nothing_that_the_provider_charged() {
 
 #[tokio::test]
 async fn a_call_whose_hold_cannot_be_written_is_refused_and_not_sent() {
-    use sqlx::Connection as _;
     let world = World::with_budget("1").await;
-    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("config.db").await;
     sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut database).await.unwrap();
     let refused = world.call().await;
     assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (503, "spend_not_recorded"));
@@ -95,10 +93,8 @@ async fn a_call_whose_hold_cannot_be_written_is_refused_and_not_sent() {
 
 #[tokio::test]
 async fn another_process_that_writes_holds_up_only_what_is_to_be_written() {
-    use sqlx::Connection as _;
     let world = World::with_budget("1").await;
-    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("config.db").await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
     let call = tokio::spawn(world.chat(KEY, &body()).send());
     // More connections than the gateway has threads, so that one shares the call's.
@@ -124,8 +120,7 @@ async fn an_outcome_that_could_not_be_written_is_written_when_it_can() {
     world.model(&json!({"latency": {"first_byte": "200ms"}}));
     let call = tokio::spawn(world.chat(KEY, &body()).send());
     assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
-    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("config.db").await;
     sqlx::query("ALTER TABLE meters RENAME TO broken").execute(&mut database).await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().status(), 200);
     sqlx::query("ALTER TABLE broken RENAME TO meters").execute(&mut database).await.unwrap();

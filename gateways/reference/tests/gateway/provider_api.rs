@@ -158,20 +158,17 @@ async fn without_an_encryption_key_only_references_are_stored() {
     assert!(answer.text.contains("NOT_THERE_AT_ALL"), "{}", answer.text);
 }
 
-#[tokio::test]
-async fn what_makes_no_sense_is_refused_and_changes_nothing() {
-    let world = open_world().await;
-    ok(&world, Method::POST, PROVIDERS, made(&world)).await;
-    let before = get(&world, PROVIDERS).await;
+/// Changes that make no sense, each with its status and what its message says.
+fn senseless(world: &World) -> Vec<(Method, &'static str, Value, u16, &'static str)> {
     let edited = |edit: fn(&mut Value)| {
-        let mut body = made(&world);
+        let mut body = made(world);
         body["provider"] = json!("other");
         edit(&mut body);
         body
     };
     let keys = "/api/providers/primary/keys";
-    for (method, path, body, status, expected) in [
-        (Method::POST, PROVIDERS, made(&world), 409, "already exists"),
+    vec![
+        (Method::POST, PROVIDERS, made(world), 409, "already exists"),
         (Method::POST, PROVIDERS, json!({}), 400, "the name of the provider is required"),
         (
             Method::POST,
@@ -212,7 +209,15 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (Method::POST, keys, json!({"name": "n", "value": ""}), 400, "cannot be empty"),
         (Method::POST, keys, json!({"name": "n", "value": "env.UPSTREAM_KEY", "weight": -1}), 400, "weight"),
         (Method::DELETE, "/api/providers/primary/keys/nobody", json!({}), 404, "has no key 'nobody'"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    let world = open_world().await;
+    ok(&world, Method::POST, PROVIDERS, made(&world)).await;
+    let before = get(&world, PROVIDERS).await;
+    for (method, path, body, status, expected) in senseless(&world) {
         let answer = admin(&world, method.clone(), path, body.clone()).await;
         assert_eq!(answer.status, status, "{method} {path} {body}: {}", answer.text);
         assert!(answer.text.contains(expected), "{method} {path} {body}: {}", answer.text);

@@ -117,7 +117,6 @@ async fn a_change_survives_a_kill_until_the_file_says_something_new() {
 
 #[tokio::test]
 async fn health_says_whether_the_database_can_be_written() {
-    use sqlx::Connection as _;
     let world = World::start(|_| {}).await;
     let health = || async {
         let answer = world.send(world.request(Method::GET, "/health")).await;
@@ -125,8 +124,7 @@ async fn health_says_whether_the_database_can_be_written() {
     };
     let (ok, lost) = ((200, "ok".to_owned()), (503, "config store not available".to_owned()));
     assert_eq!(health().await, ok);
-    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut database = world.database("config.db").await;
     sqlx::query("ALTER TABLE holds RENAME TO broken").execute(&mut database).await.unwrap();
     until(async || health().await == lost).await;
     sqlx::query("ALTER TABLE broken RENAME TO holds").execute(&mut database).await.unwrap();

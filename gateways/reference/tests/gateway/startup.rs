@@ -351,8 +351,7 @@ async fn a_database_of_a_newer_gateway_is_refused() {
     use sqlx::Connection as _;
     let mut world = World::start(|_| {}).await;
     assert!(world.process.take().unwrap().terminate().await);
-    let url = format!("sqlite://{}", world.folder.path().join("config.db").display());
-    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut connection = world.database("config.db").await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', 1, x'00', 0)";
     sqlx::query(newer).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

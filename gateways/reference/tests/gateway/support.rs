@@ -5,6 +5,8 @@
 //! with 100 and 100 tokens, $0.00125; the virtual key `agent` with the value
 //! `sk-proxy`, mandatory.
 
+mod database;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
