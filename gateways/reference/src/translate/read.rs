@@ -47,6 +47,8 @@ pub(crate) fn arguments(text: &str) -> Value {
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(arguments)) => Value::Object(arguments),
+        // Some servers' word for none.
+        Ok(Value::Null) => Value::Object(Map::new()),
         _ => serde_json::json!({ "arguments": text }),
     }
 }

@@ -1,9 +1,9 @@
 //! The messages of a chat completion, read strictly.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::translate::TranslateError;
-use crate::translate::read::{Object, data_url, get, list, need, object, only, text};
+use crate::translate::read::{Object, arguments, data_url, get, list, need, object, only, text};
 use crate::translate::reasoning;
 
 /// One message.
@@ -27,7 +27,8 @@ pub(super) struct Assistant<'a> {
 pub(super) struct Call<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
-    pub(super) arguments: Map<String, Value>,
+    /// An object.
+    pub(super) arguments: Value,
 }
 
 /// What a tool answered.
@@ -38,6 +39,8 @@ pub(super) struct ToolResult<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) parts: Vec<Part<'a>>,
     pub(super) is_error: bool,
+    /// The mark up to which a prompt is cached.
+    pub(super) cache_control: Option<&'a Value>,
 }
 
 /// One part of a content.
@@ -112,12 +115,13 @@ fn message(message: &Object) -> Result<Message<'_>, TranslateError> {
         }
         "assistant" => assistant(message).map(Message::Assistant),
         "tool" => {
-            only(message, PLACE, &["role", "content", "tool_call_id", "name", "is_error"])?;
+            only(message, PLACE, &["role", "content", "tool_call_id", "name", "is_error", "cache_control"])?;
             Ok(Message::Tool(ToolResult {
                 id: need(message, "tool_call_id", "messages[].tool_call_id")?,
                 name: text(message, "name"),
                 parts: content()?,
                 is_error: message.get("is_error") == Some(&Value::Bool(true)),
+                cache_control: get(message, "cache_control"),
             }))
         }
         other => Err(TranslateError::Field(format!("messages[].role: {other}"))),
@@ -142,8 +146,7 @@ fn assistant(message: &Object) -> Result<Assistant<'_>, TranslateError> {
     if let Some(refusal) = text(message, "refusal") {
         parts.push(Part { content: Content::Text(refusal), cache_control: None });
     }
-    // A text that says nothing is none: providers refuse an empty one.
-    parts.retain(|part| !matches!(part.content, Content::Text("")));
+    parts.retain(says_something);
     let calls = match get(message, "tool_calls") {
         Some(calls) => list(calls, "messages[].tool_calls")?.iter().map(call).collect::<Result<_, _>>()?,
         None => Vec::new(),
@@ -165,24 +168,26 @@ fn call(call: &Value) -> Result<Call<'_>, TranslateError> {
         Some(other) => return Err(TranslateError::Block(other.to_owned())),
     }
     let function = object(get(call, "function").unwrap_or(&Value::Null), "messages[].tool_calls[].function")?;
-    const ARGUMENTS: &str = "messages[].tool_calls[].function.arguments";
-    let arguments = match need(function, "arguments", ARGUMENTS)? {
-        empty if empty.trim().is_empty() => Map::new(),
-        json => serde_json::from_str(json).map_err(|_| TranslateError::Shape(ARGUMENTS))?,
-    };
     Ok(Call {
         id: need(call, "id", "messages[].tool_calls[].id")?,
         name: need(function, "name", "messages[].tool_calls[].function.name")?,
-        arguments,
+        arguments: arguments(need(function, "arguments", "messages[].tool_calls[].function.arguments")?),
     })
 }
 
 fn parts<'a>(content: Option<&'a Value>, place: &'static str) -> Result<Vec<Part<'a>>, TranslateError> {
-    match content {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![Part { content: Content::Text(text), cache_control: None }]),
-        Some(parts) => list(parts, place)?.iter().map(|one| part(object(one, place)?)).collect(),
-    }
+    let mut parts = match content {
+        None => Vec::new(),
+        Some(Value::String(text)) => vec![Part { content: Content::Text(text), cache_control: None }],
+        Some(parts) => list(parts, place)?.iter().map(|one| part(object(one, place)?)).collect::<Result<_, _>>()?,
+    };
+    parts.retain(says_something);
+    Ok(parts)
+}
+
+/// A text that says nothing is none: providers refuse an empty one.
+fn says_something(part: &Part<'_>) -> bool {
+    !matches!(part.content, Content::Text(""))
 }
 
 fn part(part: &Object) -> Result<Part<'_>, TranslateError> {
@@ -222,6 +227,8 @@ fn file(file: &Object) -> Result<Content<'_>, TranslateError> {
 
 fn source(url: &str) -> Source<'_> {
     match data_url(url) {
+        // A name that OpenAI takes too, and no other.
+        Some(("image/jpg", data)) => Source::Inline { media_type: "image/jpeg", data },
         Some((media_type, data)) => Source::Inline { media_type, data },
         None => Source::Url(url),
     }

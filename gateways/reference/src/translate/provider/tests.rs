@@ -263,3 +263,104 @@ fn of_the_tools_that_may_be_called_each_protocol_hears_in_its_way() {
     assert_eq!(anthropic::from_chat(&chat, "m").unwrap()["tool_choice"], json!({"type": "auto"}));
     assert_eq!(calling(&chat), json!({"mode": "VALIDATED", "allowedFunctionNames": ["a", "b"]}));
 }
+
+/// What either protocol is told of these messages.
+fn both(messages: Value) -> (Value, Value) {
+    let chat = with("messages", messages);
+    let claude = anthropic::from_chat(&chat, "m").unwrap()["messages"].take();
+    (claude, gemini::from_chat(&chat, "m").unwrap()["contents"].take())
+}
+
+#[test]
+fn arguments_that_are_no_object_go_back_as_a_text_in_one() {
+    for (arguments, told) in [
+        (r#"{"city":"Wi"#, json!({"arguments": r#"{"city":"Wi"#})),
+        ("[1]", json!({"arguments": "[1]"})),
+        ("null", json!({})),
+        (" ", json!({})),
+        (r#"{"city":"Wien"}"#, json!({"city": "Wien"})),
+    ] {
+        let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}});
+        let (claude, gemini) = both(json!([{"role": "assistant", "tool_calls": [call]}]));
+        assert_eq!(claude[0]["content"][0]["input"], told, "{arguments}");
+        assert_eq!(gemini[0]["parts"][0]["functionCall"]["args"], told, "{arguments}");
+    }
+}
+
+#[test]
+fn a_text_that_says_nothing_is_left_out() {
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}});
+    let empty = json!({"type": "text", "text": ""});
+    let (claude, gemini) = both(json!([
+        {"role": "system", "content": ""},
+        {"role": "user", "content": [empty, image]},
+        {"role": "assistant", "content": "", "tool_calls":
+            [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": [empty]},
+    ]));
+    let kinds = |blocks: &Value| blocks.as_array().unwrap().iter().map(|one| one["type"].clone()).collect::<Vec<_>>();
+    assert_eq!(kinds(&claude[0]["content"]), ["image"]);
+    assert_eq!(kinds(&claude[1]["content"]), ["tool_use"]);
+    assert_eq!(claude[2]["content"], json!([{"type": "tool_result", "tool_use_id": "1", "content": ""}]));
+    assert_eq!(gemini[0]["parts"].as_array().unwrap().len(), 1);
+    let response = json!({"id": "1", "name": "f", "response": {"result": ""}});
+    assert_eq!(gemini[2]["parts"][0]["functionResponse"], response);
+    let system = with("messages", json!([{"role": "system", "content": ""}, {"role": "user", "content": "a"}]));
+    assert_eq!(anthropic::from_chat(&system, "m").unwrap().get("system"), None);
+    assert_eq!(gemini::from_chat(&system, "m").unwrap().get("systemInstruction"), None);
+}
+
+#[test]
+fn openais_other_name_of_jpeg_is_understood() {
+    let image = json!([{"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AA=="}}]);
+    let (claude, gemini) = both(json!([{"role": "user", "content": image}]));
+    assert_eq!(claude[0]["content"][0]["source"]["media_type"], "image/jpeg");
+    assert_eq!(gemini[0]["parts"][0]["inlineData"]["mimeType"], "image/jpeg");
+}
+
+#[test]
+fn a_tool_without_a_schemas_type_has_an_objects() {
+    for parameters in [json!({}), json!({"properties": {}}), Value::Null] {
+        let tool = json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);
+        let told = anthropic::from_chat(&with("tools", tool), "m").unwrap();
+        assert_eq!(told["tools"][0]["input_schema"]["type"], "object", "{parameters}");
+    }
+}
+
+#[test]
+fn the_mark_of_a_cache_stays_on_a_tools_result_or_is_no_reason_to_refuse() {
+    let mark = json!({"type": "ephemeral"});
+    let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let (claude, gemini) = both(json!([
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "a", "cache_control": mark},
+    ]));
+    assert_eq!(claude[1]["content"][0]["cache_control"], mark);
+    assert_eq!(gemini[1]["parts"][0]["functionResponse"]["response"], json!({"result": "a"}));
+}
+
+#[test]
+fn a_model_that_goes_on_with_what_it_began_without_a_thought_is_not_told_to_think() {
+    let call = |thoughts: Value| {
+        let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        json!({"role": "assistant", "reasoning_details": thoughts, "tool_calls": [call]})
+    };
+    let thought = json!([{"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}]);
+    let foreign = json!([{"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "google-gemini-v1"}]);
+    let (asked, result) =
+        (json!({"role": "user", "content": "a"}), json!({"role": "tool", "tool_call_id": "1", "content": "b"}));
+    let (with_thought, without) = (call(thought), call(json!([])));
+    let told = |messages: &[&Value], model: &str| {
+        let mut chat = with("reasoning_effort", json!("low"));
+        chat["messages"] = messages.iter().copied().cloned().collect();
+        anthropic::from_chat(&chat, model).unwrap()["thinking"]["type"].take()
+    };
+    let older = |messages: &[&Value]| told(messages, "claude-sonnet-4-5");
+    assert_eq!(older(&[&asked, &without, &result]), Value::Null);
+    assert_eq!(older(&[&asked, &call(foreign), &result]), Value::Null, "it cannot read another's");
+    assert_eq!(older(&[&asked, &with_thought, &result]), "enabled");
+    assert_eq!(older(&[&asked, &with_thought, &result, &without, &result]), "enabled", "it began with a thought");
+    assert_eq!(older(&[&asked, &without, &result, &without, &asked]), "enabled", "a new turn");
+    assert_eq!(older(&[&asked]), "enabled");
+    assert_eq!(told(&[&asked, &without, &result], "claude-opus-4-6"), "adaptive");
+}

@@ -34,6 +34,19 @@ pub(super) fn turns(chat: &Object) -> Result<Turns, TranslateError> {
 }
 
 impl Turns {
+    /// Whether the model is to go on with results of tools that it called without a thought.
+    pub(super) fn went_on_unthinking(&self) -> bool {
+        let has = |turn: &Value, kinds: &[&str]| {
+            let blocks = turn.get("content").and_then(Value::as_array).into_iter().flatten();
+            let mut kinds_of = blocks.filter_map(|block| block.get("type")?.as_str());
+            kinds_of.any(|kind| kinds.contains(&kind))
+        };
+        let is_result = |turn: &Value| has(turn, &["tool_result"]);
+        let is_rounds = |turn: &&Value| turn["role"] == "assistant" || is_result(turn);
+        let mut rounds = self.messages.iter().rev().take_while(is_rounds);
+        self.messages.last().is_some_and(is_result) && !rounds.any(|turn| has(turn, &["thinking", "redacted_thinking"]))
+    }
+
     /// Adds blocks to the last turn if it is of the same role: the results of one turn's
     /// calls must stand together.
     fn add(&mut self, role: &str, mut blocks: Vec<Value>) {
@@ -84,11 +97,15 @@ fn thought(detail: &Value) -> Option<Value> {
 fn tool_result(result: &ToolResult<'_>) -> Result<Value, TranslateError> {
     let mut said = json!({ "type": "tool_result", "tool_use_id": result.id });
     said["content"] = match result.parts.as_slice() {
+        [] => json!(""),
         [Part { content: Content::Text(text), cache_control: None }] => json!(text),
         parts => Value::Array(blocks(parts)?),
     };
     if result.is_error {
         said["is_error"] = json!(true);
+    }
+    if let Some(mark) = result.cache_control {
+        said["cache_control"] = mark.clone();
     }
     Ok(said)
 }

@@ -41,6 +41,7 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateErr
     let max_tokens = chat::max_tokens(chat)?.unwrap_or(DEFAULT_MAX_TOKENS);
     put("max_tokens", json!(max_tokens));
     let turns = turns(chat)?;
+    let can_think = !turns.went_on_unthinking();
     if !turns.system.is_empty() {
         put("system", Value::Array(turns.system));
     }
@@ -62,7 +63,7 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateErr
     if let Some(choice) = said_choice(&choice, parallel_tool_calls(chat) == Some(false) && !tools.is_empty()) {
         put("tool_choice", choice);
     }
-    let Thinking { thinking, effort } = thinking(chat, model, max_tokens)?;
+    let Thinking { thinking, effort } = thinking(chat, model, max_tokens, can_think)?;
     if let Some(thinking) = thinking {
         put("thinking", thinking);
     }
@@ -85,6 +86,10 @@ fn tool(tool: &Tool<'_>) -> Value {
         said["description"] = description.clone();
     }
     said["input_schema"] = tool.parameters.cloned().unwrap_or(empty);
+    if let Some(schema) = said["input_schema"].as_object_mut() {
+        // OpenAI takes a schema without one, as of a tool that has no arguments.
+        schema.entry("type").or_insert_with(|| json!("object"));
+    }
     if tool.is_strict {
         said["strict"] = json!(true);
     }
@@ -115,8 +120,9 @@ struct Thinking {
 }
 
 /// How much to think: as a word where the model takes one, else as a budget, which is a
-/// share of the output as OpenRouter has it.
-fn thinking(chat: &Object, model: &str, max_tokens: u64) -> Result<Thinking, TranslateError> {
+/// share of the output as OpenRouter has it. Anthropic refuses a budget where the model goes on
+/// with what it began without a thought (`can_think`): it is then left out, for that step.
+fn thinking(chat: &Object, model: &str, max_tokens: u64, can_think: bool) -> Result<Thinking, TranslateError> {
     let budget =
         |tokens: u64| Thinking { thinking: Some(json!({ "type": "enabled", "budget_tokens": tokens })), effort: None };
     let version = version(model);
@@ -136,6 +142,7 @@ fn thinking(chat: &Object, model: &str, max_tokens: u64) -> Result<Thinking, Tra
         Reasoning::Budget(_) if is_only_adaptive => {
             return Err(TranslateError::Field("reasoning.max_tokens".to_owned()));
         }
+        Reasoning::Budget(_) if !can_think => Thinking::default(),
         Reasoning::Budget(tokens) => budget(tokens),
         Reasoning::On if is_adaptive => adaptive(None),
         Reasoning::Effort(effort) if is_adaptive => adaptive(Some(match effort {
@@ -145,6 +152,7 @@ fn thinking(chat: &Object, model: &str, max_tokens: u64) -> Result<Thinking, Tra
             Effort::Highest if is_only_adaptive => "xhigh",
             Effort::Highest => "max",
         })),
+        Reasoning::On | Reasoning::Effort(_) if !can_think => Thinking::default(),
         Reasoning::On => budget(share(max_tokens, Effort::Medium)?),
         Reasoning::Effort(effort) => budget(share(max_tokens, effort)?),
     })
