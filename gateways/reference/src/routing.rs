@@ -38,6 +38,9 @@ pub(crate) enum RouteError {
     /// The key that the caller pins is not there, or not for this request.
     #[error("the provider key '{pin}' is not available for model '{model}'")]
     Pinned { pin: String, model: String },
+    /// A fallback says no provider.
+    #[error("fallbacks: '{0}' begins with no provider of this gateway; write it as 'provider/model'")]
+    Fallback(String),
     /// Nothing says which provider has the model.
     #[error("could not auto resolve a provider for the request, please specify a provider explicitly")]
     Unresolved,
@@ -58,6 +61,12 @@ pub(crate) fn plan(
     providers: &IndexMap<Arc<str>, Arc<Provider>>,
     dice: u64,
 ) -> Plan {
+    let named: Result<Vec<_>, RouteError> =
+        fallbacks.iter().map(|text| split(text, providers).ok_or_else(|| RouteError::Fallback(text.clone()))).collect();
+    let named = match named {
+        Ok(named) => named,
+        Err(error) => return Plan { first: Err(error), fallbacks: Vec::new() },
+    };
     let mut plan = match split(model, providers) {
         Some((provider, model)) => Plan { first: explicit(provider, model, key, pin), fallbacks: Vec::new() },
         None => match key {
@@ -69,13 +78,12 @@ pub(crate) fn plan(
         // Another provider would serve with a key that was not asked for.
         return Plan { fallbacks: Vec::new(), ..plan };
     }
-    if !fallbacks.is_empty() {
-        // The caller's own list replaces the key's; what the key does not allow is dropped.
-        plan.fallbacks = fallbacks
-            .iter()
-            .filter_map(|text| split(text, providers))
-            .filter_map(|(provider, model)| explicit(provider, model, key, &Pin::default()).ok())
-            .collect();
+    // The caller's own list replaces the key's, unless the key allows nothing of it; what else
+    // it does not allow is dropped.
+    let own = |(provider, model)| explicit(provider, model, key, &Pin::default()).ok();
+    let allowed: Vec<Candidate> = named.into_iter().filter_map(own).collect();
+    if !allowed.is_empty() {
+        plan.fallbacks = allowed;
     }
     let mut seen: Vec<(Arc<str>, String)> = Vec::new();
     if let Ok(first) = &plan.first {

@@ -94,10 +94,29 @@ fn a_provider_without_a_weight_is_used_only_by_name() {
 #[test]
 fn the_callers_fallbacks_stay_within_the_key_and_none_is_tried_twice() {
     let key = key(&[("a", Some("1"), ALL), ("b", Some("0"), &["mock-2"])]);
-    let fallbacks = ["a/mock-1", "b/mock-2", "b/mock-1", "c/mock-1", "mock-1", "b/mock-2"];
+    let fallbacks = ["a/mock-1", "b/mock-2", "b/mock-1", "c/mock-1", "b/mock-2"];
     let fallbacks: Vec<String> = fallbacks.iter().map(|text| (*text).to_owned()).collect();
     let plan = plan("a/mock-1", &fallbacks, Some(&key), &Pin::default(), &providers(&["a", "b", "c"]), 0);
     assert_eq!(order(&plan), ["a/mock-1", "b/mock-2"]);
+}
+
+#[test]
+fn a_fallback_that_names_no_provider_is_refused_by_name() {
+    let key = key(&[("a", Some("1"), ALL), ("b", Some("0"), ALL)]);
+    for named in ["mock-1", "unknown/mock-1", ""] {
+        let fallbacks = ["b/mock-1".to_owned(), named.to_owned()];
+        let plan = plan("mock-1", &fallbacks, Some(&key), &Pin::default(), &providers(&["a", "b"]), 0);
+        assert_eq!(plan.first.err(), Some(RouteError::Fallback(named.to_owned())));
+        assert!(plan.fallbacks.is_empty(), "{named}");
+    }
+}
+
+#[test]
+fn fallbacks_of_which_the_key_allows_none_leave_it_its_own() {
+    let key = key(&[("a", Some("1"), ALL), ("b", Some("0"), ALL)]);
+    let fallbacks = ["c/mock-1".to_owned()];
+    let plan = plan("mock-1", &fallbacks, Some(&key), &Pin::default(), &providers(&["a", "b", "c"]), 0);
+    assert_eq!(order(&plan), ["a/mock-1", "b/mock-1"]);
 }
 
 #[test]

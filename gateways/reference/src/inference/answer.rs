@@ -59,7 +59,7 @@ pub(super) fn refused(error: &RouteError) -> Problem {
     let kind = match error {
         RouteError::ProviderBlocked(_) | RouteError::NoProvider => "provider_blocked",
         RouteError::ModelBlocked(_) => "model_blocked",
-        RouteError::NoKey { .. } | RouteError::Pinned { .. } | RouteError::Unresolved => {
+        RouteError::NoKey { .. } | RouteError::Pinned { .. } | RouteError::Fallback(_) | RouteError::Unresolved => {
             return Problem::bad_request(error.to_string());
         }
     };

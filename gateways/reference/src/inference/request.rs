@@ -45,10 +45,7 @@ impl Request {
         let Asked { route, model, as_array, is_count: _ } = asked;
         let mut fields: IndexMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
-        let fallbacks: Vec<String> = field(&fields, "fallbacks")?.unwrap_or_default();
-        if fallbacks.len() > MOST_FALLBACKS {
-            return Err(Problem::bad_request(format!("more than {MOST_FALLBACKS} fallbacks")));
-        }
+        let fallbacks = fallbacks(&fields)?;
         fields.shift_remove("fallbacks");
         refuse_providers_fallbacks(&fields)?;
         let model = match model {
@@ -138,6 +135,23 @@ impl Request {
     }
 }
 
+/// Why a provider is not told to fall back by itself.
+const NOT_PASSED_ON: &str =
+    "is not passed on, since a provider's own choice of a model is neither allowed nor priced here";
+
+/// The caller's fallbacks. Anthropic has a field of this name too, in forms of its own.
+fn fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<Vec<String>, Problem> {
+    let named: Option<Value> = field(fields, "fallbacks")?;
+    let named: Vec<String> = serde_json::from_value(named.unwrap_or(Value::Array(Vec::new()))).map_err(|_| {
+        let form = r#"only a list of names is read here, as in ["provider/model"]"#;
+        Problem::bad_request(format!("fallbacks: {form}; any other form {NOT_PASSED_ON}"))
+    })?;
+    match named.len() {
+        0..=MOST_FALLBACKS => Ok(named),
+        _ => Err(Problem::bad_request(format!("more than {MOST_FALLBACKS} fallbacks"))),
+    }
+}
+
 /// OpenRouter lets a request name other models that it may serve instead. They would be neither
 /// allowed nor priced here.
 fn refuse_providers_fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<(), Problem> {
@@ -148,8 +162,7 @@ fn refuse_providers_fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Resul
         (_, Some(route)) if route == "fallback" => "route",
         _ => return Ok(()),
     };
-    let reason = "is not passed on, since a provider's own choice of a model is neither allowed nor priced here";
-    Err(Problem::bad_request(format!("{field}: {reason}; name other models in `fallbacks`")))
+    Err(Problem::bad_request(format!("{field}: {NOT_PASSED_ON}; name other models in `fallbacks`")))
 }
 
 /// Whether the answer is a stream: by the path, or by the body where it can be one.

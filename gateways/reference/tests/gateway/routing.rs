@@ -235,6 +235,26 @@ async fn more_fallbacks_than_eight_are_refused() {
 }
 
 #[tokio::test]
+async fn fallbacks_of_another_form_or_of_no_provider_are_refused_with_the_reason() {
+    let world = World::start(|_| {}).await;
+    for path in ["/v1/chat/completions", "/anthropic/v1/messages"] {
+        for (fallbacks, said) in [
+            (json!([{"model": "claude-opus-4-8"}]), "a provider's own choice of a model is neither allowed nor priced"),
+            (json!("default"), r#"only a list of names is read here, as in [\"provider/model\"]"#),
+            (json!(["second/mock-1", "mock-2"]), "'mock-2' begins with no provider of this gateway"),
+            (json!(["elsewhere/mock-1"]), "'elsewhere/mock-1' begins with no provider"),
+        ] {
+            let mut call = body();
+            call["fallbacks"] = fallbacks;
+            let refused = world.send(world.request(Method::POST, path).bearer_auth(KEY).json(&call)).await;
+            assert_eq!(refused.status, 400, "{path} {call}");
+            assert!(refused.text.contains(said) && refused.text.contains("fallbacks: "), "{path}: {}", refused.text);
+        }
+    }
+    assert_eq!(world.upstream_calls(), 0);
+}
+
+#[tokio::test]
 async fn a_model_that_a_providers_key_blocks_is_blocked_in_whatever_case_it_is_written() {
     let world = World::start(|config| {
         config["providers"]["primary"]["keys"][0]["blacklisted_models"] = json!(["Mock-1"]);
