@@ -37,7 +37,6 @@ pub(crate) fn url(provider: &Provider, key: Option<&ProviderKey>, endpoint: Endp
             let version = key.and_then(|key| key.api_version.as_deref()).unwrap_or(AZURE_VERSION);
             write!(url, "/openai/deployments/{}/{path}?api-version={}", escaped(model), escaped(version))
         }
-        (Paths::Bare, _) => write!(url, "/{path}"),
         (Paths::Versioned, ApiBase::Gemini) => {
             write!(url, "/v1beta/models/{}:{path}", escaped(ApiBase::Gemini.model(model)))
         }
@@ -143,7 +142,6 @@ mod tests {
     fn each_protocol_has_its_paths() {
         let cases = [
             (ApiBase::OpenAi, Paths::Versioned, Endpoint::ChatCompletions, "http://x/v1/chat/completions"),
-            (ApiBase::OpenAi, Paths::Bare, Endpoint::ChatCompletions, "http://x/chat/completions"),
             (ApiBase::Anthropic, Paths::Versioned, Endpoint::Messages, "http://x/v1/messages"),
             (
                 ApiBase::Gemini,

@@ -12,6 +12,7 @@ mod books;
 mod clock;
 mod config;
 mod connect;
+mod dialect;
 mod dice;
 mod endpoint;
 mod errors;

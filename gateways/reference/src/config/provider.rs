@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use reqwest::header::HeaderMap;
 
 use super::types::{AllowList, Weight};
+use crate::dialect::Dialect;
 
 /// What stands where a provider's key stood.
 const HIDDEN_KEY: &str = "[provider key]";
@@ -43,8 +44,6 @@ impl ApiBase {
 pub(crate) enum Paths {
     /// The protocol's version: `/v1`, or Gemini's `/v1beta`.
     Versioned,
-    /// Nothing.
-    Bare,
     /// Azure: the deployment, and the version as a query.
     Azure,
 }
@@ -55,6 +54,8 @@ pub(crate) struct Provider {
     pub(crate) name: Arc<str>,
     pub(crate) api: ApiBase,
     pub(crate) paths: Paths,
+    /// Of OpenAI's protocol, where it speaks that.
+    pub(crate) dialect: Dialect,
     /// Without a trailing slash. A key can have one of its own.
     pub(crate) base_url: String,
     pub(crate) keys: Vec<ProviderKey>,
@@ -180,6 +181,7 @@ pub(crate) mod tests {
             name: name.into(),
             api: ApiBase::OpenAi,
             paths: Paths::Versioned,
+            dialect: Dialect::COMPATIBLE,
             base_url: "http://127.0.0.1:1/primary".to_owned(),
             keys,
             allow_private: false,

@@ -12,7 +12,7 @@ use super::file::{BackoffFile, CustomFile, ProviderFile, ProviderKeyFile};
 use super::load::{Invalid, read_part};
 use super::position::path_of_byte;
 use super::provider::{ApiBase, Paths, Provider, ProviderKey, Providers};
-use super::standard::{REQUESTS, Standard, is_unspoken, standard};
+use super::standard::{self, REQUESTS, Standard, dialect_at, is_unspoken, standard};
 use super::timeout;
 use super::types::{AllowList, Weight};
 use crate::network;
@@ -97,6 +97,7 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         name: name.into(),
         api: standard.api,
         paths: standard.paths,
+        dialect: host(&base_url).and_then(|host| dialect_at(&host)).unwrap_or(standard.dialect),
         base_url: trimmed(&base_url, standard.api),
         keys,
         allow_private,
@@ -139,12 +140,16 @@ fn base(name: &str, file: &ProviderFile) -> Result<Standard, Invalid> {
         (Some(custom), None) => {
             let kind = custom.base_provider_type.as_str();
             let at = format!("providers.{name}.custom_provider_config.base_provider_type");
-            standard(kind).ok_or_else(|| match is_unspoken(kind) {
+            standard::base(kind).ok_or_else(|| match is_unspoken(kind) {
                 true => unspoken(at, kind),
                 false => Invalid::new(at, format!("`{kind}` is no standard provider")),
             })
         }
     }
+}
+
+fn host(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.host_str()?.to_owned())
 }
 
 /// Without what the gateway adds itself: Bifrost's URL of Gemini ends with its version.
@@ -307,6 +312,22 @@ fn checked_url(text: &str, allow_private: bool) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
+
+    #[test]
+    fn a_custom_provider_is_spoken_to_as_its_host_or_else_its_base_wants() {
+        let dialect = |base: &str, url: &str| {
+            let network = serde_json::json!({"base_url": url});
+            let custom = serde_json::json!({"base_provider_type": base});
+            let provider = serde_json::json!({"network_config": network, "custom_provider_config": custom});
+            check_written("mine", &provider.to_string(), |_| None).ok().map(|provider| provider.dialect)
+        };
+        assert_eq!(dialect("openai", "https://eu.api.openai.com"), Some(Dialect::OPENAI));
+        assert_eq!(dialect("openai", "https://llm.example.com"), Some(Dialect::COMPATIBLE));
+        for url in ["https://api.mistral.ai", "https://llm.example.com"] {
+            assert!(dialect("mistral", url).is_some_and(|dialect| !dialect.takes_stream_options), "{url}");
+        }
+    }
 
     #[test]
     fn loopback_is_allowed_private_only_if_said_and_link_local_never() {

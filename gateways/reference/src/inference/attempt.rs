@@ -14,7 +14,7 @@ use super::route::{Route, Service};
 use super::{answer, media};
 use crate::books::Held;
 use crate::clock::Moment;
-use crate::config::{Paths, Provider, ProviderKey};
+use crate::config::{Provider, ProviderKey};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
@@ -24,7 +24,7 @@ use crate::routing::Candidate;
 use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
 use crate::telemetry::Notes;
-use crate::translate::{Bridge, OpenAi};
+use crate::translate::Bridge;
 use crate::upstream::{Answer, Call, Failure, Tries};
 use crate::usage::{self, Usage};
 
@@ -164,7 +164,7 @@ fn service(request: &Request, provider: &Provider) -> Result<Service, Problem> {
     }
     request
         .route
-        .service(provider.api, request.is_stream)
+        .service(provider.api, provider.dialect.text, request.is_stream)
         .ok_or_else(|| Problem::bad_request(format!("the provider '{}' cannot serve this route", provider.name)))
 }
 
@@ -181,9 +181,8 @@ fn worded(request: &Request, key: Option<&VirtualKey>, candidate: &Candidate, no
     let service = service(request, provider)?;
     let caller = request.route.form();
     if caller == service.form {
-        return Ok(Worded { service, bridge: None, body: request.body_for(&candidate.model)? });
+        return Ok(Worded { service, bridge: None, body: request.body_for(&candidate.model, provider.dialect)? });
     }
-    let is_openai = &*provider.name == "openai" || provider.paths == Paths::Azure;
     let mut bridge = Bridge {
         caller,
         provider: service.form,
@@ -191,7 +190,7 @@ fn worded(request: &Request, key: Option<&VirtualKey>, candidate: &Candidate, no
         is_stream: request.is_stream,
         created: now.millis().div_euclid(1_000),
         as_base64: false,
-        openai: if is_openai { OpenAi::Itself } else { OpenAi::Compatible },
+        dialect: provider.dialect,
     };
     let body = bridge.request(&request.to_value()?).map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(Worded { service, bridge: Some(bridge), body: body.to_string().into() })

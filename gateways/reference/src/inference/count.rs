@@ -73,7 +73,7 @@ async fn counted(
         provider: &candidate.provider,
         endpoint,
         model: &candidate.model,
-        body: request.body_for(&candidate.model)?,
+        body: request.body_for(&candidate.model, candidate.provider.dialect)?,
         upload: None,
         is_stream: false,
         max_answer_bytes: gateway.client().max_answer_bytes,

@@ -11,6 +11,7 @@ use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
 use super::server_tools::{self, ServerTool};
+use crate::dialect::Dialect;
 use crate::errors::Problem;
 use crate::pricing::Media;
 use crate::upload::Upload;
@@ -102,8 +103,9 @@ impl Request {
     }
 
     /// The body for a provider that speaks the route's own protocol: the model's
-    /// name is the provider's, and a stream of completions always reports its usage.
-    pub(crate) fn body_for(&self, model: &str) -> Result<Bytes, Problem> {
+    /// name is the provider's, and a stream of completions always reports its usage,
+    /// asked to or, by its dialect, not.
+    pub(crate) fn body_for(&self, model: &str, dialect: Dialect) -> Result<Bytes, Problem> {
         if let Some(upload) = &self.upload {
             return Ok(upload.body_for(model));
         }
@@ -116,7 +118,10 @@ impl Request {
         if self.route == Route::BatchEmbedContents {
             name_each(&mut fields, model)?;
         }
-        if self.is_stream && matches!(self.route, Route::ChatCompletions | Route::Completions) {
+        let has_options = matches!(self.route, Route::ChatCompletions | Route::Completions);
+        if has_options && !dialect.takes_stream_options {
+            fields.shift_remove("stream_options");
+        } else if has_options && self.is_stream {
             let mut options = match &self.stream_options {
                 Some(Value::Object(options)) => options.clone(),
                 _ => serde_json::Map::new(),
@@ -231,7 +236,7 @@ mod tests {
     fn what_the_gateway_does_not_know_passes_through_as_written() {
         let text = r#"{"model":"primary/mock-1","temperature":0.10,"big":123456789012345678901234567890}"#;
         let request = Request::parse(Route::ChatCompletions.into(), text.as_bytes()).unwrap();
-        let body = request.body_for("mock-1").unwrap();
+        let body = request.body_for("mock-1", Dialect::COMPATIBLE).unwrap();
         assert_eq!(body, r#"{"model":"mock-1","temperature":0.10,"big":123456789012345678901234567890}"#);
     }
 
@@ -239,7 +244,7 @@ mod tests {
     fn geminis_bodies_name_the_model_of_the_path() {
         let body = |route: Route, text: &str| {
             let asked = Asked { model: Some("primary/mock-1".to_owned()), ..route.into() };
-            Request::parse(asked, text.as_bytes()).unwrap().body_for("mock-1").unwrap()
+            Request::parse(asked, text.as_bytes()).unwrap().body_for("mock-1", Dialect::COMPATIBLE).unwrap()
         };
         let batch = r#"{"requests":[{"model":"models/primary/mock-1","content":{"parts":[{"text":"a"}]}}]}"#;
         assert_eq!(body(Route::BatchEmbedContents, batch), batch.replace("primary/", ""));
@@ -252,8 +257,10 @@ mod tests {
     fn a_stream_asks_its_provider_for_usage() {
         let request = parse(&json!({"model": "m", "stream": true, "stream_options": {"other": 1}}));
         assert!(!request.wants_usage_chunk());
-        let body: Value = serde_json::from_slice(&request.body_for("m").unwrap()).unwrap();
-        assert_eq!(body["stream_options"], json!({"other": 1, "include_usage": true}));
+        let told = |dialect| serde_json::from_slice::<Value>(&request.body_for("m", dialect).unwrap()).unwrap();
+        assert_eq!(told(Dialect::COMPATIBLE)["stream_options"], json!({"other": 1, "include_usage": true}));
+        let strict = Dialect { takes_stream_options: false, ..Dialect::COMPATIBLE };
+        assert_eq!(told(strict).get("stream_options"), None, "it would refuse the request for it");
     }
 
     #[test]

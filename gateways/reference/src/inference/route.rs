@@ -1,6 +1,7 @@
 //! The inference routes, and how providers serve them.
 
 use crate::config::{ApiBase, RequestType};
+use crate::dialect::Text;
 use crate::endpoint::Endpoint;
 use crate::errors::Wording;
 use crate::translate::Form;
@@ -91,15 +92,18 @@ impl Route {
         )
     }
 
-    /// How a provider of this kind serves the route.
-    pub(crate) fn service(self, api: ApiBase, is_stream: bool) -> Option<Service> {
+    /// How a provider of this kind, which if it is OpenAI's has `text` for text, serves the route.
+    pub(crate) fn service(self, api: ApiBase, text: Text, is_stream: bool) -> Option<Service> {
         let (endpoint, form) = match (api, self) {
             (ApiBase::OpenAi, Route::Images) => (Endpoint::Images, Form::Media),
             (ApiBase::OpenAi, Route::Speech) => (Endpoint::Speech, Form::Media),
             (ApiBase::OpenAi, Route::Transcriptions) => (Endpoint::Transcriptions, Form::Media),
             (_, Route::Images | Route::Speech | Route::Transcriptions) => return None,
+            (ApiBase::OpenAi, Route::Responses) if text != Text::ChatCompletions => {
+                (Endpoint::Responses, Form::Responses)
+            }
+            (ApiBase::OpenAi, route) if route.is_generation() && text == Text::Responses => return None,
             (ApiBase::OpenAi, Route::Completions) => (Endpoint::Completions, Form::Completions),
-            (ApiBase::OpenAi, Route::Responses) => (Endpoint::Responses, Form::Responses),
             (ApiBase::OpenAi, route) if route.is_generation() => (Endpoint::ChatCompletions, Form::Chat),
             (ApiBase::OpenAi, _) => (Endpoint::Embeddings, Form::Embeddings),
             (ApiBase::Anthropic, route) if route.is_generation() => (Endpoint::Messages, Form::Messages),
@@ -165,6 +169,20 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_openais_two_routes_for_text_one_may_stand_for_both() {
+        let form = |route: Route, text| route.service(ApiBase::OpenAi, text, false).map(|service| service.form);
+        for (text, responses, chat) in [
+            (Text::Both, Some(Form::Responses), Some(Form::Chat)),
+            (Text::ChatCompletions, Some(Form::Chat), Some(Form::Chat)),
+            (Text::Responses, Some(Form::Responses), None),
+        ] {
+            assert_eq!(form(Route::Responses, text), responses, "{text:?}");
+            assert_eq!((form(Route::ChatCompletions, text), form(Route::Messages, text)), (chat, chat), "{text:?}");
+            assert_eq!(form(Route::Embeddings, text), Some(Form::Embeddings), "{text:?}");
+        }
+    }
 
     #[test]
     fn gemini_names_model_and_action_in_its_path() {

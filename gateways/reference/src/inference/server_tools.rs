@@ -67,7 +67,7 @@ pub(super) fn read(
             let most = if form == Form::Responses { field(fields, "max_tool_calls")? } else { None };
             let mut found: Vec<ServerTool> = tools()?.iter().filter_map(|tool| of_openai(tool, most)).collect();
             found.extend(search_asked_for(fields, answers)?);
-            found.extend(others(fields, &["plugins", "search_parameters"])?);
+            found.extend(others(fields, &["plugins", "preset", "search_parameters"])?);
             found
         }
         Form::Messages => {
@@ -250,12 +250,13 @@ mod tests {
         );
         for route in [Route::ChatCompletions, Route::Responses, Route::Completions] {
             let body = json!({"web_search_options": {"search_context_size": "high"}, "plugins": [{"id": "web"}],
-                "search_parameters": {"mode": "on"}});
+                "preset": "pro-search", "search_parameters": {"mode": "on"}});
             assert_eq!(
                 told(route, body),
                 [
                     (name("web_search_options"), Some(Extra::Search(Some(SearchSize::High))), Some(1)),
                     (name("plugins"), None, None),
+                    (name("preset"), None, None),
                     (name("search_parameters"), None, None),
                 ],
                 "{route:?}"

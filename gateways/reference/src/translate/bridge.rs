@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::provider::openai::OpenAi;
 use super::provider::{anthropic, gemini, openai};
 use super::said::Said;
 use super::{Form, TranslateError, caller};
+use crate::dialect::Dialect;
 
 /// Two forms that differ, and what else a translation has to know.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Bridge {
     pub(crate) created: i64,
     /// Whether the caller wants embeddings as base64, once its request has been read.
     pub(crate) as_base64: bool,
-    /// Which of OpenAI's fields the provider knows, where it speaks OpenAI's protocol.
-    pub(crate) openai: OpenAi,
+    /// The provider's, where it speaks OpenAI's protocol.
+    pub(crate) dialect: Dialect,
 }
 
 impl Bridge {
@@ -52,7 +52,7 @@ impl Bridge {
                 gemini::from_embeddings(&pivot, &self.model)
             }
             Form::Embeddings | Form::Media => Ok(pivot),
-            Form::Chat | Form::Completions | Form::Responses => openai::from_chat(pivot, self.openai),
+            Form::Chat | Form::Completions | Form::Responses => openai::from_chat(pivot, self.dialect),
         }
     }
 

@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Bridge, Form, OpenAi, caller, provider};
+use super::{Bridge, Form, caller, provider};
+use crate::dialect::Dialect;
 
 const CALLERS: [Form; 8] = [
     Form::Chat,
@@ -149,7 +150,7 @@ fn hostile() -> impl Strategy<Value = Value> {
 
 fn bridge(caller: Form, provider: Form, is_stream: bool) -> Bridge {
     let model = "m".to_owned();
-    Bridge { caller, provider, model, is_stream, created: 0, as_base64: false, openai: OpenAi::Itself }
+    Bridge { caller, provider, model, is_stream, created: 0, as_base64: false, dialect: Dialect::OPENAI }
 }
 
 /// A body with what its form cannot do without, so that more than its head is read.

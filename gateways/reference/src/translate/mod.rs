@@ -76,5 +76,4 @@ pub(crate) use bridge::{Bridge, Stream};
 pub(crate) use caller::gemini::camel;
 pub(crate) use error::TranslateError;
 pub(crate) use form::Form;
-pub(crate) use provider::openai::OpenAi;
 pub(crate) use said::Said;

@@ -6,7 +6,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Bridge, Form, OpenAi, Said};
+use super::{Bridge, Form, Said};
+use crate::dialect::Dialect;
 use crate::usage::Usage;
 
 const CALLERS: [Form; 5] = [Form::Chat, Form::Completions, Form::Responses, Form::Messages, Form::Content];
@@ -354,7 +355,7 @@ proptest! {
         for caller in CALLERS {
             for provider in PROVIDERS {
                 let bridge = Bridge {
-                    caller, provider, model: "m".to_owned(), is_stream: true, created: 0, as_base64: false, openai: OpenAi::Itself,
+                    caller, provider, model: "m".to_owned(), is_stream: true, created: 0, as_base64: false, dialect: Dialect::OPENAI,
                 };
                 let plain = bridge.answer(&answer.plain(provider)).unwrap();
                 let mut stream = bridge.stream(false);

@@ -8,6 +8,7 @@ mod budgets;
 mod callers;
 mod canary;
 mod command_line;
+mod compatible;
 mod connections;
 mod dialects;
 mod entities;

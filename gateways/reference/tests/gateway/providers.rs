@@ -49,18 +49,6 @@ async fn a_standard_provider_of_openais_protocol_needs_a_name_and_a_key() {
 }
 
 #[tokio::test]
-async fn perplexity_has_no_version_in_its_paths() {
-    let world = World::start(|config| {
-        let network = json!({"base_url": url_of(config)});
-        let keys = json!([{"name": "k", "value": "upstream-key", "weight": 1}]);
-        standard(config, "perplexity", &json!({"keys": keys, "network_config": network}));
-    })
-    .await;
-    assert_eq!(world.call().await.status, 200);
-    assert_eq!(seen(&world).0, "/primary/chat/completions");
-}
-
-#[tokio::test]
 async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
     let world = World::start(|config| {
         let azure = json!({"endpoint": url_of(config), "api_version": "2025-01-01", "deployments": {"o3": "mock-1"}});
