@@ -21,6 +21,8 @@ const AZURE_RESPONSES_VERSION: &str = "preview";
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// Those of the caller's headers that are a list, which may come in several lines.
 const LISTS: [&str; 3] = ["anthropic-beta", "openai-beta", "tracestate"];
+/// A whole request of Gemini's whose tokens are to be counted.
+const COUNTED: &str = "generateContentRequest";
 /// What can stand in one segment of a path as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -91,7 +93,7 @@ fn joined(callers: &HeaderMap, name: &str) -> Option<HeaderValue> {
 }
 
 /// The body with the provider's own name for the model, where it differs from the caller's:
-/// at its top, and with Gemini in each request of a batch. A body that names no model, or is
+/// at its top, and with Gemini in each request of a batch and in one to be counted. A body that names no model, or is
 /// no JSON, stays as it is.
 pub(crate) fn with_model(body: &Bytes, api: ApiBase, model: &str) -> Bytes {
     let renamed = match api {
@@ -120,6 +122,15 @@ fn of_gemini(body: &[u8], model: &str) -> Option<Vec<u8>> {
     let batch = batch.as_ref().map(to_raw_value).transpose().ok()?;
     if let Some(batch) = &batch {
         fields.insert("requests".to_owned(), batch);
+    }
+    let mut counted: Option<Fields<'_>> =
+        fields.get(COUNTED).map(|counted| serde_json::from_str(counted.get())).transpose().ok()?;
+    if let Some(field) = counted.as_mut().and_then(|counted| counted.get_mut("model")) {
+        *field = &name;
+    }
+    let counted = counted.as_ref().map(to_raw_value).transpose().ok()?;
+    if let Some(counted) = &counted {
+        fields.insert(COUNTED.to_owned(), counted);
     }
     if let Some(field) = fields.get_mut("model") {
         *field = &name;

@@ -37,7 +37,7 @@ impl Usage {
         let usage = match (body.get("usage"), body.get("usageMetadata")) {
             (None, Some(usage)) => Usage::of_gemini(usage),
             (usage, _) if body.get("type").and_then(Value::as_str) == Some("message") => {
-                Usage::of_anthropic(usage?, None)
+                MessageCount::default().read(usage?)
             }
             (usage, _) => Usage::of_openai(usage?),
         };
@@ -65,16 +65,21 @@ impl Usage {
         // Some (xAI, Google's own copy of this API) count reasoning beside the answer, and only
         // the sum of all says so.
         let rest = count(&["total_tokens"]).map_or(0, |total| total.saturating_sub(input));
+        // Perplexity's research counts what it read and thought beside all others, and says so by
+        // the former; elsewhere (SGLang) reasoning that stands here is a part of the answer.
+        let read = count(&["citation_tokens"]);
+        let thought = count(&["reasoning_tokens"]).unwrap_or(0);
+        let beside = read.map_or(0, |_| thought);
         Some(Usage {
-            input,
-            output: answered.max(rest),
+            input: input.saturating_add(read.unwrap_or(0)),
+            output: answered.max(rest).saturating_add(beside),
             cached: part(input_parts, &[&["cached_tokens"], &["cached_read_tokens"]]),
             cache_write: part(
                 input_parts,
                 &[&["cache_write_tokens"], &["cached_write_tokens"], &["cache_creation_tokens"]],
             ),
             cache_write_hour: part(input_parts, &hour),
-            reasoning: part(output_parts, &[&["reasoning_tokens"]]),
+            reasoning: part(output_parts, &[&["reasoning_tokens"]]).max(thought),
             input_audio: part(input_parts, &[&["audio_tokens"]]),
             input_image: part(input_parts, &[&["image_tokens"]]),
             output_audio: part(output_parts, &[&["audio_tokens"]]),
@@ -84,12 +89,10 @@ impl Usage {
         })
     }
 
-    /// Reads the `usage` object of Anthropic messages, where cached tokens stand
-    /// beside the input tokens, not among them. What a later object leaves out
-    /// (a stream's last one has no input) is taken from `before`.
-    pub(crate) fn of_anthropic(usage: &Value, before: Option<Usage>) -> Option<Usage> {
+    /// Reads the counts of Anthropic messages, where cached tokens stand beside the input
+    /// tokens, not among them. What they leave out is taken from `before`.
+    fn of_anthropic(usage: &Value, before: Usage) -> Option<Usage> {
         let count = |path: &[&str]| at(usage, path).and_then(Value::as_u64);
-        let before = before.unwrap_or_default();
         let (input, output) = (count(&["input_tokens"]), count(&["output_tokens"]));
         if input.is_none() && output.is_none() {
             return None;
@@ -144,6 +147,19 @@ impl Usage {
         })
     }
 
+    /// The tokens of both.
+    fn and(self, other: Usage) -> Usage {
+        Usage {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cached: self.cached.saturating_add(other.cached),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_hour: self.cache_write_hour.saturating_add(other.cache_write_hour),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            ..self
+        }
+    }
+
     /// The same with what the body around it tells: the service, and what was done beside
     /// answering.
     pub(crate) fn with_body(self, body: &Value) -> Usage {
@@ -154,6 +170,32 @@ impl Usage {
             code_sessions: self.code_sessions.max(done.code_sessions),
             ..self
         }
+    }
+}
+
+/// What a message of Anthropic's counts, which a stream tells bit by bit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MessageCount {
+    answer: Usage,
+    /// The summaries of the conversation that were made before it. The counts at the top leave
+    /// them out, though they cost the same.
+    /// <https://platform.claude.com/docs/en/build-with-claude/compaction-threshold#understanding-usage>
+    summaries: Usage,
+}
+
+impl MessageCount {
+    /// Reads a `usage` object, and gives all that is counted so far. What a later one leaves out
+    /// (a stream's last one may have no input) stays as it was.
+    pub(crate) fn read(&mut self, usage: &Value) -> Option<Usage> {
+        self.answer = Usage::of_anthropic(usage, self.answer)?;
+        if let Some(samplings) = usage.get("iterations").filter(|samplings| samplings.is_array()) {
+            // An attempt of another kind may not be billed, or is counted at the top.
+            let is_summary = |sampling: &&Value| sampling.get("type").and_then(Value::as_str) == Some("compaction");
+            let summaries = list(Some(samplings)).iter().filter(is_summary);
+            let summaries = summaries.filter_map(|summary| Usage::of_anthropic(summary, Usage::default()));
+            self.summaries = summaries.fold(Usage::default(), Usage::and);
+        }
+        Some(self.answer.and(self.summaries))
     }
 }
 
@@ -214,126 +256,5 @@ pub(crate) fn has_output(usage: Option<&Value>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn parts_are_read_from_chat_completions_and_responses_alike() {
-        let expected = Some(Usage { input: 100, output: 50, cached: 40, reasoning: 20, ..Usage::default() });
-        let chat = json!({
-            "prompt_tokens": 100, "completion_tokens": 50,
-            "prompt_tokens_details": { "cached_tokens": 40 },
-            "completion_tokens_details": { "reasoning_tokens": 20 },
-        });
-        let responses = json!({
-            "input_tokens": 100, "output_tokens": 50,
-            "input_tokens_details": { "cached_tokens": 40 },
-            "output_tokens_details": { "reasoning_tokens": 20 },
-        });
-        assert_eq!(Usage::of_openai(&chat), expected);
-        assert_eq!(Usage::of_openai(&responses), expected);
-    }
-
-    #[test]
-    fn reasoning_that_stands_beside_the_answer_is_output_too() {
-        let xai = json!({
-            "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
-            "completion_tokens_details": { "reasoning_tokens": 94 },
-        });
-        let usage = Usage::of_openai(&xai).unwrap();
-        assert_eq!((usage.output, usage.reasoning, usage.total()), (103, 94, 135));
-    }
-
-    #[test]
-    fn an_object_without_counts_is_no_usage() {
-        assert_eq!(Usage::of_openai(&json!({})), None);
-        assert_eq!(Usage::of_openai(&Value::Null), None);
-        assert_eq!(Usage::of_anthropic(&json!({"service_tier": "x"}), None), None);
-    }
-
-    #[test]
-    fn usage_without_what_was_answered_says_too_little() {
-        assert!(has_output(Some(&json!({"prompt_tokens": 7, "completion_tokens": 0}))));
-        assert!(has_output(Some(&json!({"input_tokens": 7, "output_tokens": 3}))));
-        assert!(!has_output(Some(&json!({"prompt_tokens": 7}))));
-        assert!(!has_output(Some(&json!({"prompt_tokens": 7, "completion_tokens": null}))));
-        assert!(!has_output(None));
-    }
-
-    #[test]
-    fn anthropics_cached_tokens_are_added_to_its_input() {
-        let start = json!({
-            "input_tokens": 10, "cache_read_input_tokens": 60,
-            "cache_creation_input_tokens": 30, "output_tokens": 1,
-        });
-        let first = Usage::of_anthropic(&start, None);
-        let last = Usage::of_anthropic(&json!({"output_tokens": 50}), first);
-        let expected = Usage { input: 100, output: 50, cached: 60, cache_write: 30, ..Usage::default() };
-        assert_eq!(last, Some(expected));
-    }
-    #[test]
-    fn an_hours_cache_write_is_a_part_of_all_that_was_written() {
-        let start = json!({
-            "input_tokens": 10, "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
-            "output_tokens": 1, "service_tier": "priority",
-        });
-        let first = Usage::of_anthropic(&start, None);
-        let last = Usage::of_anthropic(&json!({"output_tokens": 50}), first).unwrap();
-        assert_eq!((last.input, last.cache_write, last.cache_write_hour), (60, 50, 30));
-        assert_eq!(last.service, Some(Service::Priority));
-    }
-
-    #[test]
-    fn geminis_thoughts_stand_beside_its_answer_and_its_cache_inside_its_prompt() {
-        let usage = json!({
-            "promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 30,
-            "thoughtsTokenCount": 20, "toolUsePromptTokenCount": 5, "totalTokenCount": 155,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 90}, {"modality": "AUDIO", "tokenCount": 10}],
-        });
-        let expected = Usage { input: 105, output: 50, cached: 60, reasoning: 20, input_audio: 10, ..Usage::default() };
-        assert_eq!(Usage::of_gemini(&usage), Some(expected));
-        let without = json!({"promptTokenCount": 100, "thoughtsTokenCount": 20, "totalTokenCount": 120});
-        assert_eq!(Usage::of_gemini(&without).unwrap().output, 20);
-    }
-
-    #[test]
-    fn what_was_done_beside_answering_is_counted_where_each_protocol_tells_it() {
-        let done = |body: Value| {
-            let usage = Usage::of_body(&body).unwrap();
-            (usage.searches, usage.code_sessions)
-        };
-        let usage = json!({"input_tokens": 1, "output_tokens": 1});
-        let code = |container: &str| json!({"type": "code_interpreter_call", "container_id": container});
-        let search = |action: &str| json!({"type": "web_search_call", "action": {"type": action}});
-        let output = [
-            search("search"),
-            search("open_page"),
-            json!({"type": "web_search_call"}),
-            code("a"),
-            code("a"),
-            code("b"),
-        ];
-        assert_eq!(done(json!({"usage": usage, "output": output})), (2, 2));
-        let anthropic = json!({"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 3}});
-        assert_eq!(done(json!({"type": "message", "usage": anthropic})), (3, 0));
-        let first = Usage::of_anthropic(&anthropic, None);
-        assert_eq!(Usage::of_anthropic(&json!({"output_tokens": 2}), first).unwrap().searches, 3);
-        let gemini = json!({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 2},
-            "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b"]}}]});
-        assert_eq!(done(gemini), (2, 0));
-        let perplexity = json!({"prompt_tokens": 1, "completion_tokens": 1, "num_search_queries": 4});
-        assert_eq!(done(json!({ "usage": perplexity })), (4, 0));
-    }
-
-    #[test]
-    fn the_service_is_told_beside_the_usage_or_in_it() {
-        let chat = json!({"service_tier": "flex", "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
-        assert_eq!(Usage::of_body(&chat).unwrap().service, Some(Service::Flex));
-        let fast = json!({"type": "message", "usage":
-            {"input_tokens": 1, "output_tokens": 1, "service_tier": "standard", "speed": "fast"}});
-        assert_eq!(Usage::of_body(&fast).unwrap().service, Some(Service::Fast));
-    }
-}
+#[path = "usage_tests.rs"]
+mod tests;

@@ -90,6 +90,8 @@ pub(crate) struct Bounds {
     pub(crate) answers: u64,
     /// The service that it asks for, unless it leaves that to the provider.
     pub(crate) service: Option<Service>,
+    /// Whether the provider may sum up what goes in before it answers.
+    pub(crate) may_compact: bool,
 }
 
 /// Reads the bounds of a body. What cannot be read cannot be bounded, and is refused.
@@ -105,6 +107,7 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
         max_output,
         answers: answers(fields)?,
         service: service(route, fields)?,
+        may_compact: may_compact(fields)?,
     };
     if route.form() == Form::Content {
         for name in GEMINI_CONFIG {
@@ -162,6 +165,15 @@ fn service(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Opt
     };
     let speed = if route.is_generation() { word("speed")? } else { None };
     Ok(speed.filter(|service| *service == Service::Fast).or(word("service_tier")?))
+}
+
+/// Whether a long conversation is summed up before the answer: so says any of Anthropic's
+/// `context_management.edits` that does not only clear, and any of OpenAI's `context_management`.
+fn may_compact(fields: &IndexMap<String, Box<RawValue>>) -> Result<bool, Problem> {
+    let asked: Option<Value> = field(fields, "context_management")?;
+    let edits = asked.as_ref().and_then(|asked| asked.get("edits").unwrap_or(asked).as_array());
+    let clears = |edit: &Value| edit.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("clear_"));
+    Ok(edits.into_iter().flatten().any(|edit| !clears(edit)))
 }
 
 fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {

@@ -93,7 +93,7 @@ impl Asks<'_> {
                 format!("Model '{model}' of provider '{provider}' has no price, so it cannot be used under a budget"),
             ));
         }
-        let Bounds { input, max_output, answers, service } = request.bounds;
+        let Bounds { input, max_output, answers, service, may_compact } = request.bounds;
         let names = iter::once(model.as_str()).chain(provider_keys().map(|key| key.wire_model(model)));
         let tools = server_tools::with_own(&request.server_tools, self.form, names, answers);
         let mut tariff = Tariff::new(prices.unwrap_or_default(), service, server_tools::extras(&tools));
@@ -101,7 +101,9 @@ impl Asks<'_> {
             tools.iter().try_for_each(|tool| tool.may_be_used(&tariff, candidate))?;
         }
         let (api, window) = (candidate.provider.api, catalog.max_input_tokens(provider, model));
-        let input_tokens = input.most_tokens(api, window, server_tools::rounds(&tools));
+        let rounds = server_tools::rounds(&tools);
+        let (readings, summaries) = if may_compact { (2, rounds.saturating_add(1)) } else { (1, 0) };
+        let input_tokens = input.most_tokens(api, window, rounds).saturating_mul(readings);
         if let Some(media) = request.media {
             let most = tariff.media_bound(media, input_tokens);
             let claim = Claim { cost: most.cost, tokens: most.tokens, meters, admission: gateway.client().admission };
@@ -111,7 +113,8 @@ impl Asks<'_> {
             RequestType::Embedding => Some(0),
             _ => max_output.or_else(|| catalog.max_output_tokens(provider, model)),
         };
-        let bound = |output: u64| tariff.bound(input_tokens, output.saturating_mul(answers));
+        let texts = answers.saturating_add(summaries);
+        let bound = |output: u64| tariff.bound(input_tokens, output.saturating_mul(texts));
         let unbounded =
             known_output.is_none().then(|| Unbounded { provider: Arc::clone(provider), model: model.clone(), answers });
         let last = unbounded.as_ref().and_then(|model| gateway.last_spent.get(model));

@@ -89,7 +89,13 @@ impl Request {
             is_stream: false,
             as_array: false,
             stream_options: None,
-            bounds: Bounds { input: Input::of_bytes(upload.text_bytes()), max_output: None, answers: 1, service: None },
+            bounds: Bounds {
+                input: Input::of_bytes(upload.text_bytes()),
+                max_output: None,
+                answers: 1,
+                service: None,
+                may_compact: false,
+            },
             server_tools: Vec::new(),
             media: Some(media::of_file(u64::try_from(file).unwrap_or(u64::MAX))),
             upload: Some(upload),
@@ -117,6 +123,9 @@ impl Request {
         }
         if self.route == Route::BatchEmbedContents {
             name_each(&mut fields, model)?;
+        }
+        if self.route == Route::GenerateContent {
+            name_inner(&mut fields, model)?;
         }
         let has_options = matches!(self.route, Route::ChatCompletions | Route::Completions);
         if has_options && !dialect.takes_stream_options {
@@ -200,6 +209,17 @@ fn name_each(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Resul
     Ok(())
 }
 
+/// What is to be counted may be a whole request, which names the model of the path again.
+fn name_inner(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Result<(), Problem> {
+    const NAME: &str = "generateContentRequest";
+    let inner: Option<IndexMap<String, Box<RawValue>>> = field(fields, NAME)?;
+    let Some(mut inner) = inner.filter(|inner| inner.contains_key("model")) else { return Ok(()) };
+    inner.insert("model".to_owned(), raw(&gemini_name(model))?);
+    let inner = serde_json::value::to_raw_value(&inner).map_err(|error| Problem::bad_request(error.to_string()))?;
+    fields.insert(NAME.to_owned(), inner);
+    Ok(())
+}
+
 /// A model as Gemini's bodies name it.
 fn gemini_name(model: &str) -> Value {
     Value::from(format!("models/{model}"))
@@ -251,6 +271,8 @@ mod tests {
         let one = r#"{"model":"models/primary/mock-1","content":{"parts":[{"text":"a"}]}}"#;
         assert_eq!(body(Route::EmbedContent, one), one.replace("primary/", ""));
         assert_eq!(body(Route::GenerateContent, r#"{"contents":[]}"#), r#"{"contents":[]}"#);
+        let counted = r#"{"generateContentRequest":{"model":"models/primary/mock-1","contents":[]}}"#;
+        assert_eq!(body(Route::GenerateContent, counted), counted.replace("primary/", ""));
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub(crate) struct Event {
     pub(crate) data: String,
 }
 
+impl Event {
+    /// Whether it has data. A comment, which keeps a connection alive, has none, and is nothing
+    /// that a model said.
+    pub(crate) fn says_something(&self) -> bool {
+        !self.data.trim().is_empty()
+    }
+}
+
 /// A stream that carries an event without end.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("an event of the stream is larger than 16 MiB")]
@@ -37,6 +45,11 @@ impl Parser {
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Whether what has arrived of the next event is more than the beginning of a comment.
+    pub(crate) fn has_begun_event(&self) -> bool {
+        self.buffer.iter().find(|byte| !matches!(byte, b'\n' | b'\r')).is_some_and(|byte| *byte != b':')
     }
 
     /// Takes the next whole event out. Without one, more bytes are needed.
@@ -115,6 +128,23 @@ mod tests {
         let seen = events([text.as_bytes()]);
         let seen: Vec<_> = seen.iter().map(|event| (event.name.as_str(), event.data.as_str())).collect();
         assert_eq!(seen, [("a", "1\n2"), ("", "3"), ("", "4")]);
+    }
+
+    #[test]
+    fn a_comment_says_nothing_and_begins_nothing() {
+        let said = |text: &str| events([text.as_bytes()]).iter().map(Event::says_something).collect::<Vec<_>>();
+        assert_eq!(
+            said(": wait\n\n\n\nevent: ping\n\ndata: \n\ndata: 1\n\n"),
+            [false, false, false, false, false, true]
+        );
+        let begun = |text: &str| {
+            let mut parser = Parser::default();
+            parser.push(text.as_bytes()).unwrap();
+            while parser.next_event().is_some() {}
+            parser.has_begun_event()
+        };
+        assert!(begun("data: {") && begun(": wait\n\nda"));
+        assert!(!begun("") && !begun(": wait\n\n") && !begun("\n\n: wa"));
     }
 
     #[test]

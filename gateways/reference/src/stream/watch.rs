@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::sse::Event;
 use crate::finish;
 use crate::translate::Form;
-use crate::usage::{Usage, has_output};
+use crate::usage::{MessageCount, Usage, has_output};
 
 /// Whose stream it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(crate) enum Sign {
 pub(crate) struct Watch {
     protocol: Protocol,
     usage: Option<Usage>,
+    /// What an Anthropic message has counted.
+    message: MessageCount,
     /// Whether `usage` is the provider's last word, not a count on the way.
     is_final: bool,
     /// Whether the provider's latest count says how much was answered.
@@ -66,6 +68,7 @@ impl Watch {
         Watch {
             protocol,
             usage: None,
+            message: MessageCount::default(),
             is_final: false,
             is_complete: false,
             finish_reasons: Vec::new(),
@@ -102,7 +105,7 @@ impl Watch {
             self.is_final = self.is_complete;
             return (Sign::End, None);
         }
-        if data.is_empty() {
+        if !event.says_something() {
             return (Sign::Content, None);
         }
         let Ok(json) = serde_json::from_str::<Value>(data) else {
@@ -162,7 +165,7 @@ impl Watch {
             "message_start" => json.get("message").and_then(|message| message.get("usage")),
             _ => json.get("usage"),
         };
-        if let Some(counted) = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)) {
+        if let Some(counted) = usage.and_then(|usage| self.message.read(usage)) {
             self.usage = Some(counted);
             self.is_final |= kind == "message_delta" && has_output(usage);
         }
@@ -193,10 +196,8 @@ impl Watch {
 }
 
 fn message(error: &Value) -> String {
-    error
-        .get("message")
-        .and_then(Value::as_str)
-        .map_or_else(|| "the provider reported a failure".to_owned(), str::to_owned)
+    let told = error.as_str().or_else(|| error.get("message")?.as_str());
+    told.map_or_else(|| "the provider reported a failure".to_owned(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -281,6 +282,7 @@ mod tests {
     fn a_failure_inside_a_stream_is_seen_in_each_protocol() {
         for (protocol, text) in [
             (Protocol::Completions, "data: {\"error\":{\"message\":\"broken\"}}\n\n"),
+            (Protocol::Completions, "data: {\"error\":\"broken\"}\n\n"),
             (Protocol::Responses, "event: error\ndata: {\"type\":\"error\",\"message\":\"broken\"}\n\n"),
             (Protocol::Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"broken\"}}\n\n"),
         ] {

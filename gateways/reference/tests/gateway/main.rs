@@ -35,6 +35,7 @@ mod openapi;
 mod persistence;
 mod pins;
 mod prefixes;
+mod own_words;
 mod pricing;
 mod provider_api;
 mod providers;

@@ -6,7 +6,7 @@ use crate::translate::TranslateError;
 use crate::translate::provider::said::{message, usage};
 use crate::translate::read::{get, list, need, object, text};
 use crate::translate::reasoning::{ANTHROPIC, ENCRYPTED, TEXT};
-use crate::usage::Usage;
+use crate::usage::MessageCount;
 
 /// The chat completion for a message.
 pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
@@ -53,7 +53,7 @@ pub(crate) fn to_chat(answer: &Value) -> Result<Value, TranslateError> {
             "native_finish_reason": stop_reason,
         }],
     });
-    if let Some(counted) = get(answer, "usage").and_then(|counts| Usage::of_anthropic(counts, None)) {
+    if let Some(counted) = get(answer, "usage").and_then(|counts| MessageCount::default().read(counts)) {
         chat["usage"] = usage(&counted);
     }
     Ok(chat)

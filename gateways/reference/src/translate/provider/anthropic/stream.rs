@@ -8,7 +8,7 @@ use super::answer::{detail, finish_reason};
 use crate::translate::TranslateError;
 use crate::translate::provider::said::{Head, put_thinking, usage};
 use crate::translate::reasoning::{ANTHROPIC, TEXT};
-use crate::usage::Usage;
+use crate::usage::{MessageCount, Usage};
 
 /// What a block of the message becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub(crate) struct Reader {
     details: u64,
     /// The usage so far: the last event has not all of it.
     usage: Option<Usage>,
+    count: MessageCount,
 }
 
 impl Reader {
@@ -121,7 +122,7 @@ impl Reader {
     }
 
     fn count(&mut self, usage: Option<&Value>) {
-        self.usage = usage.and_then(|usage| Usage::of_anthropic(usage, self.usage)).or(self.usage);
+        self.usage = usage.and_then(|usage| self.count.read(usage)).or(self.usage);
     }
 }
 
