@@ -2,9 +2,8 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use serde_json::Value;
 
+use super::provider_error::{self, Told};
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::ledger::{Measure, MeterId};
@@ -95,19 +94,16 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
             problem(format!("the provider '{provider}' did not answer in time, and may charge for the call"))
         }
         Failure::Status { status, content_type, retry_after, body } => {
-            let parsed: Option<Value> = serde_json::from_slice(body).ok();
-            let mut response = match parsed.filter(|body| is_worded(body, wording)) {
-                Some(parsed) => {
-                    let mut response = (*status, attributed(parsed, body, *status, provider)).into_response();
+            let mut response = match provider_error::told(body, *status, provider, wording) {
+                Told::AsItIs(body) => {
+                    let mut response = (*status, body).into_response();
                     if let Some(content_type) = content_type {
                         response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
                     }
                     response
                 }
-                None => {
-                    let kind = own_word(body).unwrap_or_else(|| kind.to_owned());
-                    let message = attribution(*status, provider) + &message(body, *status);
-                    let problem = Problem::new(*status, kind, message);
+                Told::Reworded { kind: word, message } => {
+                    let problem = Problem::new(*status, word.unwrap_or_else(|| kind.to_owned()), message);
                     Problem { is_gateways: true, ..problem }.render(wording, about)
                 }
             };
@@ -117,52 +113,4 @@ pub(super) fn failed(failure: &Failure, wording: Wording, about: &About) -> Resp
             response
         }
     }
-}
-
-/// The body of an error, which says whose it is where that could be mistaken.
-fn attributed(mut parsed: Value, body: &Bytes, status: StatusCode, provider: &str) -> Bytes {
-    let attribution = attribution(status, provider);
-    match parsed.pointer_mut("/error/message") {
-        Some(Value::String(message)) if !attribution.is_empty() => {
-            message.insert_str(0, &attribution);
-            parsed.to_string().into()
-        }
-        _ => body.clone(),
-    }
-}
-
-/// That it is not the caller's key which was refused, but the gateway's own.
-fn attribution(status: StatusCode, provider: &str) -> String {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            format!("the provider '{provider}' answered with {}: ", status.as_u16())
-        }
-        _ => String::new(),
-    }
-}
-
-/// Whether an error body is in the caller's own protocol.
-fn is_worded(body: &Value, wording: Wording) -> bool {
-    let is_anthropic = body.get("type").and_then(Value::as_str) == Some("error");
-    let is_gemini = body.pointer("/error/status").is_some_and(Value::is_string);
-    let told = match (is_anthropic, is_gemini) {
-        (true, _) => Wording::Anthropic,
-        (false, true) => Wording::Gemini,
-        (false, false) => Wording::Native,
-    };
-    body.get("error").is_some() && told == wording
-}
-
-/// The provider's own word for what went wrong, if it has one.
-fn own_word(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let words = ["/error/status", "/error/type", "/error/code"];
-    words.iter().find_map(|word| body.pointer(word)?.as_str()).map(str::to_owned)
-}
-
-fn message(body: &[u8], status: StatusCode) -> String {
-    serde_json::from_slice::<Value>(body)
-        .ok()
-        .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| format!("the provider answered with {status}"))
 }

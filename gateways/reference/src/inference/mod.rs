@@ -10,6 +10,7 @@
 //! - [`attempt`]: one provider: held, called, charged
 //! - [`hold`]: what a call to it holds
 //! - [`answer`]: answers with the headers that the gateway adds
+//! - [`provider_error`]: a provider's error, as its caller is told
 //! - [`count`]: how many tokens a request has
 //! - [`media`]: images and audio
 //! - [`models`]: the list of models
@@ -24,6 +25,7 @@ mod hold;
 mod input;
 mod media;
 mod models;
+mod provider_error;
 mod request;
 mod route;
 mod server_tools;

@@ -41,6 +41,7 @@ mod provider_api;
 mod providers;
 mod refusals;
 mod required_headers;
+mod provider_errors;
 mod retries;
 mod routing;
 mod schema;
