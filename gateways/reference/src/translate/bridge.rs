@@ -74,7 +74,7 @@ impl Bridge {
             Form::Chat | Form::Embeddings | Form::Media => pivot,
             Form::Completions => caller::completions::from_chat(&pivot, &self.model),
             Form::Responses => caller::responses::from_chat(&pivot, &self.model),
-            Form::Messages => caller::messages::from_chat(&pivot, &self.model),
+            Form::Messages => caller::messages::from_chat(&pivot, &self.model)?,
             Form::Content => caller::gemini::from_chat(&pivot, &self.model),
             Form::Embed => caller::gemini::from_embeddings(&pivot),
             Form::BatchEmbed => caller::gemini::batch_from_embeddings(&pivot),
@@ -88,7 +88,7 @@ impl Bridge {
         Stream {
             created: self.created,
             reader: match self.provider {
-                Form::Messages => Reader::Messages(anthropic::Reader::default()),
+                Form::Messages => Reader::Messages(Box::default()),
                 Form::Content => Reader::Content(gemini::Reader::default()),
                 _ => Reader::Chat,
             },
@@ -117,7 +117,7 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 enum Reader {
     Chat,
-    Messages(anthropic::Reader),
+    Messages(Box<anthropic::Reader>),
     Content(gemini::Reader),
 }
 
@@ -144,14 +144,15 @@ impl Stream {
         Ok(chunks.iter().flat_map(|chunk| self.writer.chunk(chunk)).collect())
     }
 
-    /// What the end of the provider's whole stream says.
-    pub(crate) fn end(&mut self) -> Vec<Said> {
+    /// What the end of the provider's whole stream says. An answer that failed, which the
+    /// caller's protocol has no end for, is an error.
+    pub(crate) fn end(&mut self) -> Result<Vec<Said>, TranslateError> {
         match &mut self.writer {
-            Writer::Chat(writer) => writer.end(),
-            Writer::Completions(writer) => writer.end(),
-            Writer::Responses(writer) => writer.end(),
+            Writer::Chat(writer) => Ok(writer.end()),
+            Writer::Completions(writer) => Ok(writer.end()),
+            Writer::Responses(writer) => Ok(writer.end()),
             Writer::Messages(writer) => writer.end(),
-            Writer::Content(writer) => writer.end(),
+            Writer::Content(writer) => Ok(writer.end()),
         }
     }
 }

@@ -206,7 +206,7 @@ proptest! {
             let _ = stream.event(&event);
             let _ = stream.event(&dressed);
         }
-        stream.end();
+        let _ = stream.end();
     }
 
     #[test]

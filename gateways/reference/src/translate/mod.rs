@@ -41,10 +41,11 @@
 //! The contract of a module of [`caller`]:
 //! - `to_chat(request: &Value) -> Result<Value, TranslateError>`: the model's name and
 //!   `stream` stand in the pivot as the caller wrote them; a stream asks for its usage.
-//! - `from_chat(answer: &Value, model: &str) -> Value`
+//! - `from_chat(answer: &Value, model: &str) -> Value`; a `Result` in [`caller::messages`], which
+//!   has no word for an answer that failed
 //! - `Writer::new(model: &str)`; `chunk(&mut self, chunk: &Value) -> Vec<Said>` gives the events
-//!   of one chunk (the first call begins the stream), `end(&mut self) -> Vec<Said>` those of a
-//!   whole stream's end, after the last chunk.
+//!   of one chunk (the first call begins the stream), `end(&mut self) -> Vec<Said>` (or a `Result`,
+//!   as above) those of a whole stream's end, after the last chunk.
 //!
 //! The contract of a module of [`provider`]:
 //! - `from_chat(chat: &Value, model: &str) -> Result<Value, TranslateError>`: `model` is the
@@ -65,6 +66,8 @@ mod error;
 mod form;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod odd;
 #[cfg(test)]
 mod pairs;
 mod provider;

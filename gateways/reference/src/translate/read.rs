@@ -31,6 +31,17 @@ pub(crate) fn need<'a>(object: &'a Object, name: &str, place: &'static str) -> R
     text(object, name).ok_or(TranslateError::Shape(place))
 }
 
+/// The text under a name of an answer or a chunk, if it says something: some servers begin a
+/// stream with empty names.
+pub(crate) fn nonempty<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// Whether a chunk has a part of an answer. Azure sends what its filters found first, without one.
+pub(crate) fn has_choices(chunk: &Value) -> bool {
+    chunk.get("choices").and_then(Value::as_array).is_some_and(|choices| !choices.is_empty())
+}
+
 /// Refuses any field whose name is not among `names`.
 pub(crate) fn only(object: &Object, place: &str, names: &[&str]) -> Result<(), TranslateError> {
     match object.iter().find(|(name, value)| !value.is_null() && !names.contains(&name.as_str())) {

@@ -15,6 +15,7 @@ mod entities;
 mod every_route;
 mod figures_agree;
 mod fixtures;
+mod failed_answers;
 // It needs `prlimit`.
 #[cfg(target_os = "linux")]
 mod full_disk;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::translate::read::has_choices;
 use crate::translate::said::Said;
 
 /// Hands chunks on, one by one.
@@ -17,8 +18,7 @@ impl Writer {
     }
 
     pub(crate) fn chunk(&mut self, chunk: &Value) -> Vec<Said> {
-        let has_choices = chunk.get("choices").and_then(Value::as_array).is_some_and(|choices| !choices.is_empty());
-        if has_choices || !self.hides_usage { vec![Said::data(chunk)] } else { Vec::new() }
+        if has_choices(chunk) || !self.hides_usage { vec![Said::data(chunk)] } else { Vec::new() }
     }
 
     pub(crate) fn end(&mut self) -> Vec<Said> {

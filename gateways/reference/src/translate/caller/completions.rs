@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::translate::TranslateError;
-use crate::translate::read::{get, object};
+use crate::translate::read::{get, nonempty, object};
 use crate::translate::said::Said;
 
 /// Fields that a chat completion has too.
@@ -80,7 +80,7 @@ fn with_choices(chat: &Value, model: &str, choices: &[Value]) -> Value {
         "id": chat.get("id"),
         "object": "text_completion",
         "created": chat.get("created"),
-        "model": chat.get("model").and_then(Value::as_str).unwrap_or(model),
+        "model": nonempty(chat, "model").unwrap_or(model),
         "choices": choices,
     });
     if let Some(usage) = chat.get("usage").filter(|usage| usage.is_object()) {

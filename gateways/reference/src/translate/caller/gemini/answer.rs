@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::translate::read::arguments;
+use crate::translate::read::{arguments, nonempty};
 use crate::translate::reasoning;
 use crate::usage::Usage;
 
@@ -16,7 +16,7 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
         .map(|(place, choice)| {
             let message = choice.get("message").unwrap_or(&Value::Null);
             let finish = choice.get("finish_reason").and_then(Value::as_str);
-            let is_refusal = message.get("refusal").is_some_and(Value::is_string);
+            let is_refusal = nonempty(message, "refusal").is_some();
             let index = choice.get("index").and_then(Value::as_u64);
             json!({
                 "content": { "role": "model", "parts": parts(message) },
@@ -36,9 +36,8 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
 /// What every answer and every piece of one says.
 pub(super) fn head(chat: &Value, model: &str) -> Map<String, Value> {
     let mut head = Map::new();
-    let text = |name: &str| chat.get(name).and_then(Value::as_str);
-    head.insert("modelVersion".to_owned(), json!(text("model").unwrap_or(model)));
-    if let Some(id) = text("id") {
+    head.insert("modelVersion".to_owned(), json!(nonempty(chat, "model").unwrap_or(model)));
+    if let Some(id) = nonempty(chat, "id") {
         head.insert("responseId".to_owned(), json!(id));
     }
     head

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{finish_reason, function_call, head, signature_of, thought, usage};
 use crate::translate::caller::calls::Calls;
+use crate::translate::read::{has_choices, nonempty};
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -44,7 +45,7 @@ impl Writer {
 
     /// The piece for one chunk, if it says anything that can be said already.
     pub(crate) fn chunk(&mut self, chunk: &Value) -> Vec<Said> {
-        if self.head.is_null() {
+        if self.head.is_null() && has_choices(chunk) {
             self.head = json!({ "id": chunk.get("id"), "model": chunk.get("model") });
         }
         if let Some(usage) = chunk.get("usage").and_then(usage) {
@@ -102,7 +103,7 @@ impl Candidate {
                 }
             }
         }
-        let refusal = delta.get("refusal").and_then(Value::as_str);
+        let refusal = nonempty(delta, "refusal");
         self.is_refusal |= refusal.is_some();
         let texts = delta.get("content").and_then(Value::as_str).into_iter().chain(refusal);
         parts.extend(texts.filter(|text| !text.is_empty()).map(|text| json!({ "text": text })));

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::translate::read::arguments;
+use crate::translate::TranslateError;
+use crate::translate::read::{arguments, nonempty};
 use crate::translate::reasoning;
 use crate::usage::Usage;
 
 /// The message for a chat completion's answer.
-pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
+pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateError> {
     let choice = chat.pointer("/choices/0").unwrap_or(&Value::Null);
+    if let Some(failure) = failure(choice) {
+        return Err(failure);
+    }
     let message = choice.get("message").unwrap_or(&Value::Null);
     let mut content: Vec<Value> = reasoning::details(message).iter().filter_map(thinking).collect();
     content.extend(texts(message).map(|text| json!({ "type": "text", "text": text })));
@@ -23,18 +27,25 @@ pub(crate) fn from_chat(chat: &Value, model: &str) -> Value {
         }));
     }
     let has_calls = calls.is_some_and(|calls| !calls.is_empty());
-    let is_refusal = message.get("refusal").is_some_and(Value::is_string);
+    let is_refusal = nonempty(message, "refusal").is_some();
     let finish = choice.get("finish_reason").and_then(Value::as_str);
-    json!({
+    Ok(json!({
         "id": message_id(chat),
         "type": "message",
         "role": "assistant",
-        "model": chat.get("model").and_then(Value::as_str).unwrap_or(model),
+        "model": nonempty(chat, "model").unwrap_or(model),
         "content": content,
         "stop_reason": if is_refusal { "refusal" } else { stop_reason(finish, has_calls) },
         "stop_sequence": null,
         "usage": usage(chat.get("usage").unwrap_or(&Value::Null)),
-    })
+    }))
+}
+
+/// Why the answer of a choice failed, if it says so: Anthropic has no reason to stop for that,
+/// and any that it has would pass for a whole answer.
+pub(super) fn failure(choice: &Value) -> Option<TranslateError> {
+    let finish = nonempty(choice, "finish_reason").filter(|finish| *finish == "error")?;
+    Some(TranslateError::Finish(nonempty(choice, "native_finish_reason").unwrap_or(finish).to_owned()))
 }
 
 /// A detail of the thinking as a block, if there is something in it.
@@ -61,13 +72,12 @@ fn texts(message: &Value) -> impl Iterator<Item = &str> {
 
 /// A message's id for that of a chat completion.
 pub(super) fn message_id(chat: &Value) -> String {
-    format!("msg_{}", chat.get("id").and_then(Value::as_str).unwrap_or("0"))
+    format!("msg_{}", nonempty(chat, "id").unwrap_or("0"))
 }
 
 /// The id of a call, made up where the provider gave none.
 pub(super) fn call_id(call: &Value, chat: &Value, index: usize) -> String {
-    let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    id.map_or_else(|| format!("toolu_{}_{index}", message_id(chat)), str::to_owned)
+    nonempty(call, "id").map_or_else(|| format!("toolu_{}_{index}", message_id(chat)), str::to_owned)
 }
 
 /// Anthropic's word for why an answer ended. A provider may say `stop` of an answer that
@@ -92,6 +102,9 @@ pub(super) fn usage(usage: &Value) -> Value {
         "cache_read_input_tokens": usage.cached,
         "output_tokens": usage.output,
     });
+    if usage.reasoning > 0 {
+        said["output_tokens_details"] = json!({ "thinking_tokens": usage.reasoning });
+    }
     if usage.cache_write_hour > 0 {
         said["cache_creation"] = json!({
             "ephemeral_5m_input_tokens": usage.cache_write.saturating_sub(usage.cache_write_hour),

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{call_id, message_id, stop_reason, usage};
+use super::answer::{call_id, failure, message_id, stop_reason, usage};
+use crate::translate::TranslateError;
 use crate::translate::caller::calls::Calls;
+use crate::translate::read::{has_choices, nonempty};
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -28,6 +30,7 @@ pub(crate) struct Writer {
     /// The block of each call. They stay open to the end: pieces of several may come by turns.
     call_blocks: Vec<usize>,
     finish_reason: Option<String>,
+    failure: Option<TranslateError>,
     is_refusal: bool,
     usage: Value,
 }
@@ -42,6 +45,7 @@ impl Writer {
             calls: Calls::default(),
             call_blocks: Vec::new(),
             finish_reason: None,
+            failure: None,
             is_refusal: false,
             usage: Value::Null,
         }
@@ -53,6 +57,9 @@ impl Writer {
         if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
             self.usage = usage.clone();
         }
+        if !has_choices(chunk) {
+            return out;
+        }
         self.begin(chunk, &mut out);
         let choice = chunk.pointer("/choices/0").unwrap_or(&Value::Null);
         let delta = choice.get("delta").unwrap_or(&Value::Null);
@@ -62,7 +69,7 @@ impl Writer {
         if let Some(text) = delta.get("content").and_then(Value::as_str) {
             self.text(text, &mut out);
         }
-        if let Some(text) = delta.get("refusal").and_then(Value::as_str) {
+        if let Some(text) = nonempty(delta, "refusal") {
             self.is_refusal = true;
             self.text(text, &mut out);
         }
@@ -72,11 +79,15 @@ impl Writer {
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
             self.finish_reason = Some(reason.to_owned());
         }
+        self.failure = self.failure.take().or_else(|| failure(choice));
         out
     }
 
-    /// The events of a whole stream's end.
-    pub(crate) fn end(&mut self) -> Vec<Said> {
+    /// The events of a whole stream's end; none for an answer that failed.
+    pub(crate) fn end(&mut self) -> Result<Vec<Said>, TranslateError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         let mut out = Vec::new();
         self.begin(&Value::Null, &mut out);
         self.close(&mut out);
@@ -92,7 +103,7 @@ impl Writer {
             }),
         ));
         out.push(event("message_stop", json!({})));
-        out
+        Ok(out)
     }
 
     fn begin(&mut self, chunk: &Value, out: &mut Vec<Said>) {
@@ -103,7 +114,7 @@ impl Writer {
             "id": message_id(chunk),
             "type": "message",
             "role": "assistant",
-            "model": chunk.get("model").and_then(Value::as_str).unwrap_or(&self.model),
+            "model": nonempty(chunk, "model").unwrap_or(&self.model),
             "content": [],
             "stop_reason": null,
             "stop_sequence": null,

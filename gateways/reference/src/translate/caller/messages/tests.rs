@@ -124,14 +124,14 @@ fn an_answer_keeps_its_thinking_its_text_and_its_calls() {
                   "prompt_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 30,
                                             "cache_creation_token_details": {"ephemeral_1h_input_tokens": 10}}},
     });
-    insta::assert_json_snapshot!(from_chat(&chat, "mock-1"));
+    insta::assert_json_snapshot!(from_chat(&chat, "mock-1").unwrap());
 }
 
 #[test]
 fn why_an_answer_ended_has_anthropics_word() {
     let reason = |finish: &str, message: Value| {
         let chat = json!({"choices": [{"message": message, "finish_reason": finish}]});
-        from_chat(&chat, "m")["stop_reason"].as_str().unwrap().to_owned()
+        from_chat(&chat, "m").unwrap()["stop_reason"].as_str().unwrap().to_owned()
     };
     let text = json!({"content": "a"});
     assert_eq!(reason("stop", text.clone()), "end_turn");
@@ -149,7 +149,7 @@ fn what_an_answer_said_comes_back_as_the_same_thinking() {
         {"type": "reasoning.encrypted", "data": "d", "format": "anthropic-claude-v1", "index": 2},
     ]);
     let chat = json!({"choices": [{"message": {"content": "a", "reasoning_details": details}}]});
-    let answer = from_chat(&chat, "m");
+    let answer = from_chat(&chat, "m").unwrap();
     let back = of_turns(&json!([{"role": "assistant", "content": answer["content"]}]));
     assert_eq!(back[0]["reasoning_details"], details);
     assert_eq!(back[0]["reasoning"], "hm");
@@ -158,7 +158,7 @@ fn what_an_answer_said_comes_back_as_the_same_thinking() {
 fn streamed(chunks: &[Value]) -> String {
     let mut writer = Writer::new("mock-1");
     let mut said: Vec<Said> = chunks.iter().flat_map(|chunk| writer.chunk(chunk)).collect();
-    said.extend(writer.end());
+    said.extend(writer.end().unwrap());
     written(&said)
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::translate::read::nonempty;
 use crate::translate::reasoning;
 use crate::usage::Usage;
 
@@ -41,13 +42,13 @@ impl Head {
         Head {
             id: response_id(chat),
             created: chat.get("created").cloned().unwrap_or_else(|| json!(0)),
-            model: chat.get("model").and_then(Value::as_str).unwrap_or(model).to_owned(),
+            model: nonempty(chat, "model").unwrap_or(model).to_owned(),
         }
     }
 }
 
 fn response_id(chat: &Value) -> String {
-    format!("resp_{}", chat.get("id").and_then(Value::as_str).unwrap_or("0"))
+    format!("resp_{}", nonempty(chat, "id").unwrap_or("0"))
 }
 
 /// A response. `finish` is the chat completion's reason for its end, once it has ended.
@@ -56,14 +57,16 @@ pub(super) fn response(head: &Head, output: &[Value], finish: Option<Option<&str
         None => ("in_progress", Value::Null),
         Some(Some("length")) => ("incomplete", json!({ "reason": "max_output_tokens" })),
         Some(Some("content_filter")) => ("incomplete", json!({ "reason": "content_filter" })),
+        Some(Some("error")) => ("failed", Value::Null),
         Some(_) => ("completed", Value::Null),
     };
+    let failure = json!({ "code": "server_error", "message": "the model's answer ended in an error" });
     json!({
         "id": head.id,
         "object": "response",
         "created_at": head.created,
         "status": status,
-        "error": null,
+        "error": if status == "failed" { failure } else { Value::Null },
         "incomplete_details": why,
         "instructions": null,
         "metadata": {},
@@ -82,6 +85,9 @@ fn usage(usage: &Usage) -> Value {
     let mut input = json!({ "cached_tokens": usage.cached });
     if usage.cache_write > 0 {
         input["cache_write_tokens"] = json!(usage.cache_write);
+    }
+    if usage.cache_write_hour > 0 {
+        input["cache_creation_token_details"] = json!({ "ephemeral_1h_input_tokens": usage.cache_write_hour });
     }
     json!({
         "input_tokens": usage.input,
@@ -140,6 +146,6 @@ fn parts(message: &Value) -> Vec<Value> {
     let whole = said.and_then(Value::as_str).into_iter();
     let of_parts = said.and_then(Value::as_array).into_iter().flatten();
     let texts = whole.chain(of_parts.filter_map(|part| part.get("text")?.as_str()));
-    let refusal = message.get("refusal").and_then(Value::as_str);
+    let refusal = nonempty(message, "refusal");
     texts.filter(|text| !text.is_empty()).map(text_part).chain(refusal.map(refusal_part)).collect()
 }

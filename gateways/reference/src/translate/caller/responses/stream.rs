@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Head, call_item, message_item, reasoning_item, refusal_part, response, text_part};
 use crate::translate::caller::calls::Calls;
+use crate::translate::read::has_choices;
 use crate::translate::reasoning;
 use crate::translate::said::Said;
 
@@ -48,7 +49,9 @@ impl Writer {
     /// The events for one chunk, possibly none.
     pub(crate) fn chunk(&mut self, chunk: &Value) -> Vec<Said> {
         let mut out = Vec::new();
-        self.begin(chunk, &mut out);
+        if has_choices(chunk) {
+            self.begin(chunk, &mut out);
+        }
         if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
             self.usage = Some(usage.clone());
         }
@@ -82,8 +85,11 @@ impl Writer {
         }
         let finish = self.finish_reason.take();
         let whole = response(&head, &output, Some(finish.as_deref()), self.usage.as_ref());
-        let is_incomplete = whole["status"] == "incomplete";
-        let name = if is_incomplete { "response.incomplete" } else { "response.completed" };
+        let name = match whole["status"].as_str() {
+            Some("incomplete") => "response.incomplete",
+            Some("failed") => "response.failed",
+            _ => "response.completed",
+        };
         self.event(name, json!({ "response": whole }), &mut out);
         out
     }

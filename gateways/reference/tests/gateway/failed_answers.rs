@@ -1,0 +1,60 @@
+//! Answers of status 200 that failed, as Gemini's do when it cannot read its own call: no caller
+//! takes one for whole, and they cost what their usage says.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::callers::Caller;
+use crate::own_words;
+use crate::support::KEY;
+
+fn failed() -> Value {
+    json!({"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}],
+        "usageMetadata": {"promptTokenCount": 100, "totalTokenCount": 200}, "modelVersion": "mock-1", "responseId": "r"})
+}
+
+/// The caller's request to `primary` alone.
+fn body(caller: Caller, is_stream: bool) -> Value {
+    let mut body = caller.body(is_stream);
+    body["model"] = json!("primary/mock-1");
+    body
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_failed_is_told_as_a_failure() {
+    let provider = own_words::says(200, &failed()).await;
+    let world = own_words::world("gemini", provider, |_| {}).await;
+    let send = async |caller: Caller| {
+        let request = world.request(Method::POST, caller.path(false)).bearer_auth(KEY);
+        world.send(request.json(&body(caller, false))).await
+    };
+    let message = send(Caller::Messages).await;
+    assert_eq!((message.status.as_u16(), &message.json()["error"]["code"]), (502, &json!("upstream_broken")));
+    assert!(message.text.contains("MALFORMED_FUNCTION_CALL"), "{}", message.text);
+    let response = send(Caller::Responses).await;
+    assert_eq!(response.json()["status"], "failed", "{}", response.text);
+    assert_eq!(send(Caller::Chat).await.json()["choices"][0]["finish_reason"], "error");
+    assert_eq!(world.spent().await, "0.00375");
+}
+
+#[tokio::test]
+async fn a_stream_that_failed_ends_as_a_failure_and_costs_what_it_says() {
+    let provider = own_words::streams(&format!("data: {}\n\n", failed())).await;
+    let world = own_words::world("gemini", provider, |_| {}).await;
+    let (message, whole) = world.stream(Caller::Messages.path(true), &body(Caller::Messages, true)).await;
+    assert!(!whole && message.text.contains("event: error\n"), "{}", message.text);
+    assert!(!message.text.contains("message_stop"), "{}", message.text);
+    assert_eq!(world.spent().await, "0.00125");
+    let (response, whole) = world.stream(Caller::Responses.path(true), &body(Caller::Responses, true)).await;
+    assert!(whole && response.text.contains("event: response.failed\n"), "{}", response.text);
+    assert!(!response.text.contains("response.completed"), "{}", response.text);
+    assert_eq!(world.spent().await, "0.0025");
+}
+
+#[tokio::test]
+async fn another_provider_serves_a_caller_who_could_not_be_told() {
+    let world = own_words::world("gemini", own_words::says(200, &failed()).await, |_| {}).await;
+    let request = world.request(Method::POST, Caller::Messages.path(false)).bearer_auth(KEY);
+    let answer = world.send(request.json(&Caller::Messages.body(false))).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "primary:broken"));
+}
