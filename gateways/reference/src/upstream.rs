@@ -1,5 +1,6 @@
 //! Calls to providers: which of its keys, how often, how long.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody as _};
@@ -7,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::address;
 use crate::config::{AllowList, Provider, ProviderKey};
@@ -53,15 +55,16 @@ impl<'a> Call<'a> {
 
 /// A provider's answer of success.
 pub(crate) enum Answer {
-    Whole {
-        content_type: Option<HeaderValue>,
-        body: Bytes,
-    },
-    /// The first piece has arrived.
-    Stream {
-        first: Bytes,
-        rest: Pieces,
-    },
+    Whole { content_type: Option<HeaderValue>, body: Bytes },
+    Stream(Begun),
+}
+
+/// A stream whose first piece has arrived.
+pub(crate) struct Begun {
+    pub(crate) first: Bytes,
+    pub(crate) rest: Pieces,
+    /// When its first event must have arrived.
+    pub(crate) deadline: Instant,
 }
 
 /// Calls to all providers.
@@ -88,7 +91,7 @@ impl Upstream {
     async fn once(&self, call: &Call<'_>, key: Option<&ProviderKey>) -> Result<Answer, Failure> {
         let sent = Sent::default();
         let request = self.send(call, key, &sent);
-        let deadline = tokio::time::Instant::now() + call.provider.request_timeout;
+        let deadline = Instant::now() + call.provider.request_timeout;
         let answer = match tokio::time::timeout_at(deadline, request).await {
             Err(_) if sent.is_sent() => return Err(Failure::Timeout(Progress::Sent)),
             Err(_) => return Err(Failure::Timeout(Progress::Unsent)),
@@ -113,7 +116,7 @@ impl Upstream {
                 Err(_) => Err(Failure::Timeout(Progress::Began)),
                 Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
                 Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
-                Ok(Some(Ok(first))) => Ok(Answer::Stream { first, rest }),
+                Ok(Some(Ok(first))) => Ok(Answer::Stream(Begun { first, rest, deadline })),
             };
         }
         match tokio::time::timeout_at(deadline, read(body, call.max_answer_bytes)).await {
@@ -147,8 +150,8 @@ pub(crate) struct Tries<'a> {
     tried: KeysTried<'a>,
     pauses: Pauses,
     left: u32,
-    /// How long the provider wants to be left alone by a key that it knows.
-    told_to_wait: Duration,
+    /// How long the provider wants to be left alone by each key that it told so, or without one.
+    told_to_wait: HashMap<Option<&'a str>, Duration>,
     key: Option<&'a ProviderKey>,
 }
 
@@ -157,12 +160,16 @@ impl<'a> Tries<'a> {
         let mut tried = KeysTried::default();
         let key = tried.next(call.keys(), dice).map(|next| next.key);
         let (pauses, left) = (Pauses::of(call.provider), call.provider.max_retries);
-        Tries { upstream, call, dice, tried, pauses, left, told_to_wait: Duration::ZERO, key }
+        Tries { upstream, call, dice, tried, pauses, left, told_to_wait: HashMap::new(), key }
     }
 
     /// The key of the present try.
     pub(crate) fn key(&self) -> Option<&'a ProviderKey> {
         self.key
+    }
+
+    fn key_id(&self) -> Option<&'a str> {
+        self.key.map(|key| key.id.as_str())
     }
 
     /// One try.
@@ -177,10 +184,9 @@ impl<'a> Tries<'a> {
             return Err(failure);
         };
         self.left = left;
-        self.told_to_wait = self.told_to_wait.max(failure.retry_after(Timestamp::now()).unwrap_or_default());
+        let told = failure.retry_after(Timestamp::now()).unwrap_or_default();
+        self.told_to_wait.insert(self.key_id(), told);
         let mut has_to_wait = remedy != Remedy::Rotate;
-        // Another key was not told to wait.
-        let mut is_again = true;
         if let Some(known) = self.key.filter(|_| remedy != Remedy::Wait) {
             if remedy == Remedy::Rotate {
                 self.tried.refused(known);
@@ -188,13 +194,13 @@ impl<'a> Tries<'a> {
                 self.tried.busy(known);
             }
             let Some(next) = self.tried.next(self.call.keys(), self.dice) else { return Err(exhausted(failure)) };
-            is_again = next.was_busy;
-            has_to_wait |= is_again;
+            has_to_wait |= next.was_busy;
             self.key = Some(next.key);
         } else if remedy == Remedy::Rotate {
             return Err(failure);
         }
-        let least = if is_again { self.told_to_wait } else { Duration::ZERO };
+        // Another key was not told to wait.
+        let least = self.told_to_wait.get(&self.key_id()).copied().unwrap_or_default();
         if least > self.call.provider.backoff_max {
             return Err(failure);
         }

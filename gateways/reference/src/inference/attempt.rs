@@ -112,7 +112,7 @@ pub(super) async fn attempt(
             notes.served();
             plain(content_type, body)
         }
-        Answer::Stream { first, rest } => {
+        Answer::Stream(begun) => {
             let framing = Framing {
                 caller: request.route.form().into(),
                 theirs: service.form.into(),
@@ -121,7 +121,7 @@ pub(super) async fn attempt(
                 hides_usage_chunk: !request.wants_usage_chunk(),
                 provider: Arc::clone(&provider),
             };
-            let started = relay::start(gateway, held, tariff, framing, first, rest, notes).await;
+            let started = relay::start(gateway, held, tariff, framing, begun, notes).await;
             started.map_err(AttemptError::Upstream)?
         }
     };

@@ -87,7 +87,7 @@ async fn counted(
             Ok(([json], body).into_response())
         }
         // It asked for none.
-        Ok(Answer::Stream { .. }) => Err(Uncounted::Failed(Failure::Broken("it is a stream".to_owned()))),
+        Ok(Answer::Stream(_)) => Err(Uncounted::Failed(Failure::Broken("it is a stream".to_owned()))),
         Err(failure) => Err(Uncounted::Failed(failure)),
     }
 }

@@ -49,6 +49,8 @@ impl Frame {
     pub(crate) fn as_is(&mut self, raw: Bytes, data: &str) -> Bytes {
         match self {
             Frame::Events => raw,
+            // A comment is no item.
+            Frame::Array { .. } if data.trim().is_empty() => Bytes::new(),
             Frame::Array { .. } => self.all(&[Said { name: None, data: data.to_owned() }]),
         }
     }
@@ -95,6 +97,7 @@ mod tests {
         let mut frame = Frame::new(true);
         assert_eq!(frame.end(), "[]");
         assert_eq!(frame.all(&[said("1"), said("2")]), "[1,\r\n2");
+        assert_eq!(frame.as_is(Bytes::from_static(b": wait\n\n"), ""), "");
         assert_eq!(frame.as_is(Bytes::from_static(b"data: 3\n\n"), "3"), ",\r\n3");
         assert_eq!(frame.end(), "]");
     }

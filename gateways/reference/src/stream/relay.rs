@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -19,6 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::frame::{self, Frame};
 use super::sse::{Event, Parser};
@@ -30,7 +32,7 @@ use crate::ledger::Spent;
 use crate::pricing::Tariff;
 use crate::telemetry::Notes;
 use crate::translate::{Bridge, Stream};
-use crate::upstream::{Failure, Pieces};
+use crate::upstream::{Begun, Failure, Pieces};
 
 /// How a stream reaches the caller.
 pub(crate) struct Framing {
@@ -74,21 +76,23 @@ struct Relay {
     translation: Option<Stream>,
     frame: Frame,
     rest: Pieces,
+    /// How much longer the provider may say nothing. Comments, which it may send for as long as it
+    /// likes, are nothing.
+    patience: Duration,
     state: State,
     notes: Arc<Notes>,
     _inflight: InflightGuard,
 }
 
-/// Waits for the first event, and from then on forwards the stream as the caller
-/// reads it. A stream that fails before its first event is charged and an error:
-/// another provider can still serve the request.
+/// Waits for the first event that says something, and from then on forwards the stream as
+/// the caller reads it. A stream that fails before that is charged and an error: another
+/// provider can still serve the request.
 pub(crate) async fn start(
     gateway: &Arc<Gateway>,
     held: Held,
     tariff: Tariff,
     framing: Framing,
-    first: Bytes,
-    rest: Pieces,
+    begun: Begun,
     notes: &Arc<Notes>,
 ) -> Result<Response, Failure> {
     let translation = framing.bridge.as_ref().map(|bridge| bridge.stream(framing.hides_usage_chunk));
@@ -105,13 +109,18 @@ pub(crate) async fn start(
         translation,
         frame,
         framing,
-        rest,
+        patience: begun.deadline.saturating_duration_since(Instant::now()),
+        rest: begun.rest,
         state: State::Open,
         notes: Arc::clone(notes),
         _inflight: gateway.inflight.enter(),
     };
-    let mut outcome = relay.take(&first);
-    while outcome.is_ok() && relay.events.is_empty() && relay.state == State::Open {
+    let mut outcome = relay.take(&begun.first);
+    loop {
+        while relay.events.pop_front_if(|event| !event.says_something()).is_some() {}
+        if outcome.is_err() || !relay.events.is_empty() || relay.state != State::Open {
+            break;
+        }
         outcome = relay.read().await;
     }
     relay.first = relay.next_event();
@@ -206,9 +215,12 @@ impl Relay {
     /// Charges a whole stream, and gives what ends it for the caller beyond what was said.
     async fn finish(&mut self) -> Bytes {
         self.charge_whole().await;
+        let said = match self.translation.as_mut().map(Stream::end).transpose() {
+            Ok(said) => said.unwrap_or_default(),
+            Err(failure) => return self.fail(&failure.to_string()),
+        };
         self.state = State::Ended;
         self.notes.served();
-        let said = self.translation.as_mut().map(Stream::end).unwrap_or_default();
         let said = self.frame.all(&said);
         [said, Bytes::from_static(self.frame.end().as_bytes())].concat().into()
     }
@@ -224,7 +236,11 @@ impl Relay {
 
     /// Waits for the next piece of the provider's stream.
     async fn read(&mut self) -> Result<(), String> {
-        match tokio::time::timeout(self.framing.provider.stream_idle_timeout, self.rest.next()).await {
+        let asked = Instant::now();
+        let read = tokio::time::timeout(self.patience, self.rest.next()).await;
+        // Only what is waited for here counts: a caller may read as slowly as it likes.
+        self.patience = self.patience.saturating_sub(asked.elapsed());
+        match read {
             Err(_) => Err("the provider's stream was idle for too long".to_owned()),
             Ok(None) if self.watch.ends_here() => {
                 self.state = State::Closed;
@@ -240,8 +256,13 @@ impl Relay {
 
     fn take(&mut self, piece: &[u8]) -> Result<(), String> {
         self.parser.push(piece).map_err(|error| error.to_string())?;
+        let mut says_something = false;
         while let Some(event) = self.parser.next_event() {
+            says_something |= event.says_something();
             self.events.push_back(event);
+        }
+        if says_something || self.parser.has_begun_event() {
+            self.patience = self.framing.provider.stream_idle_timeout;
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ mod callers;
 mod canary;
 mod command_line;
 mod compatible;
+mod comments;
+mod compaction;
 mod connections;
 mod dialects;
 mod entities;

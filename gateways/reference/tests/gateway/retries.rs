@@ -203,6 +203,11 @@ async fn a_provider_that_wants_to_be_left_alone_for_longer_is_not_tried_again() 
     world.faults(&json!({"primary": [{"sequence": [busy(429)]}]}));
     assert_eq!(world.call().await.status, 200, "another key was not told to wait");
     assert_eq!(distinct(used(&world)), 2);
+    let world = self::world(3, |_| {}).await;
+    world.faults(&json!({"primary": [{"sequence": [busy(429), fault(500)]}]}));
+    assert_eq!(world.call().await.status, 200, "nor was it, when it failed by itself");
+    let used = used(&world);
+    assert_eq!((used.len(), &used[1]), (3, &used[2]));
 }
 
 #[tokio::test]
