@@ -67,7 +67,7 @@ pub(super) fn read(
             let most = if form == Form::Responses { field(fields, "max_tool_calls")? } else { None };
             let mut found: Vec<ServerTool> = tools()?.iter().filter_map(|tool| of_openai(tool, most)).collect();
             found.extend(search_asked_for(fields, answers)?);
-            found.extend(others(fields, &["plugins", "preset", "search_parameters"])?);
+            found.extend(others(fields, &["plugins", "preset", "search_parameters", "data_sources"])?);
             found
         }
         Form::Messages => {
@@ -250,7 +250,7 @@ mod tests {
         );
         for route in [Route::ChatCompletions, Route::Responses, Route::Completions] {
             let body = json!({"web_search_options": {"search_context_size": "high"}, "plugins": [{"id": "web"}],
-                "preset": "pro-search", "search_parameters": {"mode": "on"}});
+                "preset": "pro-search", "search_parameters": {"mode": "on"}, "data_sources": [{"type": "azure_search"}]});
             assert_eq!(
                 told(route, body),
                 [
@@ -258,6 +258,7 @@ mod tests {
                     (name("plugins"), None, None),
                     (name("preset"), None, None),
                     (name("search_parameters"), None, None),
+                    (name("data_sources"), None, None),
                 ],
                 "{route:?}"
             );

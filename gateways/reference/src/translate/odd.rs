@@ -4,14 +4,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Bridge, Form, OpenAi, TranslateError};
+use super::{Bridge, Form, TranslateError};
+use crate::dialect::Dialect;
 
 /// The callers whose protocol is not the provider's.
 const CALLERS: [Form; 3] = [Form::Messages, Form::Responses, Form::Content];
 
 fn bridge(caller: Form, provider: Form) -> Bridge {
-    let openai = OpenAi::Itself;
-    Bridge { caller, provider, model: "asked".to_owned(), is_stream: true, created: 0, as_base64: false, openai }
+    let dialect = Dialect::OPENAI;
+    Bridge { caller, provider, model: "asked".to_owned(), is_stream: true, created: 0, as_base64: false, dialect }
 }
 
 /// What a caller is told in a stream of chat completion chunks, as its events' data.
