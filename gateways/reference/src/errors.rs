@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Moment;
 use crate::ledger::{Breach, Level, Measure, Owner, Refusal};
+use crate::limit_headers::LimitLeft;
 
 /// Whose error bodies the caller expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(crate) struct Problem {
     pub(crate) fields: Vec<(&'static str, Value)>,
     /// Seconds after which a try can succeed.
     pub(crate) retry_after: Option<u64>,
+    /// The limits that refused.
+    pub(crate) limits: Vec<LimitLeft>,
 }
 
 /// What the request was about, for `extra_fields`.
@@ -52,6 +55,7 @@ impl Problem {
             is_gateways: false,
             fields: Vec::new(),
             retry_after: None,
+            limits: Vec::new(),
         }
     }
 
@@ -92,6 +96,7 @@ impl Problem {
         };
         let mut problem = Problem::new(status, kind, message);
         problem.fields = breach_fields(breach);
+        problem.limits = limits(refusal).map(|breach| LimitLeft::of_breach(breach, now)).collect();
         if status == StatusCode::TOO_MANY_REQUESTS {
             problem.retry_after = Some(breach.window.ends().seconds_from(now));
         }
@@ -109,6 +114,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        self.limits.iter().for_each(|limit| limit.tell(response.headers_mut()));
         response
     }
 
@@ -208,6 +214,16 @@ fn anthropic_type(status: StatusCode) -> &'static str {
         400..=499 => "invalid_request_error",
         _ => "api_error",
     }
+}
+
+/// The limits that refused, where no budget did.
+fn limits(refusal: &Refusal) -> impl Iterator<Item = &Breach> {
+    let (one, other) = match refusal {
+        Refusal::Limit(breach) => (Some(breach), None),
+        Refusal::Limits { requests, tokens } => (Some(requests), Some(tokens)),
+        Refusal::Budget(_) | Refusal::Gone(_) => (None, None),
+    };
+    one.into_iter().chain(other)
 }
 
 fn breach_fields(breach: &Breach) -> Vec<(&'static str, Value)> {

@@ -28,6 +28,7 @@ mod inference;
 mod keys_tried;
 mod last_spent;
 mod ledger;
+mod limit_headers;
 mod listen;
 mod live;
 mod logs;

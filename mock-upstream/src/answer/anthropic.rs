@@ -37,6 +37,10 @@ fn body(job: &Job<'_>, content: &Value, stop: Option<&str>, output: u64) -> Valu
     });
     if job.shows_usage() {
         body["usage"] = usage(job, output);
+        // What is thought is told with what is answered, not by a stream's first event.
+        if stop.is_some() {
+            tell_thinking(&job.usage(), &mut body["usage"]);
+        }
     }
     body
 }
@@ -62,6 +66,13 @@ fn usage(job: &Job<'_>, output: u64) -> Value {
 fn tell_searches(tokens: &Usage, usage: &mut Value) {
     if tokens.searches > 0 {
         usage["server_tool_use"] = json!({"web_search_requests": tokens.searches});
+    }
+}
+
+/// A part of `output_tokens`, which is told where there is any.
+fn tell_thinking(tokens: &Usage, usage: &mut Value) {
+    if tokens.reasoning > 0 {
+        usage["output_tokens_details"] = json!({"thinking_tokens": tokens.reasoning});
     }
 }
 
@@ -139,6 +150,7 @@ fn frames(job: &Job<'_>) -> Vec<Frame> {
             "cache_read_input_tokens": tokens.cached,
             "output_tokens": tokens.output,
         });
+        tell_thinking(&tokens, &mut last["usage"]);
         tell_searches(&tokens, &mut last["usage"]);
     }
     frames.push(Part::Closing.frame(said(last, "message_delta")));

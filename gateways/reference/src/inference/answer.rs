@@ -7,6 +7,7 @@ use super::provider_error::{self, Told};
 use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::ledger::{Measure, MeterId};
+use crate::limit_headers::LimitLeft;
 use crate::routing::{Candidate, RouteError};
 use crate::upstream::{Failure, Progress};
 
@@ -30,25 +31,10 @@ pub(super) fn add_headers(
         add(HeaderName::from_static("x-bifrost-fallback-index"), &index.to_string());
     }
     let now = gateway.books.now();
-    for (measure, limit, remaining, reset) in [
-        (
-            Measure::Requests,
-            HeaderName::from_static("x-ratelimit-limit-requests"),
-            HeaderName::from_static("x-ratelimit-remaining-requests"),
-            HeaderName::from_static("x-ratelimit-reset-requests"),
-        ),
-        (
-            Measure::Tokens,
-            HeaderName::from_static("x-ratelimit-limit-tokens"),
-            HeaderName::from_static("x-ratelimit-remaining-tokens"),
-            HeaderName::from_static("x-ratelimit-reset-tokens"),
-        ),
-    ] {
+    for measure in [Measure::Requests, Measure::Tokens] {
         let touched = meters.iter().filter(|id| id.measure() == measure);
         if let Some(room) = gateway.books.tightest(touched, now) {
-            add(limit, &measure.show(room.limit));
-            add(remaining, &measure.show(room.left));
-            add(reset, &format!("{}s", room.ends.seconds_from(now)));
+            LimitLeft::new(measure, room.limit, room.left, room.ends, now).tell(headers);
         }
     }
 }

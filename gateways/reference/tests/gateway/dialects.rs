@@ -123,8 +123,12 @@ async fn gemini_on_gemini_passes_through_and_is_charged() {
 
 #[tokio::test]
 async fn geminis_embeddings_are_served_by_both_kinds_and_charged() {
-    for base in ["openai", "gemini"] {
-        let world = world(base, "1").await;
+    // Sixty bytes are held as sixty tokens. Where OpenAI's kind serves, the hundred that it counts are
+    // charged, for two texts at once too; Gemini's counts none, and what was held is.
+    for (base, limit, of_one, of_both) in
+        [("openai", "0.00062", "0.00025", "0.0005"), ("gemini", "0.00045", "0.00015", "0.00045")]
+    {
+        let world = world(base, limit).await;
         let content = json!({"parts": [{"text": PROMPT}]});
         let one = json!({"content": content, "outputDimensionality": 3});
         let send = async |action: &str, body: &Value| {
@@ -134,9 +138,21 @@ async fn geminis_embeddings_are_served_by_both_kinds_and_charged() {
         let answer = send("embedContent", &one).await;
         assert_eq!(answer.status, 200, "{base}: {}", answer.text);
         assert_eq!(answer.json()["embedding"]["values"].as_array().unwrap().len(), 3, "{base}");
-        let each = json!({"model": "models/mock-1", "content": content, "outputDimensionality": 3});
-        let answer = send("batchEmbedContents", &json!({"requests": [each, each]})).await;
+        assert_eq!(world.spent().await, of_one, "{base}");
+        let each = json!({ "content": content });
+        let two = json!({"requests": [each, each]});
+        let answer = send("batchEmbedContents", &two).await;
+        assert_eq!(answer.status, 200, "{base}: {}", answer.text);
         assert_eq!(answer.json()["embeddings"].as_array().unwrap().len(), 2, "{base}: {}", answer.text);
+        assert_eq!(world.spent().await, of_both, "{base}");
+        for (action, body) in [("embedContent", &one), ("batchEmbedContents", &two)] {
+            let refused = send(action, body).await;
+            assert_eq!(
+                (refused.status.as_u16(), Caller::Gemini.error(&refused.json()).0.as_str()),
+                (402, "budget_exceeded")
+            );
+        }
+        assert_eq!(world.upstream_calls(), 2, "{base}");
     }
 }
 

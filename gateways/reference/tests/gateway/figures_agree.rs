@@ -2,9 +2,10 @@
 //! figure, and the provider's.
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::callers::{BASES, CALLERS, request};
 use crate::support::{DEADLINE, KEY, World, budget, give_up_after, until, virtual_key};
 use crate::traces::{Collector, as_json};
 
@@ -60,6 +61,11 @@ async fn world(collector: &Collector) -> World {
 }
 
 async fn edited_world(collector: &Collector, edit: impl FnOnce(&mut Value)) -> World {
+    priced_world(collector, &json!({}), edit).await
+}
+
+/// The same with another model, at its prices.
+async fn priced_world(collector: &Collector, model: &Value, edit: impl FnOnce(&mut Value)) -> World {
     let mut world = World::prepare(|config| {
         config["governance"]["virtual_keys"] = json!([virtual_key("agent", KEY), virtual_key("other", OTHER_KEY)]);
         config["governance"]["budgets"] =
@@ -67,6 +73,7 @@ async fn edited_world(collector: &Collector, edit: impl FnOnce(&mut Value)) -> W
         edit(config);
     })
     .await;
+    world.model(model);
     world.env = collector.env();
     world.run(&["--seed", "7"]).await;
     world
@@ -188,4 +195,55 @@ async fn of_answers_that_nobody_got_every_witness_tells_the_same_and_never_less_
     let broken = ledger.inference().filter(|entry| entry.tokens.output < 100).count();
     let most = charged + pico("0.00125") * i128::try_from(broken).unwrap();
     assert!(witnesses.budgets <= most, "{witnesses:?} is more than {most}");
+}
+
+#[tokio::test]
+async fn in_every_protocol_and_of_every_part_of_the_usage_the_witnesses_tell_the_providers_figure() {
+    for base in BASES {
+        let collector = Collector::start().await;
+        // Gemini's protocol has no count of what was written to a cache.
+        let written = if base == "gemini" { 0 } else { 1000 };
+        let model = json!({
+            "usage": {"input": 7000, "output": 3000, "cached": 4000, "cache_write": written, "reasoning": 500},
+            "price": {"input": "$2.50", "output": "$10.00", "cached": "$0.25", "cache_write": "$3.125"},
+        });
+        let world = priced_world(&collector, &model, |config| {
+            config["providers"]["primary"]["custom_provider_config"]["base_provider_type"] = json!(base);
+            config["governance"]["budgets"] = json!([budget("b", "10", "1h", "vk-agent")]);
+        })
+        .await;
+        for caller in CALLERS {
+            for is_stream in [false, true] {
+                let answer = world.send(request(&world, caller, is_stream)).await;
+                assert_eq!(answer.status, 200, "{caller:?} on {base}: {}", answer.text);
+            }
+        }
+        settled(&world, &collector, 10).await;
+        // 7000 of input, of which 4000 are cheaper, and for 1000 another price; 3000 of output.
+        let each = if base == "gemini" { "0.0385" } else { "0.039125" };
+        assert_eq!(pico(&world.charged()), pico(each) * 10, "{base}");
+        assert_eq!(Witnesses::ask(&world, &collector).await, Witnesses::all(pico(each) * 10), "{base}");
+    }
+}
+
+#[tokio::test]
+async fn of_embeddings_images_and_speech_every_witness_tells_the_providers_figure() {
+    let collector = Collector::start().await;
+    let price = json!({"input": "$2.50", "output": "$10.00", "image": "$0.04", "character": "$15"});
+    let world = priced_world(&collector, &json!({ "price": price }), |_| {}).await;
+    let ask =
+        |path: &str, body: Value| -> RequestBuilder { world.request(Method::POST, path).bearer_auth(KEY).json(&body) };
+    for asked in [
+        ask("/v1/embeddings", json!({"model": "mock-1", "input": "four"})),
+        ask("/v1/images/generations", json!({"model": "mock-1", "prompt": "a cat", "n": 3})),
+        ask("/v1/audio/speech", json!({"model": "mock-1", "input": "four", "voice": "alloy"})),
+    ] {
+        let answer = world.send(asked).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    settled(&world, &collector, 3).await;
+    // A hundred tokens, three images, four characters.
+    let cost = pico("0.00025") + pico("0.12") + pico("0.00006");
+    assert_eq!(pico(&world.charged()), cost);
+    assert_eq!(Witnesses::ask(&world, &collector).await, Witnesses::all(cost));
 }

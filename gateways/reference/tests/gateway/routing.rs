@@ -92,6 +92,72 @@ async fn a_provider_over_its_own_cap_is_passed_over_and_the_key_is_still_charged
 }
 
 #[tokio::test]
+async fn a_provider_over_its_own_limit_is_passed_over_and_said_to_be() {
+    for (limit, word) in [
+        (json!({"request_max_limit": 1, "request_reset_duration": "1h"}), "request_limited"),
+        (json!({"token_max_limit": 200, "token_reset_duration": "1h"}), "token_limited"),
+    ] {
+        // For this key alone, and for whoever asks.
+        for is_keys in [true, false] {
+            let world = World::start(|config| {
+                let governance = &mut config["governance"];
+                governance["budgets"] = json!([budget("b", "0.00375", "1h", "vk-agent")]);
+                if is_keys {
+                    governance["virtual_keys"][0]["provider_configs"][0]["rate_limit"] = limit.clone();
+                } else {
+                    governance["providers"] = json!([{"name": "primary", "rate_limit": limit}]);
+                }
+            })
+            .await;
+            assert_eq!(world.call().await.header("x-gateway-attempts"), "");
+            for _ in 0..2 {
+                let answer = world.call().await;
+                assert_eq!((answer.status.as_u16(), answer.header("x-bifrost-provider")), (200, "second"), "{limit}");
+                assert_eq!(answer.header("x-gateway-attempts"), format!("primary:{word}"));
+            }
+            assert_eq!(world.called(), ["primary", "second", "second"], "{limit}");
+            assert_eq!(world.spent().await, "0.00375", "{limit}");
+            // Where no other has room either, the first one's refusal is the answer.
+            let refused = world.call().await;
+            assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (429, word));
+            assert_eq!(
+                refused.header("x-gateway-attempts"),
+                format!("primary:{word},second:budget_exceeded,third:budget_exceeded")
+            );
+            assert_eq!(world.upstream_calls(), 3, "{limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_callers_own_fallback_is_never_a_provider_over_its_cap() {
+    let limit = json!({"request_max_limit": 1, "request_reset_duration": "1h"});
+    let cap = json!({"max_limit": "number:0.00125", "reset_duration": "1h"});
+    for (field, own, word) in [("rate_limit", limit, "request_limited"), ("budget", cap, "budget_exceeded")] {
+        let world = World::start(|config| {
+            config["governance"]["virtual_keys"][0]["provider_configs"][1][field] = own.clone();
+            config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent")]);
+        })
+        .await;
+        world.faults(&json!({"primary": [{"fault": {"status": {"code": 503}}}]}));
+        let mut call = body();
+        call["model"] = json!("primary/mock-1");
+        call["fallbacks"] = json!(["second/mock-1", "third/mock-1"]);
+        let answer = world.send(world.chat(KEY, &call)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-bifrost-provider")), (200, "second"), "{field}");
+        let answer = world.send(world.chat(KEY, &call)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-bifrost-provider")), (200, "third"), "{field}");
+        assert_eq!(answer.header("x-gateway-attempts"), format!("primary:503,second:{word}"));
+        assert_eq!(world.called(), ["primary", "second", "primary", "third"], "{field}");
+        // Where there is no other, the first one's error is the answer, and nobody else is asked.
+        call["fallbacks"] = json!(["second/mock-1"]);
+        let answer = world.send(world.chat(KEY, &call)).await;
+        assert_eq!((answer.status.as_u16(), world.called().len()), (503, 5), "{field}");
+        assert_eq!(world.spent().await, "0.0025", "{field}");
+    }
+}
+
+#[tokio::test]
 async fn of_several_caps_that_are_spent_the_widest_is_named() {
     let world = World::start(|config| {
         let mut own = budget("own", "0.00125", "1h", "");
