@@ -94,7 +94,7 @@ pub struct Case {
 /// # Errors
 /// When a template fails, or what results is not a scenario; the error points at the field.
 pub fn expand(document: &Document, context: &CaseContext) -> Result<Vec<Case>, Box<DocumentError>> {
-    use Action::{Burst, Call, Get, Trespass};
+    use Action::{Burst, Call, Trespass};
     let matrix: IndexMap<String, Vec<Value>> =
         document.value().get("matrix").and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
     let mut cases = Vec::new();
@@ -102,7 +102,7 @@ pub fn expand(document: &Document, context: &CaseContext) -> Result<Vec<Case>, B
         let filled = fill(document, &values, context)?;
         let mut scenario: Scenario = filled.decode()?;
         for (index, step) in scenario.steps.iter_mut().enumerate() {
-            let calls = matches!(step.action, Call(_) | Burst(_) | Get(_) | Trespass(_));
+            let calls = matches!(step.action, Call(_) | Burst(_) | Trespass(_));
             if calls && step.checks().is_empty() && step.expect.fact.is_empty() {
                 let path = ["steps".into(), Key::Item(index)];
                 return Err(filled.error(&path, "a step that calls must expect something", None));
@@ -172,9 +172,12 @@ pub(crate) fn render(
         return Ok(Value::String(text.to_owned()));
     }
     let whole = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
-    match whole.filter(|inside| !inside.contains("{{") && !inside.contains("}}")) {
-        Some(expression) => {
-            let value = environment.compile_expression(expression)?.eval(values)?;
+    let expression = whole.map(|inside| (inside, environment.compile_expression(inside)));
+    match expression {
+        // Several expressions are none together.
+        Some((inside, Err(error))) if !inside.contains("{{") && !inside.contains("}}") => Err(error),
+        Some((expression, Ok(compiled))) => {
+            let value = compiled.eval(values)?;
             if value.is_undefined() {
                 return Err(minijinja::Error::new(
                     minijinja::ErrorKind::UndefinedError,
@@ -184,7 +187,7 @@ pub(crate) fn render(
             serde_json::to_value(&value)
                 .map_err(|error| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string()))
         }
-        None => environment.render_str(text, values).map(Value::String),
+        Some((_, Err(_))) | None => environment.render_str(text, values).map(Value::String),
     }
 }
 
@@ -243,6 +246,17 @@ except: [{ stream: true, via: x-api-key }]
         let case = &cases(STORY).unwrap()[2];
         assert!(case.scenario.steps[0].action.call().unwrap().stream);
         assert_eq!(case.scenario.policy.virtual_keys[0].budgets[0].limit, Usd::new(1.into()));
+    }
+
+    #[test]
+    fn an_expression_with_braces_of_its_own_keeps_the_type_of_its_value_and_two_make_a_text() {
+        let braces = STORY.replace(r#""{{ stream }}""#, r#"'{{ {"a": {"b": stream}}["a"]["b"] }}'"#);
+        assert!(cases(&braces).unwrap()[2].scenario.steps[0].action.call().unwrap().stream);
+        let environment = Environment::new();
+        let rendered = |text| render(&environment, text, &context! { a => 1 }).unwrap();
+        assert_eq!(rendered(r#"{{ {"b": {"c": a}} }}"#), serde_json::json!({"b": {"c": 1}}));
+        assert_eq!(rendered("{{ a }}-{{ a }}"), "1-1");
+        assert_eq!(rendered("{{ a }}{{ a }}"), "11");
     }
 
     #[test]
