@@ -70,6 +70,18 @@ enum ServeError {
     Signals(std::io::Error),
 }
 
+impl ServeError {
+    /// The same with its place in the file, where an entity of the file is to blame.
+    fn located(self, folder: &Path) -> ServeError {
+        match self {
+            ServeError::Merge(error) => {
+                ConfigError::of_entity(folder, error.section(), &error.declared, error.to_string()).into()
+            }
+            other => other,
+        }
+    }
+}
+
 /// Runs the gateway until SIGTERM or SIGINT. What prevents a start is one line on
 /// stderr and an exit code that is not 0.
 pub async fn serve(args: Args) -> ExitCode {
@@ -156,7 +168,8 @@ async fn build(
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let declared = Declared { back: live.back, ..settings.declared };
     let meters = |is_known: IsKnown<'_>| Ok::<_, ServeError>(store.meters(is_known)?);
-    let mut merged = merge(declared, saved, meters, clock.now())?;
+    let merged = merge(declared, saved, meters, clock.now());
+    let mut merged = merged.map_err(|error| error.located(folder))?;
     generated_keys::add(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
     store.begin(&merged, &Batch { closed, changes, ..Batch::default() })?;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
+use super::describe::describe;
 use super::each::Misshapen;
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
@@ -17,7 +18,7 @@ use super::provider::Providers;
 use super::settings::{Admin, Pricing, Settings};
 use super::types::Fields;
 use super::written::{WrittenProvider, WrittenProviders};
-use super::{client, governance, providers, server, unsupported};
+use super::{client, governance, providers, server};
 
 /// The file's name in the application folder.
 const FILE: &str = "config.json";
@@ -51,6 +52,16 @@ impl ConfigError {
         // While all was well nobody needed the text, which may be long.
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         ConfigError::Wrong { position: Position::of_path(&text, &problem.at), file, problem }
+    }
+
+    /// What is wrong with the entity of this name in a section of `governance`, with its place in the file.
+    pub(crate) fn of_entity(app_dir: &Path, section: &str, name: &str, problem: String) -> ConfigError {
+        let text = std::fs::read_to_string(app_dir.join(FILE)).unwrap_or_default();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let entities = file["governance"][section].as_array();
+        let place = entities.and_then(|entities| entities.iter().position(|entity| entity["name"] == name));
+        let place = place.map_or_else(String::new, |place| format!("[{place}]"));
+        ConfigError::located(app_dir, Invalid::new(format!("governance.{section}{place}"), problem))
     }
 }
 
@@ -195,25 +206,6 @@ pub(crate) fn read_part<T: DeserializeOwned>(place: &str, text: &str) -> Result<
         .map_err(|error| describe(&format!("{place}.{}", error.path()), error.inner()))?;
     json.end().map_err(|_| Invalid::new(place, "there is text behind it"))?;
     Ok(part)
-}
-
-/// The error with its field's path, and without the position.
-fn describe(path: &str, error: &serde_json::Error) -> Invalid {
-    let full = error.to_string();
-    let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
-    // What stands there may be a credential, also where none should.
-    if message.starts_with("invalid ") {
-        let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
-        return Invalid::new(path, format!("expected {wanted}"));
-    }
-    let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        // Where there is no JSON, the path ends with a question mark.
-        return Invalid::new(path.trim_end_matches(['?', '.']), message);
-    };
-    // The path of an unknown field ends in the field itself.
-    let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
-    let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
-    if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, "unknown field") }
 }
 
 fn check(file: ConfigFile<'_>, app_dir: &Path) -> Result<Settings, Wrong> {

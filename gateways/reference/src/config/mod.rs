@@ -23,6 +23,7 @@
 //! - [`provider`], [`settings`]: the checked form that the rest of the gateway uses
 
 mod client;
+mod describe;
 mod each;
 mod env;
 #[cfg(test)]

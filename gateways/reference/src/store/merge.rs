@@ -65,9 +65,22 @@ impl<T> Noted<T> {
 )]
 pub(crate) struct MergeError {
     noun: &'static str,
-    declared: String,
+    /// The name of the one that the file has.
+    pub(crate) declared: String,
     saved: String,
     field: &'static str,
+}
+
+impl MergeError {
+    /// The section of `governance` that the file's one stands in.
+    pub(crate) fn section(&self) -> &'static str {
+        match self.noun {
+            Customer::NOUN => "customers",
+            Team::NOUN => "teams",
+            ModelConfig::NOUN => "model_configs",
+            _ => "virtual_keys",
+        }
+    }
 }
 
 /// Brings the file and the database together. `meters` reads the stored ones but for those that

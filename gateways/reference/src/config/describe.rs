@@ -1,0 +1,66 @@
+//! What serde says of a value of the wrong shape, for whoever writes the configuration.
+
+use super::load::Invalid;
+use super::unsupported;
+
+/// The error with its field's path, and without the position.
+pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
+    let full = error.to_string();
+    let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
+    // What stands there may be a credential, also where none should.
+    if message.starts_with("invalid ") {
+        let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
+        return Invalid::new(path, format!("expected {}", in_json(wanted)));
+    }
+    let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
+        // Where there is no JSON, the path ends with a question mark.
+        return Invalid::new(path.trim_end_matches(['?', '.']), message);
+    };
+    // The path of an unknown field ends in the field itself.
+    let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
+    let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
+    if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, "unknown field") }
+}
+
+/// What was wanted, in the words of JSON: a type of ours says nothing to whoever writes the file.
+fn in_json(wanted: &str) -> &str {
+    match wanted.split(' ').next() {
+        Some("struct" | "map") => "an object",
+        Some("sequence" | "tuple") => "a list",
+        Some("enum") => "one of the words that are known there",
+        _ => match wanted {
+            "a map" => "an object",
+            "a sequence" => "a list",
+            "unit" => "null",
+            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, which may be negative",
+            "f32" | "f64" => "a number",
+            other => other,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use crate::config::file::ConfigFile;
+
+    use super::*;
+
+    /// What is said of a configuration of the wrong shape.
+    fn said(text: &str) -> String {
+        let error =
+            serde_path_to_error::deserialize::<_, ConfigFile<'_>>(&mut serde_json::Deserializer::from_str(text));
+        let error = error.err().unwrap();
+        describe(&error.path().to_string(), error.inner()).to_string()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_shape_is_told_in_the_words_of_json() {
+        assert_eq!(said(r#"{"client": 7}"#), "client: expected an object");
+        assert_eq!(said(r#"{"plugins": {}}"#), "plugins: expected a list");
+        assert_eq!(said(r#"{"providers": []}"#), "providers: expected an object");
+        assert_eq!(said(r#"{"version": "two"}"#), "version: expected a whole number");
+    }
+}
