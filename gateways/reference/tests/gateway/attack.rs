@@ -1,4 +1,5 @@
-//! The ledger under attack: 64 callers at once at every level, plain calls and streams,
+//! The ledger under attack: 64 callers of three protocols at once at every level, before
+//! providers of three protocols, plain calls and streams,
 //! callers that hang up, providers that fail, an administrator who edits limits, and
 //! `kill -9` at random points with a restart on the same folder.
 //!
@@ -192,6 +193,7 @@ fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: u
     }
     let count = |test: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| test(call)).count();
     let [served, capped, limited] = [200, 402, 429].map(|status| count(&|call| call.end == End::Whole(status)));
+    let token_limited = count(&|call| call.is_token_limited);
     let silent = count(&|call| call.end == End::Silent);
     let is_reset = |entry: &&Entry| is_unanswered(entry) && entry.outcome == Outcome::Faulted;
     let resets = ledger.inference().filter(is_reset).count();
@@ -199,7 +201,8 @@ fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: u
     let timeouts = count(&|call| call.has_timed_out);
     let (Sum { charged, least, most }, used) = (expected["model"], used["model"]);
     eprintln!(
-        "{} calls: {served} served, {capped} answered with 402, {limited} with 429, {silent} without an answer; \
+        "{} calls: {served} served, {capped} answered with 402, {limited} with 429, \
+         {token_limited} of them for tokens, {silent} without an answer; \
          {resets} tries reset, {timeouts} calls with a try that took too long; \
          ${} charged, ${} used, ${} at least, ${} at most",
         calls.len(),
@@ -210,7 +213,7 @@ fn judge(used: &HashMap<String, Used>, calls: &[Call], ledger: &Ledger, kills: u
     );
     assert_eq!(charged.usd, ledger.charged().decimal(), "the whole ledger is the callers'");
     assert!(
-        [served, capped, limited, silent, resets, timeouts].iter().all(|count| *count > 0),
+        [served, capped, limited, token_limited, silent, resets, timeouts].iter().all(|count| *count > 0),
         "something was not tried"
     );
     assert!(charged.usd > Decimal::ZERO);

@@ -55,6 +55,7 @@ mod spellings;
 mod startup;
 mod statuses;
 mod streams;
+mod streams_at_once;
 mod support;
 mod tools;
 mod traces;

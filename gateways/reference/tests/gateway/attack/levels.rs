@@ -11,6 +11,8 @@ use super::sums::{BOUND_TOKENS, Used};
 use crate::support::virtual_key;
 
 pub(super) const PROVIDERS: [&str; 3] = ["primary", "second", "third"];
+/// What each of them speaks.
+const PROTOCOLS: [&str; 3] = ["openai", "anthropic", "gemini"];
 pub(super) const MODELS: [&str; 2] = ["mock-1", "mock-2"];
 /// The virtual keys; two in the team `day`, one in `night`, one of the customer's own.
 pub(super) const KEYS: [&str; 4] = ["sk-a", "sk-b", "sk-capped", "sk-limited"];
@@ -76,7 +78,7 @@ pub(super) fn touched(key: Option<&str>, target: Target) -> Vec<String> {
     names
 }
 
-/// Dollars and requests that a level has at the start. Tokens are never what refuses.
+/// Dollars and requests that a level has at the start.
 fn at_start(name: &str) -> (&'static str, u64) {
     match name {
         "sk-capped" => ("0.05", 1_000_000),
@@ -86,12 +88,17 @@ fn at_start(name: &str) -> (&'static str, u64) {
     }
 }
 
+/// Tokens that a level has, which no edit changes.
+fn tokens(name: &str) -> u64 {
+    if name == "sk-b/third" { 4_000 } else { 1_000_000_000 }
+}
+
 fn limits(name: &str, usd: &str, requests: u64) -> Value {
     json!({
         "budgets": [{"id": name, "max_limit": format!("number:{usd}"), "reset_duration": "365d"}],
         "rate_limits": [{
             "id": name, "request_max_limit": requests, "request_reset_duration": "365d",
-            "token_max_limit": 1_000_000_000, "token_reset_duration": "365d",
+            "token_max_limit": tokens(name), "token_reset_duration": "365d",
         }],
     })
 }
@@ -107,7 +114,8 @@ fn limited(name: &str, mut entity: Value) -> Value {
 
 pub(super) fn write(config: &mut Value) {
     config["client"]["enforce_auth_on_inference"] = json!(false);
-    for provider in PROVIDERS {
+    for (provider, protocol) in PROVIDERS.into_iter().zip(PROTOCOLS) {
+        config["providers"][provider]["custom_provider_config"]["base_provider_type"] = json!(protocol);
         let network = &mut config["providers"][provider]["network_config"];
         network["default_request_timeout_in_seconds"] = json!(60);
         network["stream_idle_timeout_in_seconds"] = json!(60);
@@ -174,7 +182,7 @@ impl Limits {
         let (cents, edited) = self.0.get(name).copied().unwrap_or_default();
         Used {
             usd: usd.parse::<Decimal>().unwrap().max(Decimal::new(cents, 2)),
-            tokens: (1_000_000_000 + BOUND_TOKENS).into(),
+            tokens: (tokens(name) + BOUND_TOKENS).into(),
             requests: requests.max(edited).into(),
         }
     }

@@ -5,9 +5,8 @@ use std::ops::Add;
 
 use mock_upstream::{Entry, Ledger, Outcome};
 use rust_decimal::Decimal;
-use serde_json::Value;
 
-use super::callers::{Call, End, Target};
+use super::callers::{Call, End, MARKED_BY, Target};
 use super::levels::{NAMES, retries, touched};
 
 pub(super) const PROMPT_BYTES: usize = 120;
@@ -97,9 +96,9 @@ type Turns<'a> = Vec<(&'a str, Vec<&'a Entry>)>;
 fn turns(ledger: &Ledger) -> HashMap<String, Turns<'_>> {
     let mut all: HashMap<String, Turns<'_>> = HashMap::new();
     for entry in ledger.inference() {
-        let body: Value = serde_json::from_str(&entry.body).unwrap();
-        let marker = body["messages"][0]["content"].as_str().unwrap().split(' ').next().unwrap();
-        let turns = all.entry(marker.to_owned()).or_default();
+        // The prompt stands elsewhere in each protocol.
+        let marker = entry.body.split(MARKED_BY).nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        let turns = all.entry(format!("{MARKED_BY}{marker}")).or_default();
         let provider = entry.provider.as_deref().unwrap();
         match turns.iter_mut().find(|(name, _)| *name == provider) {
             Some((_, entries)) => entries.push(entry),
