@@ -97,10 +97,10 @@ async fn prepare(args: &RunArgs) -> Result<(Plan, PathBuf), Stopped> {
         return Err(stopped(Exit::Nothing)(loaded.nothing_selected(&args.scenarios)));
     }
     let out = args.out.clone().unwrap_or_else(|| runner.out.clone());
-    if args.url.is_some() && args.gateway.len() > 1 {
+    let names = if args.gateway.is_empty() { &runner.targets } else { &args.gateway };
+    if args.url.is_some() && names.len() > 1 {
         return Err(stopped(Exit::Usage)("one gateway is at --url: give one --gateway".to_owned()));
     }
-    let names = if args.gateway.is_empty() { &runner.targets } else { &args.gateway };
     let mut targets = Vec::new();
     for name in names {
         let target = Arc::new(target(name, args, &loaded, &out).await?);

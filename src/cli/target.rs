@@ -19,7 +19,8 @@ use crate::{
     gateway::{Gateway, version::Launched},
     run::{Target, plan::FirstStart},
     runtime::{
-        ContainerRuntime, ExternalRuntime, Kind, Login, ProcessRuntime, Runtime, RuntimeError, python, without_userinfo,
+        AbsentRuntime, ContainerRuntime, ExternalRuntime, Kind, Login, ProcessRuntime, Runtime, RuntimeError, chain,
+        python, without_userinfo,
     },
 };
 
@@ -38,19 +39,23 @@ pub(super) async fn target(name: &str, args: &RunArgs, loaded: &Loaded, out: &Pa
     can_be(&gateway, kind, &version).map_err(stopped(Exit::Usage))?;
     let (runtime, why) = match &args.url {
         Some(url) => (external(url, args)?, format!("external, at {}", without_userinfo(url))),
-        None => (started(kind, out).await.map_err(|error| not_ready(&error))?, format!("{kind} ({why})")),
+        None => (started(kind, out).await.unwrap_or_else(|error| absent(kind, &error)), format!("{kind} ({why})")),
     };
-    let installed = install(&gateway, kind, out, args.quiet).await.map_err(|error| not_ready(&error))?;
+    let (runtime, installed) = match install(&gateway, kind, out, args.quiet).await {
+        Ok(installed) => (runtime, installed),
+        Err(error) => (absent(kind, &error), String::new()),
+    };
     let probity = std::env::current_exe().map_err(|error| stopped(Exit::Bug)(error.to_string()))?;
     let first_start = FirstStart::new();
     Ok(Target { gateway, version, runtime, why, installed, probity, first_start })
 }
 
-fn not_ready(error: &RuntimeError) -> Stopped {
+/// What stands in for a runtime that is not there: the target does not get ready, and the others are tested.
+fn absent(kind: Kind, error: &RuntimeError) -> Arc<dyn Runtime> {
     let log = error.log_tail().map_or(String::new(), |log| format!("\n{log}"));
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    stopped(Exit::NotReady)(format!("{text}{log}"))
+    let why = format!("{}{log}", chain(error));
+    say(&why);
+    Arc::new(AbsentRuntime::new(kind, why))
 }
 
 /// The runtime that was asked for, and why; a process where nothing was and the gateway can be one.
@@ -104,7 +109,7 @@ fn external(url: &str, args: &RunArgs) -> Result<Arc<dyn Runtime>, Stopped> {
     let login = login(args.admin.as_deref()).map_err(stopped(Exit::Usage))?;
     let runtime = ExternalRuntime::new(url, upstream, login).map_err(|error| match error {
         error @ RuntimeError::BadUrl { .. } => stopped(Exit::Usage)(error.to_string()),
-        error => not_ready(&error),
+        error => stopped(Exit::NotReady)(chain(&error)),
     })?;
     if without_userinfo(url) != url {
         say("the credentials in --url are not used; --admin gives those of the management API");
@@ -112,7 +117,7 @@ fn external(url: &str, args: &RunArgs) -> Result<Arc<dyn Runtime>, Stopped> {
     if !args.quiet {
         say(&format!(
             "the gateway must be configured so: provider `primary`, of OpenAI's kind, at http://{upstream}/primary \
-             with any key; model mock-1 at $2.50 and $10.00 per million tokens in and out; virtual keys mandatory"
+             with any key; model mock-1 at $2.50 and $10.00 per million tokens in and out; virtual keys mandatory; no retries"
         ));
     }
     Ok(Arc::new(runtime))

@@ -9,10 +9,12 @@ use super::{
     calls::{at_once, makers},
     driver::{Driver, is_inference},
     observation::Problem,
+    start::blame_for_runtime,
 };
 use crate::{
     gateway::{load::lay_over, render::Renderer},
     policy::Policy,
+    runtime::chain,
     scenario::step::{Restart, Signal, When},
     verdict::Blame,
 };
@@ -61,8 +63,8 @@ impl Driver<'_> {
             }
         };
         self.world.instance.start_again(files).await.map_err(|error| Problem {
-            what: format!("it did not come back: {error}{}", tail(error.log_tail())),
-            blame: Blame::Gateway,
+            what: format!("it did not come back: {}{}", chain(&error), tail(error.log_tail())),
+            blame: blame_for_runtime(&error),
             fatal: true,
         })?;
         // A clock that was moved shows the time again.
@@ -77,7 +79,7 @@ impl Driver<'_> {
             return Err(Problem { what, blame: Blame::Gateway, fatal: true });
         }
         let stopped = self.world.instance.stop(signal).await.map_err(|error| Problem {
-            what: format!("it could not be stopped: {error}"),
+            what: format!("it could not be stopped: {}", chain(&error)),
             blame: Blame::Environment,
             fatal: true,
         })?;
@@ -136,7 +138,8 @@ fn lay_over_by_name(under: &mut serde_json::Value, over: serde_json::Value) {
             }
         }
         (serde_json::Value::Array(under), serde_json::Value::Array(over))
-            if over.iter().all(|item| item.get("name").is_some()) =>
+            // A list of nothing is no edit of an item: it takes them all away.
+            if !over.is_empty() && over.iter().all(|item| item.get("name").is_some()) =>
         {
             for item in over {
                 match under.iter_mut().find(|known| known.get("name") == item.get("name")) {
@@ -146,5 +149,29 @@ fn lay_over_by_name(under: &mut serde_json::Value, over: serde_json::Value) {
             }
         }
         (under, over) => lay_over(under, over),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_edit_with_a_list_of_nothing_takes_all_away_and_one_by_name_leaves_the_others() {
+        let cap = json!([{ "limit": "$1", "reset": "1h" }]);
+        let keys = json!([{ "name": "a", "budgets": cap }, { "name": "b", "budgets": cap }]);
+        let policy: Policy = serde_json::from_value(json!({ "virtual_keys": keys })).unwrap();
+        let caps = |over: serde_json::Value| {
+            let keys = edited(&policy, &over).unwrap().virtual_keys;
+            keys.iter().map(|key| (key.name.clone(), key.budgets.len())).collect::<Vec<_>>()
+        };
+        let named = |pairs: &[(&str, usize)]| pairs.iter().map(|(name, caps)| ((*name).to_owned(), *caps)).collect();
+        let one: Vec<_> = named(&[("a", 0), ("b", 1)]);
+        assert_eq!(caps(json!({ "virtual_keys": [{ "name": "a", "budgets": [] }] })), one);
+        assert_eq!(caps(json!({ "virtual_keys": [] })), []);
     }
 }

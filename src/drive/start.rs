@@ -67,11 +67,11 @@ impl StartError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Runtime(RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. }) => Blame::Gateway,
+            Self::Runtime(error) => blame_for_runtime(error),
             Self::Keys(problem) => problem.blame,
             Self::Render(_) => Blame::Scenario,
             Self::Upstream(error) => blame_for_upstream(error),
-            Self::Runtime(_) | Self::Version(_) | Self::Client(_) | Self::NoLaunch { .. } => Blame::Environment,
+            Self::Version(_) | Self::Client(_) | Self::NoLaunch { .. } => Blame::Environment,
         }
     }
 
@@ -88,11 +88,7 @@ impl StartError {
     #[must_use]
     pub fn with_log(&self) -> String {
         let log = self.log_tail();
-        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
-        let mut text = self.to_string();
-        for cause in causes.map(ToString::to_string).filter(|cause| !self.to_string().contains(cause)) {
-            text = format!("{text}: {cause}");
-        }
+        let text = runtime::chain(self);
         // On lines of their own: a summary shows the first line only.
         log.map_or(text.clone(), |log| format!("{text}\nits last lines:\n{log}"))
     }
@@ -143,6 +139,15 @@ pub(super) fn command(
         ready_within: manifest.ready.within.duration(),
         stops_within: manifest.ready.stops_within.duration(),
     })
+}
+
+/// Who is to blame for a gateway that does not start, be it for the first time or again.
+pub(super) fn blame_for_runtime(error: &RuntimeError) -> Blame {
+    match error {
+        RuntimeError::ExitedAtStart { .. } | RuntimeError::NeverReady { .. } => Blame::Gateway,
+        // Another program has its port, the disk is full, Docker is gone: nothing that it did.
+        _ => Blame::Environment,
+    }
 }
 
 /// Who is to blame for a mock that does not start.

@@ -219,12 +219,15 @@ impl Report {
         let ended = self.complete && !self.interrupted;
         let scenarios = || self.targets.iter().flat_map(|target| &target.scenarios);
         let undecided = |scenario: &ScenarioResult| matches!(scenario.verdict, Verdict::Unknown | Verdict::NotReached);
+        let tests_nothing = |target: &Target| target.scenarios.iter().all(|scenario| !scenario.applies());
         if self.targets.iter().any(|target| target.problem.is_some()) {
             Exit::NotReady
-        } else if ended && self.strays.is_empty() && scenarios().all(|scenario| !scenario.applies()) {
-            Exit::Nothing
         } else if scenarios().any(ScenarioResult::breaks_a_must) {
             Exit::NonConformant
+        } else if ended && self.strays.is_empty() && (self.targets.is_empty() || self.targets.iter().any(tests_nothing))
+        {
+            // One that was not tested is as good as none: what was asked for is that all are.
+            Exit::Nothing
         } else if !self.strays.is_empty() {
             Exit::Bug
         } else if !ended || scenarios().any(undecided) {

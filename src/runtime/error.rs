@@ -118,6 +118,12 @@ pub enum RuntimeError {
         /// The last lines that it wrote.
         log: String,
     },
+    /// The runtime is not there, or not what a gateway needs in it.
+    #[error("{why}")]
+    Absent {
+        /// Why not, with the last lines of what said so.
+        why: String,
+    },
     /// This runtime cannot do that.
     #[error("the runtime `{kind}` cannot {what}")]
     Unsupported {
@@ -153,7 +159,8 @@ impl RuntimeError {
 }
 
 /// An error and what caused it, in one line; a cause that its effect already quotes is left out.
-pub(super) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

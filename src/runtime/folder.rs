@@ -14,6 +14,9 @@ use super::{
     port::Reservation,
 };
 
+/// No database is smaller.
+const ROOM: usize = 64 << 10;
+
 /// A folder and a port that belong to one gateway.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -59,6 +62,15 @@ impl Folder {
             fs::write(&path, content).map_err(RuntimeError::io("write the file", path))?;
         }
         Ok(())
+    }
+
+    /// Whether anything more can be written into it: what a gateway that did not start may have lacked.
+    pub(super) fn has_room(&self) -> Result<(), RuntimeError> {
+        let path = self.data().join("room");
+        let written = fs::write(&path, [0; ROOM]);
+        // What could not be written need not be there.
+        let _ = fs::remove_file(&path);
+        written.map_err(RuntimeError::io("write anything more into", self.data()))
     }
 
     /// The end of the gateway's log; nothing if it has none.

@@ -4,6 +4,7 @@
 //! whether a gateway is ready. Whatever it started is gone when its [`Instance`] and its
 //! [`Runtime`] are, be it by `discard`, by an error, by a panic or because a future was dropped.
 
+mod absent;
 mod api;
 mod choose;
 mod contained;
@@ -25,10 +26,11 @@ pub mod python;
 mod ready;
 mod worker;
 
+pub use absent::AbsentRuntime;
 pub use api::{Instance, Kind, Login, ParseKindError, Runtime, Site, Start, Stopped};
 pub use choose::{Setup, choose};
 pub use container::ContainerRuntime;
-pub use error::RuntimeError;
+pub use error::{RuntimeError, chain};
 pub use external::{ExternalRuntime, without_userinfo};
 pub use log::last_lines;
 pub use process::ProcessRuntime;

@@ -8,6 +8,12 @@ use std::{
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+use std::os::{
+    linux::net::SocketAddrExt,
+    unix::net::{SocketAddr, UnixListener},
+};
+
 use tokio::time::{Instant, sleep};
 
 use super::RuntimeError;
@@ -29,9 +35,13 @@ struct Ports {
 
 static PORTS: Mutex<Ports> = Mutex::new(Ports { reserved: BTreeSet::new(), next: None });
 
-/// A port on 127.0.0.1 that nobody listens on, and that this process gives to no one else.
+/// A port on 127.0.0.1 that nobody listens on, and that this process gives to no one else. Nor does any
+/// other run of this machine, even while its gateway is down: it will be started again on it.
 #[derive(Debug)]
-pub(super) struct Reservation(u16);
+pub(super) struct Reservation {
+    port: u16,
+    _claim: Claim,
+}
 
 impl Reservation {
     pub(super) fn new() -> Result<Self, RuntimeError> {
@@ -40,23 +50,54 @@ impl Reservation {
         for _ in FIRST..=LAST {
             let candidate = port;
             port = if port == LAST { FIRST } else { port + 1 };
-            if !ports.reserved.contains(&candidate) && is_free(candidate) {
+            if !ports.reserved.contains(&candidate)
+                && is_free(candidate)
+                && let Some(claim) = Claim::of(candidate)
+            {
                 ports.next = Some(port);
                 ports.reserved.insert(candidate);
-                return Ok(Self(candidate));
+                return Ok(Self { port: candidate, _claim: claim });
             }
         }
         Err(RuntimeError::NoPort { first: FIRST, last: LAST })
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.0
+        self.port
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        PORTS.lock().unwrap_or_else(PoisonError::into_inner).reserved.remove(&self.0);
+        PORTS.lock().unwrap_or_else(PoisonError::into_inner).reserved.remove(&self.port);
+    }
+}
+
+/// What tells other runs that a port is somebody's: a socket of an abstract name, which lives where ports
+/// do, in the network namespace, and goes with its process, however that ends.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Claim(#[expect(dead_code, reason = "it is held, and nobody calls it")] UnixListener);
+
+#[cfg(target_os = "linux")]
+impl Claim {
+    /// Nothing if another run has it.
+    fn of(port: u16) -> Option<Self> {
+        let address = SocketAddr::from_abstract_name(format!("probity-port-{port}")).ok()?;
+        UnixListener::bind_addr(&address).ok().map(Self)
+    }
+}
+
+/// Elsewhere there are no such names: two runs at once only begin far apart.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct Claim;
+
+#[cfg(not(target_os = "linux"))]
+impl Claim {
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    fn of(_: u16) -> Option<Self> {
+        Some(Self)
     }
 }
 
@@ -96,6 +137,18 @@ mod tests {
         let held: Vec<_> = (0..50).map(|_| Reservation::new().unwrap()).collect();
         let ports: BTreeSet<_> = held.iter().map(Reservation::port).collect();
         assert_eq!(ports.len(), held.len());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_port_that_another_run_will_start_its_gateway_on_again_is_not_taken() {
+        let first = Reservation::new().unwrap();
+        let others: Vec<_> = (1..=3).filter_map(|next| Claim::of(first.port() + next)).collect();
+        assert!(others.len() == 3 && Claim::of(first.port()).is_none());
+        let second = Reservation::new().unwrap();
+        assert!(second.port() > first.port() + 3, "{second:?} is another run's: {others:?}");
+        drop(others);
+        assert!(Claim::of(first.port() + 1).is_some());
     }
 
     #[test]

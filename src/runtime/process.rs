@@ -138,6 +138,9 @@ impl ProcessInstance {
     }
 
     fn not_ready(&self, reason: NotReady, url: String) -> RuntimeError {
+        if let Err(full) = self.folder.has_room() {
+            return full;
+        }
         let log = last_lines(&self.folder.read_log(), TAIL);
         let port = self.folder.port.port();
         match reason {

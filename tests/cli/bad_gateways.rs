@@ -1,9 +1,11 @@
 //! Gateways that do not start, or do not last: told with whose fault it is and their last words.
 
+use std::process::Command;
+
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-use crate::sandbox::{CAP, HANG, REFERENCE, Sandbox};
+use crate::sandbox::{CAP, HANG, REFERENCE, Running, Sandbox};
 
 /// A check of the only case of a scenario, as the report has it.
 fn check<'a>(report: &'a Value, id: &str) -> &'a Value {
@@ -35,6 +37,27 @@ fn a_gateway_whose_executable_is_not_there_is_told() {
     sandbox.gateway("absent", "exit 1");
     sandbox.edit("gateways/absent/gateway.yaml", "/bin/sh", "no-such-gateway");
     sandbox.golden("no_executable", &["run", "--gateway", "absent", "--seed", "7"]).exits(3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_on_which_no_gateway_can_start_is_named() {
+    let sandbox = Sandbox::new();
+    let usual = sandbox.command(&["run"]);
+    let mut shell = Command::new("sh");
+    // No file may grow beyond 32 KiB: enough for the run log, too little for a gateway's database.
+    shell.args(["-c", "trap '' XFSZ; exec prlimit --fsize=32768 \"$0\" \"$@\""]);
+    shell.arg(usual.get_program()).args(usual.get_args()).current_dir(usual.get_current_dir().unwrap());
+    for (name, value) in usual.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let ended = Running::spawn(shell).end();
+    ended.exits(3);
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("could not write anything more into ") && text.contains("File too large"), "{text}");
 }
 
 #[test]
@@ -142,6 +165,24 @@ fn a_gateway_that_is_gone_fails_even_where_none_was_to_be_served() {
     let found = check(&report, "budgets/hang#3.answers.passed");
     assert_eq!((&found["verdict"], &found["blame"]), (&"fail".into(), &"gateway".into()));
     assert!(found["found"].as_str().unwrap().contains("killed by signal 9"), "{found}");
+}
+
+#[test]
+fn what_keeps_a_gateway_from_being_started_again_is_not_held_against_it() {
+    let sandbox = Sandbox::new();
+    // Once it has ended a folder stands where its file is to be written.
+    let script = format!(
+        "trap 'kill $!; wait $!; rm \"$1/config.json\"; mkdir \"$1/config.json\"; exit' TERM; {REFERENCE} & wait"
+    );
+    sandbox.gateway("blocked", &script);
+    let restart = "  - restart: { signal: term, policy: { virtual_keys: [{ name: agent, budgets: [{ limit: $1, reset: 1h }] }] } }\n";
+    sandbox.scenario("budgets/cap", &CAP.replace("steps:\n", &format!("steps:\n{restart}")));
+    let report = sandbox.probity(&["run", "--gateway", "blocked", "--format", "json"]).exits(5).json();
+    let found = check(&report, "budgets/cap#1.done");
+    assert_eq!((&found["verdict"], &found["blame"]), (&"unknown".into(), &"environment".into()), "{found}");
+    let text = found["found"].as_str().unwrap();
+    assert!(text.contains("it did not come back: could not ") && text.contains("Is a directory"), "{text}");
+    sandbox.assert_nothing_is_left();
 }
 
 #[test]

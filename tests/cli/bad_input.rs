@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::sandbox::{CAP, HANG, REFERENCE, Running, Sandbox, root};
 
@@ -133,6 +134,8 @@ fn a_gateway_that_claims_nothing_that_is_asked_for_has_nothing_to_run() {
     sandbox.gateway("humble", REFERENCE);
     sandbox.edit("gateways/humble/gateway.yaml", "budgets.virtual_key, ", "");
     sandbox.golden("nothing_applicable", &["run", "--gateway", "humble", "--seed", "7"]).exits(4);
+    // Beside one that is tested it is no better tested.
+    sandbox.probity(&["run", "--gateway", "reference", "--gateway", "humble"]).exits(4);
 }
 
 #[test]
@@ -217,12 +220,31 @@ fn what_killed_runs_left_can_only_be_removed_where_docker_is() {
 #[test]
 fn docker_that_is_forced_and_absent_means_not_ready() {
     let sandbox = Sandbox::new();
-    let words = ["run"];
+    let words = ["run", "--seed", "7"];
     let mut command = sandbox.command(&words);
     command.env("PROBITY_RUNTIME", "container").env("DOCKER_HOST", "unix:///nonexistent.sock");
     let ended = Running::spawn(command).end();
     sandbox.snapshot("no_docker", &words, &ended);
     ended.exits(3);
+}
+
+#[test]
+fn a_target_without_docker_leaves_no_green_report_and_keeps_no_other_from_being_tested() {
+    let sandbox = Sandbox::new();
+    sandbox.probity(&["run"]).exits(0);
+    sandbox.gateway("contained", REFERENCE);
+    sandbox.edit(
+        "gateways/contained/gateway.yaml",
+        "launch:\n  process:",
+        "launch:\n  container:\n    image: none:1\n    port: 1\n    data: /data",
+    );
+    let mut command = sandbox.command(&["run", "--gateway", "contained", "--gateway", "reference"]);
+    command.env_remove("PROBITY_RUNTIME").env("DOCKER_HOST", "unix:///nonexistent.sock");
+    Running::spawn(command).end().exits(3).says(&["no Docker daemon answers"]);
+    let report: Value = serde_json::from_str(&sandbox.read("out/report.json")).unwrap();
+    let targets = [&report["targets"][0], &report["targets"][1]];
+    assert_eq!(targets.map(|target| target["conformance"].as_str().unwrap()), ["not_tested", "conformant"]);
+    assert!(targets[0]["problem"].as_str().unwrap().contains("no Docker daemon answers"), "{report:#}");
 }
 
 #[test]
