@@ -22,7 +22,7 @@ use std::{
 
 use mock_upstream::{Fault, FaultRule, Model, Script, Upstream, Usage};
 use probity::{
-    drive::{Outgoing, Secrets, answer::Answer, client, send},
+    drive::{Outgoing, Secrets, answer::Answer, client, method, send},
     money::Usd,
     runtime::{Instance, ProcessRuntime, Runtime},
     scenario::call::RouteName,
@@ -215,6 +215,7 @@ impl Live<'_> {
         }
         let call = Outgoing {
             marker: String::new(),
+            method: method(self.provider.route),
             url: format!("{}{}", gateway.base_url(), self.provider.path),
             headers: vec![("x-bf-vk".to_owned(), self.key())],
             body: Some(body),

@@ -8,16 +8,11 @@ use super::{
     answer::{Answer, Outgoing, shortened},
     complete::complete_routes,
     observation::{Problem, Reading},
+    send::{send, verb},
     world::CaseWorld,
 };
 use crate::{
-    gateway::{
-        Gateway,
-        admin::AdminRequest,
-        load::lay_over,
-        manifest::{Method, Operation},
-        render::Renderer,
-    },
+    gateway::{Gateway, admin::AdminRequest, load::lay_over, manifest::Operation, render::Renderer},
     money::Usd,
     owner::{Owner, OwnerKind},
     period::Period,
@@ -32,6 +27,19 @@ use crate::{
 
 /// The most that a management API may take for one operation.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The key that somebody who may not make keys asks for.
+const TRESPASSER: &str = "trespasser";
+
+/// What the creation of a key asks for.
+struct Creation {
+    /// What its templates see.
+    asked: Value,
+    /// What the key is called at the gateway.
+    name: String,
+    /// Its value, where the gateway makes none of its own.
+    value: String,
+}
 
 /// A gateway's management API in one case.
 pub(super) struct AdminClient<'a> {
@@ -80,80 +88,112 @@ impl AdminClient<'_> {
     /// Tries to make a key and to read one with a virtual key at most: what the caller saw.
     pub(super) async fn trespass(
         &self,
-        world: &CaseWorld,
+        world: &mut CaseWorld,
         with: Option<&str>,
         marker: &str,
     ) -> Result<Vec<Answer>, Problem> {
         let api = &self.gateway.manifest.admin;
-        let made = VirtualKey::named("trespasser", &world.policy);
-        let mut create = asked(world, &Admin::CreateKey(made));
-        create["value"] = self.made_value(world, "trespasser").into();
+        let creation = self.creation(world, &VirtualKey::named(TRESPASSER, &world.policy));
         let about = world.policy.virtual_keys.first().map_or(Owner::key("nobody"), |key| Owner::key(&key.name));
         let requests = [
-            self.request(world, api.create_key.as_ref(), &create)?,
+            self.request(world, api.create_key.as_ref(), &creation.asked)?,
             self.request(world, api.usage.as_ref(), &self::about(world, &about))?,
         ];
         let via = self.gateway.manifest.keys.via.first();
         let key = with.and_then(|name| world.keys.get(name)).zip(via).map(|(key, via)| via.header(key));
-        let mut answers = Vec::new();
-        for request in requests {
-            let outgoing = Outgoing {
-                marker: marker.to_owned(),
-                url: format!("{}{}", world.instance.base_url(), request.path),
-                headers: key.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-                body: request.body,
-                route: RouteName::Models,
-                hang_up_after: None,
-                deadline: DEADLINE,
-            };
-            answers.push(super::send::send(self.client, &outgoing).await);
+        let outgoing = requests.map(|request| Outgoing {
+            marker: marker.to_owned(),
+            method: request.method,
+            url: format!("{}{}", world.instance.base_url(), request.path),
+            headers: key.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            body: request.body,
+            route: RouteName::Models,
+            hang_up_after: None,
+            deadline: DEADLINE,
+        });
+        world.asked_for_key(TRESPASSER);
+        let [create, read] = &outgoing;
+        let created = send(self.client, create).await;
+        match created.status.and_then(|status| StatusCode::from_u16(status).ok()) {
+            // It stands open: what it has made is a key as good as any.
+            Some(status) if status.is_success() => self.note_made(world, TRESPASSER, &creation, &created.json())?,
+            Some(status) if status.is_client_error() => world.refused_key(),
+            _ => {}
         }
-        Ok(answers)
+        Ok(vec![created, send(self.client, read).await])
     }
 
     /// Creates a key, and learns its value and the gateway's own name of it.
     pub(super) async fn create(&self, world: &mut CaseWorld, key: &VirtualKey) -> Result<(), Problem> {
+        let creation = self.creation(world, key);
+        let request = self.request(world, self.gateway.manifest.admin.create_key.as_ref(), &creation.asked)?;
+        let wrong = |what, blame| Problem { what, blame, fatal: false };
+        world.asked_for_key(&key.name);
+        let answer = exchange(self.client, &world.instance.base_url(), &request).await;
+        let (status, text) = answer.map_err(|what| wrong(what, Blame::Gateway))?;
+        if status.is_client_error() {
+            world.refused_key();
+        }
+        if !status.is_success() {
+            let what = format!("{}: {status} {}", request.words(), shortened(&text));
+            let is_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            return Err(match world.made {
+                // Whether they are the owner's nobody here can know.
+                Some(_) if is_login => {
+                    wrong(format!("{what}; are the credentials of --admin right?"), Blame::Environment)
+                }
+                _ => wrong(what, Blame::Gateway),
+            });
+        }
+        self.note_made(world, &key.name, &creation, &serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// What the creation of a key asks for. Its value is no secret to be read from then on: an answer that
+    /// refuses it may repeat it.
+    fn creation(&self, world: &mut CaseWorld, key: &VirtualKey) -> Creation {
         let providers: Vec<_> = world.policy.providers.iter().map(|provider| provider.name.clone()).collect();
         let mut complete = key.clone();
         complete.name = world.name_of(&key.name);
         complete_routes(&mut complete, &providers);
-        let what = format!("virtual key {}", key.name);
         let value = key.value.clone().unwrap_or_else(|| self.made_value(world, &key.name));
-        // Before it is sent: an answer that refuses it may repeat it.
-        world.secrets.plant(&value, &what);
-        let create = self.gateway.manifest.admin.create_key.as_ref();
-        let mut asked = asked(world, &Admin::CreateKey(complete.clone()));
+        world.secrets.plant(&value, &format!("virtual key {}", key.name));
+        let name = complete.name.clone();
+        let mut asked = asked(world, &Admin::CreateKey(complete));
+        asked["name"] = name.as_str().into();
         asked["value"] = value.as_str().into();
-        let answer = self.send(world, create, &asked).await?;
-        let create = create.ok_or_else(no_such_operation)?;
-        let id = taken(create, "id", &answer)?.unwrap_or(complete.name);
-        world.ids.insert(Owner::key(&key.name), id);
-        self.note_for_removal(world, &key.name)?;
-        let value = taken(create, "value", &answer)?.unwrap_or(value);
-        world.secrets.plant(&value, &what);
-        world.keys.insert(key.name.clone(), value);
+        Creation { asked, name, value }
+    }
+
+    /// Learns from the answer that made a key what the gateway calls it, and its value. A gateway that
+    /// somebody else runs keeps no key of ours.
+    fn note_made(&self, world: &mut CaseWorld, key: &str, asked: &Creation, answer: &Value) -> Result<(), Problem> {
+        let api = &self.gateway.manifest.admin;
+        let create = api.create_key.as_ref().ok_or_else(no_such_operation)?;
+        let value = taken(create, "value", answer);
+        if let Ok(Some(value)) = &value {
+            world.secrets.plant(value, &format!("virtual key {key}"));
+        }
+        let id = taken(create, "id", answer)?.unwrap_or_else(|| asked.name.clone());
+        world.ids.insert(Owner::key(key), id);
+        if world.made.is_some() {
+            let removal = self.request(world, api.delete_key.as_ref(), &about(world, &Owner::key(key)))?;
+            world.made.iter_mut().for_each(|made| made.made(removal.clone()));
+        }
+        world.keys.insert(key.to_owned(), value?.unwrap_or_else(|| asked.value.clone()));
         Ok(())
     }
 
-    /// A value of the gateway's form that follows from the case's credentials.
+    /// A value of the gateway's form. It follows from the case's credentials; at a gateway that somebody else
+    /// runs it follows from nothing that anybody knows.
     fn made_value(&self, world: &CaseWorld, name: &str) -> String {
-        let from = format!("{} created {name}", world.world.admin.password);
-        let made = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, from.as_bytes());
+        let made = match world.made {
+            Some(_) => uuid::Uuid::new_v4(),
+            None => {
+                let from = format!("{} created {name}", world.world.admin.password);
+                uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, from.as_bytes())
+            }
+        };
         format!("{}{made}", self.gateway.manifest.keys.prefix)
-    }
-
-    /// A gateway that somebody else runs keeps no key of ours.
-    fn note_for_removal(&self, world: &mut CaseWorld, name: &str) -> Result<(), Problem> {
-        if world.made.is_none() {
-            return Ok(());
-        }
-        let request =
-            self.request(world, self.gateway.manifest.admin.delete_key.as_ref(), &about(world, &Owner::key(name)))?;
-        let shown = world.name_of(name);
-        if let Some(made) = &mut world.made {
-            made.note(shown, request);
-        }
-        Ok(())
     }
 
     /// What the gateway says that somebody has spent.
@@ -238,15 +278,8 @@ pub(super) async fn exchange(
     base_url: &str,
     request: &AdminRequest,
 ) -> Result<(StatusCode, String), String> {
-    let method = match request.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Delete => reqwest::Method::DELETE,
-    };
     let what = request.words();
-    let mut builder = client.request(method, format!("{base_url}{}", request.path)).timeout(DEADLINE);
+    let mut builder = client.request(verb(request.method), format!("{base_url}{}", request.path)).timeout(DEADLINE);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }

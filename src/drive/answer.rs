@@ -6,18 +6,20 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::scenario::call::RouteName;
+use crate::{gateway::manifest::Method, scenario::call::RouteName};
 
 /// A call, ready to be sent to a gateway or straight to the upstream.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The text planted in the request, by which the ledger's entry is found.
     pub marker: String,
+    /// Its method.
+    pub method: Method,
     /// Where it goes.
     pub url: String,
     /// Its headers.
     pub headers: Vec<(String, String)>,
-    /// Its JSON body; a GET without one.
+    /// Its JSON body, if it has one.
     pub body: Option<Value>,
     /// The route, which says how a stream ends.
     pub route: RouteName,

@@ -13,7 +13,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{
     answer::{Answer, End, Outgoing},
-    send::{body, send},
+    send::{body, method, send},
     world::CaseWorld,
 };
 use crate::{
@@ -67,6 +67,7 @@ impl Maker {
     fn outgoing(&self, number: u32) -> Outgoing {
         let marker = format!("{}.{number}", self.prefix);
         Outgoing {
+            method: method(self.call.route),
             url: format!("{}{}", self.base_url, self.path),
             headers: self.headers.clone(),
             body: body(&self.call, &marker, self.size),

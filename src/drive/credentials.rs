@@ -39,6 +39,16 @@ pub(super) fn with_keys(mut script: Script, upstream_keys: &IndexMap<String, Str
     script
 }
 
+/// Whether an error of a script tells the key of the provider: one of ours, which a gateway must have been
+/// given to know it.
+#[must_use]
+pub fn tells_its_key(script: &Script) -> bool {
+    let mut rules = script.providers.values().flat_map(|provider| &provider.faults);
+    rules.any(
+        |rule| matches!(&rule.fault, Some(Fault::Status { message: Some(message), .. }) if message.contains(ITS_KEY)),
+    )
+}
+
 /// A value that follows from the seed, the case and what it is for.
 fn made(start: Start<'_>, what: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{} {} {what}", start.seed, start.name).as_bytes())

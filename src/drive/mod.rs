@@ -21,13 +21,14 @@ mod steps;
 mod world;
 
 pub use answer::Outgoing;
-pub use complete::{complete_key, complete_routes, completed_script};
+pub use complete::{complete_key, complete_routes, completed_script, with_models_of};
+pub use credentials::tells_its_key;
 pub use driver::Driver;
 pub use figures::Patience;
 pub use prices::sheet;
 pub use restart::edited;
 pub use secrets::Secrets;
-pub use send::{Size, body, client, send};
+pub use send::{Size, body, client, method, send};
 pub use shared::Asked;
 pub use start::{NotStarted, Start, StartError, blame_for_upstream};
 pub use world::CaseWorld;

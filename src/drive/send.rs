@@ -14,7 +14,7 @@ use super::{
     sse::{SseEvent, SseReader},
 };
 use crate::{
-    gateway::load::lay_over,
+    gateway::{load::lay_over, manifest::Method},
     scenario::call::{Call, RouteName},
 };
 
@@ -101,14 +101,31 @@ pub fn client() -> Result<Client, reqwest::Error> {
 }
 
 fn request(client: &Client, outgoing: &Outgoing) -> RequestBuilder {
-    let mut request = match &outgoing.body {
-        Some(body) => client.post(&outgoing.url).json(body),
-        None => client.get(&outgoing.url),
-    };
+    let mut request = client.request(verb(outgoing.method), &outgoing.url);
+    if let Some(body) = &outgoing.body {
+        request = request.json(body);
+    }
     for (name, value) in &outgoing.headers {
         request = request.header(name, value);
     }
     request
+}
+
+/// The method as the client has it.
+pub(super) fn verb(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
+/// The method of a call: all but lists of models are asked for with a body.
+#[must_use]
+pub fn method(route: RouteName) -> Method {
+    if route == RouteName::Models { Method::Get } else { Method::Post }
 }
 
 async fn read(request: RequestBuilder, outgoing: &Outgoing, answer: &mut Answer) -> End {
@@ -169,7 +186,7 @@ impl Progress {
             RouteName::Messages => event.name == "message_stop" || data["type"] == "message_stop",
             RouteName::Responses => data["type"] == "response.completed" || data["type"] == "response.incomplete",
             // It has no end marker: the last event says why it ended.
-            RouteName::Genai => data.pointer("/candidates/0/finishReason").is_some(),
+            RouteName::Genai => data.pointer("/candidates/0/finishReason").is_some_and(|reason| !reason.is_null()),
             _ => event.data.trim() == "[DONE]",
         };
     }
@@ -182,4 +199,21 @@ fn cause(error: &reqwest::Error) -> String {
         inner = source;
     }
     inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_of_gemini_has_not_ended_while_its_reason_to_finish_is_null() {
+        let ended = |data: &str| {
+            let mut progress = Progress::default();
+            progress.note(RouteName::Genai, &SseEvent { name: String::new(), data: data.to_owned() });
+            progress.ended
+        };
+        assert!(!ended(r#"{"candidates": [{"finishReason": null}]}"#));
+        assert!(!ended(r#"{"candidates": [{}]}"#));
+        assert!(ended(r#"{"candidates": [{"finishReason": "STOP"}]}"#));
+    }
 }

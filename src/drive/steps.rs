@@ -7,16 +7,16 @@ use mock_upstream::{Entry, Script};
 
 use super::{
     admin::AdminClient,
-    answer::{Answer, End, Outgoing},
+    answer::{Answer, End},
     calls::{Maker, at_once, in_sequence, makers},
-    driver::{Driver, QUIET},
+    complete::with_models_of,
+    driver::Driver,
     figures::Patience,
     observation::{Observation, Problem},
-    send::send,
 };
 use crate::{
     period::Period,
-    scenario::{Action, Step, advance::Advance, call::RouteName, step::Get},
+    scenario::{Action, Step, advance::Advance},
     verdict::Blame,
 };
 
@@ -81,20 +81,17 @@ impl Driver<'_> {
                 }
                 Ok(Vec::new())
             }
-            Action::Get(get) => Ok(vec![self.get(number, get).await]),
             Action::Trespass(trespass) => {
-                let admin = AdminClient { client: &self.client, gateway: self.start.gateway };
-                admin.trespass(&self.world, trespass.with.as_deref(), &self.marker(number)).await
+                let (client, marker) = (self.client.clone(), self.marker(number));
+                let admin = AdminClient { client: &client, gateway: self.start.gateway };
+                admin.trespass(&mut self.world, trespass.with.as_deref(), &marker).await
             }
         }
     }
 
     fn change_upstream(&self, script: &Script) -> Result<(), Problem> {
         // Models that the script does not name stay as they are; faults begin anew.
-        let mut script = self.script(script);
-        for (name, model) in self.world.upstream.script().models {
-            script.models.insert(name, model);
-        }
+        let script = self.script(&with_models_of(script, self.world.upstream.script()));
         let wrong = |error: mock_upstream::ScriptError| Problem {
             what: error.to_string(),
             blame: Blame::Scenario,
@@ -115,19 +112,6 @@ impl Driver<'_> {
         // This gateway's clock cannot be set, so real time passes; a little more, for its own rounding.
         tokio::time::sleep(by.duration() + Duration::from_millis(200)).await;
         self.renew_client()
-    }
-
-    async fn get(&self, number: usize, get: &Get) -> Answer {
-        let outgoing = Outgoing {
-            marker: self.marker(number),
-            url: format!("{}{}", self.world.instance.base_url(), get.path),
-            headers: Vec::new(),
-            body: None,
-            route: RouteName::Models,
-            hang_up_after: None,
-            deadline: QUIET,
-        };
-        send(&self.client, &outgoing).await
     }
 
     /// A connection that closes is not an answer: is the gateway still there?

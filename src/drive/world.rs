@@ -118,6 +118,17 @@ impl CaseWorld {
         self.made.as_ref().map_or_else(|| key.to_owned(), |made| made.name_of(key))
     }
 
+    /// A key of this scenario is asked for: it may be at the gateway from now on.
+    pub(super) fn asked_for_key(&mut self, key: &str) {
+        let name = self.name_of(key);
+        self.made.iter_mut().for_each(|made| made.asked_for(name.clone()));
+    }
+
+    /// The gateway has refused to make the key that was asked for last.
+    pub(super) fn refused_key(&mut self) {
+        self.made.iter_mut().for_each(MadeKeys::refused);
+    }
+
     /// The size of the calls that a model answers.
     #[must_use]
     pub fn size(&self, model: &str) -> Size {

@@ -218,6 +218,7 @@ mod tests {
         Answer {
             sent: Outgoing {
                 marker: String::new(),
+                method: crate::gateway::manifest::Method::Post,
                 url: String::new(),
                 headers: Vec::new(),
                 body: None,

@@ -10,7 +10,7 @@ use crate::{
     drive::{
         Outgoing, Size,
         answer::{Answer, End},
-        blame_for_upstream, body, completed_script, send,
+        blame_for_upstream, body, completed_script, method, send, with_models_of,
     },
     policy::{Policy, without_provider},
     scenario::{
@@ -41,7 +41,7 @@ pub(super) async fn check(client: &Client, case: &Case) -> Result<(), (Blame, St
     let mut result = Ok(());
     for step in &case.scenario.steps {
         if let Action::Upstream(change) = &step.action {
-            script = completed_script(change, policy);
+            script = completed_script(&with_models_of(change, script), policy);
             upstream.set_script(script.clone()).map_err(|error| (Blame::Scenario, error.to_string()))?;
             seen.clear();
         }
@@ -100,6 +100,7 @@ async fn try_providers(
         let path = call.route.usual_path(&call.model, call.stream);
         let outgoing = Outgoing {
             marker: "control".to_owned(),
+            method: method(call.route),
             url: format!("http://{}/{}{path}", upstream.addr(), provider.name),
             headers: vec![("authorization".to_owned(), "Bearer control".to_owned())],
             body: body(call, "control", Size { input: usage.input, output: usage.output }),

@@ -107,7 +107,7 @@ fn har(answers: &[Answer]) -> Value {
             "time": millis,
             "comment": answer.describe(),
             "request": {
-                "method": if sent.body.is_some() { "POST" } else { "GET" },
+                "method": sent.method.word(),
                 "url": sent.url,
                 "httpVersion": "HTTP/1.1",
                 "cookies": [],

@@ -4,6 +4,7 @@ use mock_upstream::Script;
 
 use crate::{
     capability::Capability,
+    drive::tells_its_key,
     gateway::Gateway,
     owner::OwnerKind,
     policy::{Policy, VirtualKey},
@@ -29,8 +30,8 @@ fn creates_keys(case: &Case) -> bool {
     case.scenario.steps.iter().any(|step| matches!(step.action, Action::Admin(Admin::CreateKey(_))))
 }
 
-/// Whether a case needs more than keys: a policy or prices that its owner would have to configure, or a
-/// clock that is not ours to move.
+/// Whether a case needs more than keys: a policy, prices or a provider's key that its owner would have to
+/// configure, or a clock that is not ours to move.
 fn is_configuration(gateway: &Gateway, case: &Case) -> bool {
     let scenario = &case.scenario;
     let changed = scenario.steps.iter().filter_map(|step| match &step.action {
@@ -43,13 +44,15 @@ fn is_configuration(gateway: &Gateway, case: &Case) -> bool {
         _ => None,
     });
     let administers_others = scenario.steps.iter().any(|step| match &step.action {
+        // A price or a setting is everybody's, and nobody would take it back.
+        Action::Admin(Admin::SetPrice(_) | Admin::FaultyChange) => true,
         Action::Admin(operation) => operation.about().kind != OwnerKind::VirtualKey,
         _ => false,
     });
     has_other_policy(&scenario.policy)
         || administers_others
         || created.chain(&scenario.policy.virtual_keys).any(is_configured)
-        || changed.chain([&scenario.upstream]).any(has_other_models)
+        || changed.chain([&scenario.upstream]).any(|script| has_other_models(script) || tells_its_key(script))
         || (advances && gateway.manifest.admin.advance.is_some())
 }
 

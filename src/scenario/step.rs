@@ -90,8 +90,6 @@ pub enum Action {
     Advance(Advance),
     /// All is quiet: no call is open, and the gateway has had the time it promises to write its books.
     Settle,
-    /// A plain GET of one of the gateway's own addresses.
-    Get(Get),
     /// Somebody who is no administrator tries the management API: to make a key, and to read one.
     Trespass(Trespass),
 }
@@ -121,9 +119,6 @@ pub struct StepFields {
     /// All is quiet, and the gateway has written its books.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settle: Option<Settle>,
-    /// A plain GET of one of the gateway's own addresses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    get: Option<Get>,
     /// Somebody who is no administrator tries the management API: to make a key, and to read one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trespass: Option<Trespass>,
@@ -149,15 +144,15 @@ impl TryFrom<StepFields> for Step {
             fields.restart.map(Action::Restart),
             fields.advance.map(Action::Advance),
             fields.settle.map(|Settle {}| Action::Settle),
-            fields.get.map(Action::Get),
             fields.trespass.map(Action::Trespass),
         ];
         let mut actions = actions.into_iter().flatten();
         match (actions.next(), actions.next()) {
             (Some(action), None) => Ok(Self { action, expect: fields.expect }),
-            _ => Err("a step does exactly one of: call, burst, admin, upstream, restart, advance, settle, get,\
-                     trespass"
-                .into()),
+            _ => {
+                Err("a step does exactly one of: call, burst, admin, upstream, restart, advance, settle, trespass"
+                    .into())
+            }
         }
     }
 }
@@ -173,7 +168,6 @@ impl From<Step> for StepFields {
             Action::Restart(restart) => fields.restart = Some(restart),
             Action::Advance(advance) => fields.advance = Some(advance),
             Action::Settle => fields.settle = Some(Settle {}),
-            Action::Get(get) => fields.get = Some(get),
             Action::Trespass(trespass) => fields.trespass = Some(trespass),
         }
         fields
@@ -192,7 +186,6 @@ impl Action {
             Self::Restart(_) => "restart",
             Self::Advance(_) => "advance",
             Self::Settle => "settle",
-            Self::Get(_) => "get",
             Self::Trespass(_) => "trespass",
         }
     }
@@ -248,14 +241,6 @@ pub enum When {
     AtOnce,
     /// When the gateway has had the time it promises to write its books.
     Settled,
-}
-
-/// A plain GET of one of the gateway's own addresses.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Get {
-    /// The path, from the gateway's root.
-    pub path: String,
 }
 
 /// Somebody who is no administrator tries the management API.

@@ -20,6 +20,7 @@ use crate::{
 fn answer(status: Option<u16>, body: &Value) -> Answer {
     let sent = Outgoing {
         marker: "pb1.1.1".to_owned(),
+        method: manifest::Method::Post,
         url: "http://127.0.0.1:1/".to_owned(),
         headers: Vec::new(),
         body: None,
