@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::support::{Answer, KEY, World, body};
 
 const KEYS: &str = "/api/governance/virtual-keys";
-const TEAMS: &str = "/api/governance/teams";
+pub(crate) const TEAMS: &str = "/api/governance/teams";
 const CUSTOMERS: &str = "/api/governance/customers";
 const MODELS: &str = "/api/governance/model-configs";
 
-fn budget(limit: &str) -> Value {
+pub(crate) fn budget(limit: &str) -> Value {
     json!([{"max_limit": format!("number:{limit}"), "reset_duration": "1h"}])
 }
 
@@ -29,36 +29,36 @@ async fn made(world: &World, path: &str, singular: &str, body: &Value) -> (Strin
     (format!("{path}/{id}"), id)
 }
 
-async fn put(world: &World, path: &str, body: Value) -> Value {
+pub(crate) async fn put(world: &World, path: &str, body: Value) -> Value {
     change(world, Method::PUT, path, &body).await
 }
 
-async fn get(world: &World, path: &str) -> Value {
+pub(crate) async fn get(world: &World, path: &str) -> Value {
     let answer = world.admin(Method::GET, path, None).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.text);
     answer.json()
 }
 
-async fn delete(world: &World, path: &str) -> Answer {
+pub(crate) async fn delete(world: &World, path: &str) -> Answer {
     world.admin(Method::DELETE, path, None).await
 }
 
 /// The status of one call, and whose cap it was if it was refused.
-async fn call(world: &World, key: &str) -> (u16, String) {
+pub(crate) async fn call(world: &World, key: &str) -> (u16, String) {
     let answer = world.send(world.chat(key, &body())).await;
     let scope = answer.json()["error"]["scope"].as_str().unwrap_or_default().to_owned();
     (answer.status.as_u16(), scope)
 }
 
-fn ok() -> (u16, String) {
+pub(crate) fn ok() -> (u16, String) {
     (200, String::new())
 }
 
-fn refused(scope: &str) -> (u16, String) {
+pub(crate) fn refused(scope: &str) -> (u16, String) {
     (402, scope.to_owned())
 }
 
-const AGENT: &str = "/api/governance/virtual-keys/vk-agent";
+pub(crate) const AGENT: &str = "/api/governance/virtual-keys/vk-agent";
 
 #[tokio::test]
 async fn a_team_that_is_made_limits_its_keys_from_the_next_request_on_and_after_a_kill() {
@@ -387,89 +387,4 @@ async fn whoever_holds_a_key_reads_what_is_left_of_it() {
     assert!(missing.text.contains("Missing virtual key"), "{}", missing.text);
     let unknown = world.send(world.request(Method::GET, path).bearer_auth("sk-nobody")).await;
     assert_eq!((unknown.status.as_u16(), unknown.kind().as_str()), (401, "virtual_key_not_found"));
-}
-
-#[tokio::test]
-async fn a_team_of_the_file_that_was_deleted_comes_back_whole_when_the_file_changes_it() {
-    let mut world = World::start(|config| {
-        config["governance"]["teams"] = json!([{"id": "t", "name": "evals", "budgets": budget("0.0025")}]);
-        config["governance"]["virtual_keys"][0]["team_id"] = json!("t");
-    })
-    .await;
-    for expected in [ok(), ok(), refused("team")] {
-        assert_eq!(call(&world, KEY).await, expected);
-    }
-    assert_eq!(delete(&world, &format!("{TEAMS}/t")).await.status, 200);
-    assert_eq!(call(&world, KEY).await, ok());
-    world.restart().await;
-    assert_eq!(call(&world, KEY).await, ok());
-    // Another name: with it come back its budget, what was spent, and its key.
-    world.config["governance"]["teams"][0]["name"] = json!("evaluations");
-    world.restart().await;
-    assert_eq!(call(&world, KEY).await, refused("team"));
-}
-
-#[tokio::test]
-async fn an_edit_of_a_team_of_the_file_holds_until_the_file_changes_it() {
-    let mut world = World::start(|config| {
-        config["governance"]["teams"] = json!([{"id": "t", "name": "evals", "budgets": budget("0.00125")}]);
-        config["governance"]["virtual_keys"][0]["team_id"] = json!("t");
-    })
-    .await;
-    let path = format!("{TEAMS}/t");
-    put(&world, &path, json!({"name": "edited", "budgets": budget("0.0025")})).await;
-    world.kill_and_start().await;
-    for expected in [ok(), ok(), refused("team")] {
-        assert_eq!(call(&world, KEY).await, expected);
-    }
-    let answer = world.send(world.chat(KEY, &body())).await;
-    assert_eq!(answer.json()["error"]["entity"], "edited");
-    world.config["governance"]["teams"][0]["budgets"] = budget("0.00375");
-    world.restart().await;
-    assert_eq!(get(&world, &path).await["team"]["name"], "edited");
-    for expected in [ok(), refused("team")] {
-        assert_eq!(call(&world, KEY).await, expected);
-    }
-}
-
-#[tokio::test]
-async fn a_limit_that_is_made_again_is_not_the_one_that_a_request_still_holds() {
-    let world = World::start(|config| {
-        config["governance"]["virtual_keys"][0]["rate_limit"] = json!({
-            "id": "r", "request_max_limit": 9, "request_reset_duration": "1h",
-            "token_max_limit": 9999, "token_reset_duration": "1h",
-        });
-    })
-    .await;
-    world.model(&json!({"latency": {"first_byte": "500ms"}}));
-    let running = tokio::spawn(world.chat(KEY, &body()).send());
-    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, crate::support::DEADLINE).await);
-    let requests = json!({"id": "r", "request_max_limit": 9, "request_reset_duration": "1h"});
-    put(&world, AGENT, json!({"rate_limits": [requests]})).await;
-    put(&world, AGENT, json!({"rate_limit": {"token_max_limit": 9999, "token_reset_duration": "1h"}})).await;
-    assert_eq!(running.await.unwrap().unwrap().status(), 200);
-    let limit = world.agent().await["rate_limit"].clone();
-    assert_eq!((&limit["request_current_usage"], &limit["token_current_usage"]), (&json!(1), &json!(0)));
-}
-
-#[tokio::test]
-async fn a_limit_that_is_made_again_survives_a_restart_and_the_files_own_does_not_come_back() {
-    let mut world = World::start(|config| {
-        config["governance"]["virtual_keys"][0]["rate_limit"] = json!({
-            "id": "r", "request_max_limit": 9, "request_reset_duration": "1h",
-            "token_max_limit": 1, "token_reset_duration": "1h",
-        });
-    })
-    .await;
-    let requests = json!({"id": "r", "request_max_limit": 9, "request_reset_duration": "1h"});
-    put(&world, AGENT, json!({"rate_limits": [requests]})).await;
-    put(&world, AGENT, json!({"rate_limit": {"token_max_limit": 9999, "token_reset_duration": "1d"}})).await;
-    for _ in 0..2 {
-        let limit = world.agent().await["rate_limit"].clone();
-        assert_eq!((&limit["token_max_limit"], &limit["token_reset_duration"]), (&json!(9999), &json!("1d")));
-        world.restart().await;
-    }
-    for _ in 0..2 {
-        assert_eq!(call(&world, KEY).await, ok());
-    }
 }

@@ -12,8 +12,10 @@ mod comments;
 mod compaction;
 mod compatible;
 mod connections;
+mod databases;
 mod dialects;
 mod entities;
+mod entities_of_the_file;
 mod every_route;
 mod failed_answers;
 mod figures_agree;
@@ -21,6 +23,7 @@ mod fixtures;
 // It needs `prlimit`.
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod generated_keys;
 mod keys;
 mod levels;
 mod lifetimes;
@@ -51,6 +54,7 @@ mod schema;
 mod server_tools;
 mod sessions;
 mod settings;
+mod sharing;
 mod spellings;
 mod startup;
 mod statuses;

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::support::{Process, World, command};
 
 /// The one line of a refused start.
-async fn refused(edit: impl FnOnce(&mut Value)) -> String {
+pub(crate) async fn refused(edit: impl FnOnce(&mut Value)) -> String {
     let world = World::prepare(edit).await;
     world.write_config();
     refusal(world.folder.path()).await
 }
 
-async fn refusal(folder: &Path) -> String {
+pub(crate) async fn refusal(folder: &Path) -> String {
     let Err(stderr) = Process::start(folder, &[]).await else { panic!("it started") };
     assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
     stderr.replace(&folder.display().to_string(), "DIR").trim_end().to_owned()
@@ -297,98 +297,6 @@ async fn no_configuration_is_told_so() {
     assert!(line.starts_with("probity-reference: cannot read DIR/config.json:"), "{line}");
 }
 
-#[tokio::test]
-async fn a_damaged_database_is_an_error_and_never_a_fresh_start() {
-    for damage in [b"".as_slice(), b"this is no database, whatever its name says it is"] {
-        let world = World::prepare(|_| {}).await;
-        world.write_config();
-        let database = world.folder.path().join("config.db");
-        std::fs::write(&database, damage).unwrap();
-        let line = refusal(world.folder.path()).await;
-        assert!(line.contains("the database DIR/config.db is damaged"), "{line}");
-        assert_eq!(std::fs::read(&database).unwrap(), damage);
-    }
-}
-
-#[tokio::test]
-async fn what_is_left_of_a_database_is_an_error_and_never_a_fresh_start() {
-    let world = World::prepare(|_| {}).await;
-    world.write_config();
-    let database = world.folder.path().join("config.db");
-    // Where the volume with the database is not mounted.
-    std::os::unix::fs::symlink(world.folder.path().join("volume/config.db"), &database).unwrap();
-    let line = refusal(world.folder.path()).await;
-    assert!(line.contains("config.db is damaged (it is a link to a file that is not there)"), "{line}");
-    std::fs::remove_file(&database).unwrap();
-    std::fs::write(world.folder.path().join("config.db-wal"), b"commits that are nowhere else").unwrap();
-    let line = refusal(world.folder.path()).await;
-    assert!(line.contains("config.db is damaged (the file is gone, and its write-ahead log is not)"), "{line}");
-    assert!(!database.exists());
-}
-
-#[tokio::test]
-async fn a_row_that_no_gateway_wrote_is_named_with_its_table_its_id_and_its_column() {
-    for (edit, expected) in [
-        ("UPDATE meters SET used = -1", "table meters, row 'budget:b', column used"),
-        ("UPDATE meters SET reset_duration = 'soon', file_hash = NULL", "row 'budget:b', column reset_duration"),
-        ("UPDATE virtual_keys SET standing = 'gone'", "table virtual_keys, row 'vk-agent', column standing"),
-        ("UPDATE virtual_keys SET grants = '{'", "table virtual_keys, row 'vk-agent', column grants"),
-        ("INSERT INTO holds VALUES (7, -1, 0, '[]')", "table holds, row '7', column cost"),
-    ] {
-        let budget = crate::support::budget("b", "1", "1h", "vk-agent");
-        let mut world = World::start(|config| config["governance"]["budgets"] = json!([budget])).await;
-        assert!(world.process.take().unwrap().terminate().await);
-        let database = rusqlite::Connection::open(world.folder.path().join("config.db")).unwrap();
-        assert_eq!(database.execute(edit, []).unwrap(), 1);
-        database.close().unwrap();
-        let line = refusal(world.folder.path()).await;
-        assert!(line.contains("config.db is damaged (") && line.contains(expected), "{line}");
-    }
-}
-
-#[tokio::test]
-async fn a_database_of_a_newer_gateway_is_refused() {
-    use sqlx::Connection as _;
-    let mut world = World::start(|_| {}).await;
-    assert!(world.process.take().unwrap().terminate().await);
-    let mut connection = world.database("config.db").await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', 1, x'00', 0)";
-    sqlx::query(newer).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let line = refusal(world.folder.path()).await;
-    assert!(line.contains("schema version 9999, which is newer"), "{line}");
-}
-
-#[tokio::test]
-async fn a_second_process_on_the_same_folder_is_refused() {
-    let world = World::start(|_| {}).await;
-    let line = refusal(world.folder.path()).await;
-    assert_eq!(line, "probity-reference: another gateway is using the database DIR/config.db");
-}
-
-#[tokio::test]
-async fn two_folders_cannot_share_a_database() {
-    let elsewhere = tempfile::TempDir::new().unwrap();
-    let store = json!({"enabled": true, "type": "sqlite", "config": {"path": elsewhere.path().join("shared.db")}});
-    let first = World::start(|config| config["config_store"] = store.clone()).await;
-    let line = refused(|config| config["config_store"] = store).await;
-    assert!(line.starts_with("probity-reference: another gateway is using the database "), "{line}");
-    assert!(line.ends_with("shared.db"), "{line}");
-    assert_eq!(first.call().await.status, 200);
-}
-
-#[tokio::test]
-async fn a_database_for_the_loss_of_power_is_made_and_used() {
-    let mut world = World::start(|config| {
-        config["client"]["durability"] = json!("power_loss");
-        config["governance"]["budgets"] = json!([crate::support::budget("b", "1", "1h", "vk-agent")]);
-    })
-    .await;
-    assert_eq!(world.call().await.status, 200);
-    world.kill_and_start().await;
-    assert_eq!(world.spent().await, "0.00125");
-}
-
 fn network(config: &mut Value) -> &mut Value {
     &mut config["providers"]["primary"]["network_config"]
 }
@@ -452,39 +360,4 @@ async fn a_port_in_use_is_told_so() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{stderr}");
-}
-
-#[tokio::test]
-async fn a_key_without_a_value_gets_one_that_only_the_owner_can_read() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mut world = World::start(|config| {
-        config["governance"]["virtual_keys"][0].as_object_mut().unwrap().remove("value");
-    })
-    .await;
-    let path = world.folder.path().join("generated-keys.json");
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let generated: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let value = generated["agent"].as_str().unwrap().to_owned();
-    assert!(value.starts_with("sk-bf-"));
-    assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
-    world.restart().await;
-    assert_eq!(world.send(world.chat(&value, &crate::support::body())).await.status, 200);
-}
-
-#[tokio::test]
-async fn values_that_were_generated_before_are_never_written_over() {
-    let mut world = World::prepare(|config| {
-        config["governance"]["virtual_keys"][0].as_object_mut().unwrap().remove("value");
-    })
-    .await;
-    world.write_config();
-    let path = world.folder.path().join("generated-keys.json");
-    std::fs::write(&path, "{\"another\": \"sk-bf-1\"").unwrap();
-    let line = refusal(world.folder.path()).await;
-    assert!(line.contains("cannot write generated keys to DIR/generated-keys.json"), "{line}");
-    std::fs::write(&path, "{\"another\": \"sk-bf-1\"}").unwrap();
-    world.run(&[]).await;
-    let kept: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(kept["another"], "sk-bf-1");
-    assert!(kept["agent"].as_str().unwrap().starts_with("sk-bf-"));
 }
