@@ -23,6 +23,8 @@ const ROWS: &[(i64, &str)] = &[
     (4, include_str!("older_schemas/config-4.sql")),
     (5, include_str!("older_schemas/config-5.sql")),
     (6, include_str!("older_schemas/config-6.sql")),
+    // The same rows in another form.
+    (7, ""),
 ];
 
 /// Makes a database as a gateway that knew the migrations up to `version` left it.
