@@ -4,11 +4,16 @@
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::database;
+
 /// From how many pages on the log is not left to grow until the traffic pauses: 64 MB.
 const MOST_PAGES: i64 = 16_000;
+/// Where the disk takes no longer for a checkpoint, the log is emptied after each.
+const BRIEF: Duration = Duration::from_millis(2);
 
 /// Asks for checkpoints. Dropping it waits for the one that is being made.
 pub(super) struct Checkpoints {
@@ -21,7 +26,12 @@ impl Checkpoints {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(database, flags)?;
         let (asked, questions) = mpsc::sync_channel(1);
+        let file = database.to_owned();
         let thread = std::thread::spawn(move || {
+            // The rows of a first start have gone to their place without a log.
+            if let Err(error) = database::sync(&file) {
+                tracing::warn!(%error, "what the start has written may not survive a loss of power yet");
+            }
             while questions.recv().is_ok() {
                 if let Err(error) = checkpoint(&connection) {
                     tracing::warn!(%error, "the database's log could not be folded into it, and grows");
@@ -47,11 +57,13 @@ impl Drop for Checkpoints {
     }
 }
 
-/// While others write, a passive checkpoint never empties the log; one that is too long is
-/// emptied while they wait.
+/// While others write, a passive checkpoint never empties the log. It is emptied while they wait:
+/// where that is soon done, since SQLite finds a page in a short log several times as fast as in
+/// a long one; and where the log is too long.
 fn checkpoint(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let began = Instant::now();
     let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
-    if pages > MOST_PAGES {
+    if began.elapsed() < BRIEF || pages > MOST_PAGES {
         connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     }
     Ok(())

@@ -61,7 +61,8 @@ pub(crate) async fn open(
 ) -> Result<SqliteConnection, StoreError> {
     let failed = |error| from_sqlx(path, &error);
     if !is_there(path)? {
-        create(path, durability, migrations).await?;
+        let unfinished = begin(path, migrations).await?;
+        finish(&unfinished, path, durability)?;
     }
     let options = options(path, durability);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
@@ -75,7 +76,7 @@ pub(crate) async fn open(
 
 /// Whether there is a database. What is left of one is damage: a new one in its place would have
 /// forgotten what was spent.
-fn is_there(path: &Path) -> Result<bool, StoreError> {
+pub(super) fn is_there(path: &Path) -> Result<bool, StoreError> {
     let damaged = |what: &str| Err(StoreError::Damaged(path.to_owned(), what.to_owned()));
     match std::fs::metadata(path) {
         Ok(file) if file.len() == 0 => damaged("the file is empty"),
@@ -93,13 +94,12 @@ fn is_there(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Makes a new database under another name, complete with its schema, and only
-/// then gives it its own: an empty file is therefore always damage.
-async fn create(path: &Path, durability: Durability, migrations: &Migrator) -> Result<(), StoreError> {
+/// Makes a new database under another name, and tells which, until it is complete and
+/// [`finish`] gives it its own: an empty file is therefore always damage.
+pub(super) async fn begin(path: &Path, migrations: &Migrator) -> Result<PathBuf, StoreError> {
     let unfinished = path.with_extension("db.new");
-    let io = |error| StoreError::Create(path.to_owned(), error);
     if unfinished.exists() {
-        std::fs::remove_file(&unfinished).map_err(io)?;
+        std::fs::remove_file(&unfinished).map_err(|error| StoreError::Create(path.to_owned(), error))?;
     }
     let options = SqliteConnectOptions::new()
         .filename(&unfinished)
@@ -110,17 +110,23 @@ async fn create(path: &Path, durability: Durability, migrations: &Migrator) -> R
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     migrate(path, &mut connection, migrations).await?;
     connection.close().await.map_err(failed)?;
+    Ok(unfinished)
+}
+
+/// Gives a new database its name. Nobody writes to it meanwhile.
+pub(super) fn finish(unfinished: &Path, path: &Path, durability: Durability) -> Result<(), StoreError> {
+    let io = |error| StoreError::Create(path.to_owned(), error);
     if durability == Durability::Process {
-        return std::fs::rename(&unfinished, path).map_err(io);
+        return std::fs::rename(unfinished, path).map_err(io);
     }
     // The content first, so that the name never stands for less.
-    sync(&unfinished).and_then(|()| std::fs::rename(&unfinished, path)).map_err(io)?;
+    sync(unfinished).and_then(|()| std::fs::rename(unfinished, path)).map_err(io)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync(folder).map_err(io)
 }
 
 /// Waits until a file, or the names in a folder, are on disk.
-fn sync(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync(path: &Path) -> std::io::Result<()> {
     std::fs::File::open(path)?.sync_all()
 }
 

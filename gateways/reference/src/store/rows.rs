@@ -1,6 +1,5 @@
 //! The shapes that a store keeps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::documents::{DocumentKind, DocumentRow};
@@ -10,6 +9,7 @@ use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::identity::KeyHash;
 use crate::ledger::{Amount, MeterId, MeterState};
+use crate::maps::Map;
 use crate::money::Usd;
 use crate::window::ResetDuration;
 
@@ -217,7 +217,7 @@ pub(crate) struct Batch {
     pub(crate) superseded: Vec<MeterState>,
     pub(crate) holds: Vec<HoldRow>,
     pub(crate) closed: Vec<HoldId>,
-    pub(crate) states: HashMap<MeterId, MeterState>,
+    pub(crate) states: Map<MeterId, MeterState>,
     pub(crate) changes: Vec<Change>,
     /// Whether the batch is committed also when it is empty, to see that it can be.
     pub(crate) is_ping: bool,
@@ -246,6 +246,12 @@ impl Batch {
         owed.set_states(self.superseded);
         owed.set_states(self.states.into_values().collect());
         owed
+    }
+
+    /// Whether it is a hold and nothing else: what most batches before a call are.
+    pub(crate) fn is_one_hold(&self) -> bool {
+        let has_more = !(self.closed.is_empty() && self.states.is_empty() && self.changes.is_empty()) || self.is_ping;
+        self.holds.len() == 1 && !has_more
     }
 
     pub(crate) fn is_empty(&self) -> bool {

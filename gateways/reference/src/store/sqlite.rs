@@ -21,31 +21,64 @@ use super::{IsKnown, Patience, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// After how many commits the content of the write-ahead log moves into the database.
-const COMMITS_BETWEEN_CHECKPOINTS: u32 = 1_000;
+const COMMITS_BETWEEN_CHECKPOINTS: u32 = 500;
 
 /// An open `config.db`.
 pub(crate) struct SqliteStore {
     path: PathBuf,
     connection: Connection,
-    checkpoints: Checkpoints,
+    /// Under which name a new database stands, until it has its first rows.
+    unfinished: Option<PathBuf>,
+    durability: Durability,
+    /// None while the database is new.
+    checkpoints: Option<Checkpoints>,
     commits: u32,
     /// How long the connection waits where another one writes.
     patience: Patience,
 }
 
 impl SqliteStore {
-    /// Opens the database, making it where there is none, and brings its schema up
-    /// to date. A damaged file is an error and never a fresh start.
+    /// Opens the database and brings its schema up to date. Where there is none, a new one is
+    /// made, which has its name when [`Store::begin`] has written its first rows. A damaged file is
+    /// an error and never a fresh start.
     pub(crate) async fn open(path: &Path, durability: Durability) -> Result<SqliteStore, StoreError> {
-        let checked = database::open(path, durability, &MIGRATIONS).await?;
-        checked.close().await.map_err(|error| from_sqlx(path, &error))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |error| from_rusqlite(path, &error);
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        configure(&connection, durability).map_err(failed)?;
-        connection.busy_timeout(wait(Patience::Some)).map_err(failed)?;
-        let checkpoints = Checkpoints::start(path).map_err(failed)?;
-        Ok(SqliteStore { path: path.to_owned(), connection, checkpoints, commits: 0, patience: Patience::Some })
+        let unfinished = if database::is_there(path)? {
+            let checked = database::open(path, durability, &MIGRATIONS).await?;
+            checked.close().await.map_err(|error| from_sqlx(path, &error))?;
+            None
+        } else {
+            Some(database::begin(path, &MIGRATIONS).await?)
+        };
+        let mut store = SqliteStore {
+            path: path.to_owned(),
+            connection: connect(path, unfinished.as_deref().unwrap_or(path))?,
+            unfinished,
+            durability,
+            checkpoints: None,
+            commits: 0,
+            patience: Patience::Some,
+        };
+        match store.unfinished {
+            Some(_) => new(&store.connection).map_err(|error| from_rusqlite(path, &error))?,
+            None => store.configure()?,
+        }
+        Ok(store)
+    }
+
+    /// From now on commits are what the durability says.
+    fn configure(&mut self) -> Result<(), StoreError> {
+        let failed = |error| from_rusqlite(&self.path, &error);
+        configure(&self.connection, self.durability).map_err(failed)?;
+        self.checkpoints = Some(Checkpoints::start(&self.path).map_err(failed)?);
+        Ok(())
+    }
+
+    /// A new database that is complete gets its name.
+    fn finish_new(&mut self) -> Result<(), StoreError> {
+        let Some(unfinished) = self.unfinished.take() else { return Ok(()) };
+        database::finish(&unfinished, &self.path, self.durability)?;
+        self.connection = connect(&self.path, &self.path)?;
+        self.configure()
     }
 
     /// Writes in one transaction.
@@ -180,7 +213,8 @@ impl Store for SqliteStore {
         self.transact(|connection| {
             write(connection, batch)?;
             write_merged(connection, merged)
-        })
+        })?;
+        self.finish_new()
     }
 
     fn commit(&mut self, batch: &Batch, patience: Patience) -> Result<(), StoreError> {
@@ -191,11 +225,16 @@ impl Store for SqliteStore {
             self.connection.busy_timeout(wait(patience)).map_err(|error| from_rusqlite(&self.path, &error))?;
             self.patience = patience;
         }
-        self.transact(|connection| write(connection, batch))?;
+        if batch.is_one_hold() {
+            // A statement by itself is a transaction.
+            write(&self.connection, batch).map_err(|error| from_rusqlite(&self.path, &error))?;
+        } else {
+            self.transact(|connection| write(connection, batch))?;
+        }
         self.commits += 1;
         if self.commits >= COMMITS_BETWEEN_CHECKPOINTS {
             self.commits = 0;
-            self.checkpoints.ask();
+            self.checkpoints.iter().for_each(Checkpoints::ask);
         }
         Ok(())
     }
@@ -206,11 +245,29 @@ impl Store for SqliteStore {
     }
 }
 
+/// Connects to the database at `path`, which may still have another name.
+fn connect(path: &Path, name: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connected = Connection::open_with_flags(name, flags).and_then(|connection| {
+        connection.busy_timeout(wait(Patience::Some))?;
+        Ok(connection)
+    });
+    connected.map_err(|error| from_rusqlite(path, &error))
+}
+
+/// Its first rows may be very many. They go straight to their place: a database that is not
+/// complete is thrown away at the next start.
+fn new(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "journal_mode", "MEMORY")?;
+    connection.pragma_update(None, "synchronous", "OFF")
+}
+
 fn configure(connection: &Connection, durability: Durability) -> Result<(), rusqlite::Error> {
     let synchronous = match durability {
         Durability::Process => "NORMAL",
         Durability::PowerLoss => "FULL",
     };
+    connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
@@ -241,10 +298,33 @@ mod tests {
     use crate::money::Usd;
 
     #[tokio::test]
+    async fn a_new_database_has_its_name_when_it_has_its_first_rows() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("config.db");
+        let mut store = SqliteStore::open(&path, Durability::PowerLoss).await.unwrap();
+        assert!(!path.exists());
+        drop(store);
+        // What a start has left that went no further is begun anew.
+        store = SqliteStore::open(&path, Durability::Process).await.unwrap();
+        let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
+        store.begin(&Merged::default(), &Batch { holds: vec![hold], ..Batch::default() }).unwrap();
+        assert!(path.exists());
+        // A reader does not wait for a writer, and the other way round.
+        let other = Connection::open(&path).unwrap();
+        let mode: String = other.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        let count: i64 = other.query_row("SELECT count(*) FROM holds", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 1);
+        Box::new(store).close().unwrap();
+        assert_eq!(SqliteStore::open(&path, Durability::Process).await.unwrap().load().unwrap().holds.len(), 1);
+    }
+
+    #[tokio::test]
     async fn after_batches_that_failed_the_next_one_is_written() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("config.db");
         let mut store = SqliteStore::open(&path, Durability::Process).await.unwrap();
+        store.begin(&Merged::default(), &Batch::default()).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute("ALTER TABLE holds RENAME TO broken", []).unwrap();
         let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
