@@ -1,14 +1,14 @@
 //! The ledger together with the disk: every change of the one reaches the other, in
 //! the same order, and a request waits where [`crate::store`]'s writer says it must.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock::{Clock, Moment};
 use crate::ledger::{Amount, Claim, Ledger, Meter, MeterId, Refusal, Spent};
 use crate::pulse::Pulse;
-use crate::store::{Change, HoldId, HoldRow, NotWritten, Writer, Written};
+use crate::store::{Change, Company, HoldId, HoldRow, NotWritten, Writer, Written};
 
 /// Learns what a hold was settled at, at that moment.
 pub(crate) trait Bill: Send + Sync {
@@ -22,12 +22,15 @@ pub(crate) struct Books {
     writer: Writer,
     clock: Arc<Clock>,
     last_hold: AtomicI64,
+    /// How many requests are on their way.
+    open: AtomicUsize,
     pulse: Pulse,
 }
 
 impl Books {
     pub(crate) fn new(ledger: Ledger, writer: Writer, clock: Arc<Clock>) -> Books {
-        Books { ledger: Mutex::new(ledger), writer, clock, last_hold: AtomicI64::new(0), pulse: Pulse::default() }
+        let (last_hold, open) = (AtomicI64::new(0), AtomicUsize::new(0));
+        Books { ledger: Mutex::new(ledger), writer, clock, last_hold, open, pulse: Pulse::default() }
     }
 
     /// Admits a claim and hands its hold to the writer.
@@ -41,6 +44,7 @@ impl Books {
             self.writer.hold(row, rolled)
         });
         drop(ledger);
+        self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Admitted { held: Held { books: Arc::clone(self), claim, id, open: true, bill: None }, written })
     }
 
@@ -51,13 +55,13 @@ impl Books {
             let ledger = self.ledger();
             self.writer.changes(changes(&ledger))
         };
-        written.wait().await
+        written.wait(Company::Others).await
     }
 
     /// Whether the database can be written, by a commit of nothing that is at most a second old.
     pub(crate) async fn ping(&self) -> Result<(), NotWritten> {
         let writer = self.writer.clone();
-        self.pulse.felt(Instant::now(), async move || writer.ping().wait().await).await
+        self.pulse.felt(Instant::now(), async move || writer.ping().wait(Company::Others).await).await
     }
 
     /// Applies a change that was written.
@@ -89,6 +93,13 @@ impl Books {
         self.clock.now()
     }
 
+    /// Waits for the record of a request that is one of `own` on their way.
+    async fn wait(&self, written: Option<Written>, own: usize) -> Result<(), NotWritten> {
+        let Some(written) = written else { return Ok(()) };
+        let is_alone = self.open.load(Ordering::Relaxed) <= own;
+        written.wait(if is_alone { Company::None } else { Company::Others }).await
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // The ledger's functions cannot panic half-way, so a poisoned one is whole.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +129,7 @@ impl Admitted {
 
     /// Waits until the hold is on disk. One that cannot be written is taken back.
     pub(crate) async fn written(mut self) -> Result<Held, NotWritten> {
-        if let Err(error) = wait(self.written.take()).await {
+        if let Err(error) = self.held.books.wait(self.written.take(), 1).await {
             // What is not on disk need not be deleted there.
             self.held.id = None;
             drop(self.held.end(Outcome::Free));
@@ -145,12 +156,14 @@ impl Held {
 
     /// The hold becomes what was spent. Waits until that is on disk.
     pub(crate) async fn settle(mut self, spent: Spent) -> Result<(), NotWritten> {
-        wait(self.end(Outcome::Served(spent))).await
+        let written = self.end(Outcome::Served(spent));
+        self.books.wait(written, 0).await
     }
 
     /// The same for a call that served nobody: it costs, and does not count as a request.
     pub(crate) async fn settle_unserved(mut self, spent: Spent) -> Result<(), NotWritten> {
-        wait(self.end(Outcome::Unserved(spent))).await
+        let written = self.end(Outcome::Unserved(spent));
+        self.books.wait(written, 0).await
     }
 
     /// The same without waiting, for a caller that has left.
@@ -160,13 +173,15 @@ impl Held {
 
     /// The request was not served and cost nothing.
     pub(crate) async fn release(mut self) -> Result<(), NotWritten> {
-        wait(self.end(Outcome::Free)).await
+        let written = self.end(Outcome::Free);
+        self.books.wait(written, 0).await
     }
 
     fn end(&mut self, outcome: Outcome) -> Option<Written> {
         if !std::mem::take(&mut self.open) {
             return None;
         }
+        self.books.open.fetch_sub(1, Ordering::Relaxed);
         let mut ledger = self.books.ledger();
         let now = self.books.clock.now();
         let (states, spent) = match outcome {
@@ -201,13 +216,6 @@ impl Drop for Held {
     fn drop(&mut self) {
         let bound = self.bound();
         drop(self.end(Outcome::Served(bound)));
-    }
-}
-
-async fn wait(written: Option<Written>) -> Result<(), NotWritten> {
-    match written {
-        Some(written) => written.wait().await,
-        None => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) use rows::{
     Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey, StoredMeter,
 };
 pub(crate) use sqlite::SqliteStore;
-pub(crate) use writer::{NotWritten, Writer, Written};
+pub(crate) use writer::{Company, NotWritten, Writer, Written};
 
 /// Whether to wait for another process that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

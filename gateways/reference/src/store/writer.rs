@@ -129,6 +129,14 @@ impl Writer {
     }
 }
 
+/// Whether others may have something to write too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    Others,
+    /// Nobody else is on the way: to let others go first would only cost time.
+    None,
+}
+
 /// A record that was handed over. It is written when somebody waits for it, or drops it, or
 /// with another's.
 pub(crate) struct Written {
@@ -138,9 +146,11 @@ pub(crate) struct Written {
 
 impl Written {
     /// Waits until the record is on disk.
-    pub(crate) async fn wait(mut self) -> Result<(), NotWritten> {
-        // Others that are ready hand over what they have, and share the commit.
-        tokio::task::yield_now().await;
+    pub(crate) async fn wait(mut self, company: Company) -> Result<(), NotWritten> {
+        if company == Company::Others {
+            // Those that are ready hand over what they have, and share the commit.
+            tokio::task::yield_now().await;
+        }
         match self.receiver.try_recv() {
             Ok(true) => return Ok(()),
             Ok(false) | Err(TryRecvError::Closed) => return Err(NotWritten),

@@ -94,9 +94,10 @@ async fn what_is_owed_is_tried_again_on_no_thread_that_serves_while_another_proc
         }
     });
     let writer = Writer::new(Box::new(store), Durability::Process);
-    writer.close(HoldId(1), Vec::new()).wait().await.unwrap_err();
+    writer.close(HoldId(1), Vec::new()).wait(Company::Others).await.unwrap_err();
     assert!(writer.0.has_retry.load(Ordering::SeqCst));
-    let waiting: Vec<_> = (2..5).map(|id| tokio::spawn(writer.close(HoldId(id), Vec::new()).wait())).collect();
+    let waiting: Vec<_> =
+        (2..5).map(|id| tokio::spawn(writer.close(HoldId(id), Vec::new()).wait(Company::Others))).collect();
     // The pause is over, and the pen is with the one who waits for the other process.
     until(|| !writer.0.has_retry.load(Ordering::SeqCst)).await;
     tokio::task::yield_now().await;
@@ -126,7 +127,7 @@ async fn who_serves_requests_writes_a_few_rounds_for_others_and_nothing_is_left(
         Ok(())
     });
     let writer = writer.get_or_init(|| Writer::new(Box::new(store), Durability::Process));
-    writer.close(HoldId(1), Vec::new()).wait().await.unwrap();
+    writer.close(HoldId(1), Vec::new()).wait(Company::Others).await.unwrap();
     for _ in 1..ENTRIES {
         let mut written = waiting.recv().await.unwrap();
         // Nobody else writes it: whoever waits here only looks.
@@ -152,7 +153,8 @@ fn of_many_threads_none_waits_for_a_record_that_nobody_writes() {
                         let id = |copy| HoldId((number * RECORDS + record) * 3 + copy);
                         drop(writer.close(id(0), Vec::new()));
                         let both = [writer.close(id(1), Vec::new()), writer.close(id(2), Vec::new())];
-                        let both = futures_util::future::try_join_all(both.map(Written::wait));
+                        let both =
+                            futures_util::future::try_join_all(both.map(|written| written.wait(Company::Others)));
                         tokio::time::timeout(DEADLINE, both).await.unwrap().unwrap();
                     }
                     until(|| !writer.0.has_entries()).await;
