@@ -1,5 +1,9 @@
 //! `env.NAME`: a whole string that stands for an environment variable's value.
 
+/// How a string begins that names a variable. Behind the end of another string this is no JSON, so
+/// that it begins one wherever it stands, unless it stands inside of one, behind a backslash.
+const PREFIX: &str = "\"env.";
+
 /// A string that names a variable which has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {name}, named by \"env.{name}\", {problem}")]
@@ -29,32 +33,31 @@ impl Resolved {
 }
 
 /// Fills in every JSON string value that reads `env.NAME`. Lines stay where they are.
-pub(super) fn resolve(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Resolved, EnvError> {
-    let mut resolved = Resolved { text: String::with_capacity(text.len()), filled: Vec::new() };
-    let mut rest = text;
-    while let Some(quote) = rest.find('"') {
-        let (before, string) = rest.split_at(quote);
-        resolved.text.push_str(before);
+pub(super) fn resolve(text: String, lookup: impl Fn(&str) -> Option<String>) -> Result<Resolved, EnvError> {
+    let mut filled = Vec::new();
+    let mut resolved = String::new();
+    // Up to where the text is resolved.
+    let mut done = 0;
+    for (at, _) in text.match_indices(PREFIX) {
+        let (before, string) = text.split_at(at);
+        let is_inside = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
         let (literal, tail) = string.split_at(literal_end(string));
-        rest = tail;
         let is_key = tail.trim_start().starts_with(':');
-        let name = literal.strip_prefix("\"env.").and_then(|name| name.strip_suffix('"'));
-        match name.filter(|_| !is_key) {
-            None => resolved.text.push_str(literal),
-            Some(name) => {
-                let at = text.len() - string.len();
-                let failed = |problem| EnvError { name: name.to_owned(), at, problem };
-                let value = lookup(name).ok_or_else(|| failed("is not set"))?;
-                if value.is_empty() {
-                    return Err(failed("is empty"));
-                }
-                resolved.text.push_str(&serde_json::Value::from(value.as_str()).to_string());
-                resolved.filled.push((name.to_owned(), value));
-            }
+        let name = literal.strip_prefix(PREFIX).and_then(|name| name.strip_suffix('"'));
+        let Some(name) = name.filter(|_| !is_inside && !is_key) else { continue };
+        let failed = |problem| EnvError { name: name.to_owned(), at, problem };
+        let value = lookup(name).ok_or_else(|| failed("is not set"))?;
+        if value.is_empty() {
+            return Err(failed("is empty"));
         }
+        resolved.push_str(text.get(done..at).unwrap_or_default());
+        resolved.push_str(&serde_json::Value::from(value.as_str()).to_string());
+        filled.push((name.to_owned(), value));
+        done = at + literal.len();
     }
-    resolved.text.push_str(rest);
-    Ok(resolved)
+    // The whole configuration is not copied where nothing was filled in: it may be long.
+    let text = if filled.is_empty() { text } else { resolved + text.get(done..).unwrap_or_default() };
+    Ok(Resolved { text, filled })
 }
 
 /// Where the JSON string that `text` begins with ends. Without an end: the whole.
@@ -88,34 +91,40 @@ mod tests {
 
     #[test]
     fn a_value_that_names_a_variable_becomes_its_value() {
-        let resolved = resolve(r#"{"value": "env.KEY", "name": "env"}"#, lookup).unwrap();
+        let resolved = resolve(r#"{"value": "env.KEY", "name": "env"}"#.to_owned(), lookup).unwrap();
         assert_eq!(resolved.text, r#"{"value": "s3\"cret", "name": "env"}"#);
+    }
+
+    #[test]
+    fn what_stands_between_and_behind_variables_stays() {
+        let resolved = resolve(r#"["a\\", "env.KEY", "x \"env.KEY", ["env.KEY"]]"#.to_owned(), lookup).unwrap();
+        assert_eq!(resolved.text, r#"["a\\", "s3\"cret", "x \"env.KEY", ["s3\"cret"]]"#);
     }
 
     #[test]
     fn a_field_name_is_never_a_variable() {
         let text = r#"{"env.KEY" : "a \"env.KEY\" b"}"#;
-        assert_eq!(resolve(text, lookup).unwrap().text, text);
+        assert_eq!(resolve(text.to_owned(), lookup).unwrap().text, text);
     }
 
     #[test]
     fn a_variable_without_a_value_is_named_with_its_place() {
-        let error = resolve("{\n\"value\":\n\"env.GONE\"}", lookup).unwrap_err();
+        let error = resolve("{\n\"value\":\n\"env.GONE\"}".to_owned(), lookup).unwrap_err();
         assert_eq!(error.to_string(), "the environment variable GONE, named by \"env.GONE\", is not set");
         assert_eq!(error.at, 11);
-        assert!(resolve(r#"["env.EMPTY"]"#, lookup).is_err());
+        assert!(resolve(r#"["env.EMPTY"]"#.to_owned(), lookup).is_err());
     }
 
     #[test]
     fn a_message_does_not_show_what_came_from_the_environment() {
-        let resolved = resolve(r#"["env.KEY"]"#, lookup).unwrap();
+        let resolved = resolve(r#"["env.KEY"]"#.to_owned(), lookup).unwrap();
         assert_eq!(resolved.hide_values("invalid: s3\"cret"), "invalid: env.KEY");
     }
 
     proptest! {
         #[test]
         fn any_text_without_variables_stays_as_it_is(text in "[^e]*") {
-            prop_assert_eq!(resolve(&text, lookup).unwrap().text, text);
+            prop_assert_eq!(resolve(text.clone(), lookup).unwrap().text, text);
         }
     }
 }

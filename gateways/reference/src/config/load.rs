@@ -106,14 +106,14 @@ impl From<Invalid> for Wrong {
 pub(crate) fn load(app_dir: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
     let path = app_dir.join(FILE);
     let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Read(path, error))?;
-    let resolved = env::resolve(&text, &lookup).map_err(|error| {
+    let as_written = written_providers(&text);
+    let resolved = env::resolve(text, &lookup).map_err(|error| {
+        // While all was well nobody needed the text, which may be long.
+        let text = std::fs::read_to_string(app_dir.join(FILE)).unwrap_or_default();
         let at = path_of_byte(&text, error.at).unwrap_or_default();
         let position = Some(Position::of_byte(&text, error.at));
         ConfigError::Wrong { file: app_dir.join(FILE), position, problem: Invalid::new(at, error.to_string()) }
     })?;
-    let as_written = written_providers(&text);
-    // The whole configuration stands in memory twice else, and may be long.
-    drop(text);
     let reading = Reading { app_dir, resolved: &resolved };
     let file = reading.parse()?;
     let passphrase = file.encryption_key.clone().or_else(|| lookup(ENCRYPTION_KEY).filter(|key| !key.is_empty()));
