@@ -58,13 +58,10 @@ impl KeyValue {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for half in [byte >> 4, byte & 15] {
-            text.push(char::from(if half < 10 { b'0' + half } else { b'a' + half - 10 }));
-        }
-    }
-    text
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    let digits: Vec<u8> = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+    // Digits are text.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The bytes of what [`hex`] gave for a hash.
@@ -106,20 +103,13 @@ pub(crate) enum Presented {
 /// Reads the key from `x-bf-vk`, `Authorization: Bearer`, `api-key`, `x-api-key` and
 /// `x-goog-api-key`. An empty header brings no key.
 pub(crate) fn presented(headers: &HeaderMap) -> Presented {
-    let plain = PLAIN
-        .iter()
-        .flat_map(|name| headers.get_all(name))
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let bearer = headers
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .filter_map(|value| bearer(&String::from_utf8_lossy(value.as_bytes())));
+    let plain = PLAIN.iter().flat_map(|name| headers.get_all(name)).map(|value| (value, false));
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().map(|value| (value, true));
     let mut found = Presented::None;
-    for value in plain.chain(bearer) {
-        let value = value.trim();
-        if value.is_empty() {
-            continue;
-        }
+    for (value, is_bearer) in plain.chain(bearers) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let value = if is_bearer { bearer(&text) } else { Some(text.trim()) };
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         let hash = KeyHash::of(value);
         found = match found {
             Presented::None => Presented::Key(hash),
@@ -130,9 +120,9 @@ pub(crate) fn presented(headers: &HeaderMap) -> Presented {
     found
 }
 
-fn bearer(value: &str) -> Option<String> {
+fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

@@ -30,6 +30,17 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
     }
 }
 
+/// The same once more, for a request that brought `key` before: what it brings is not read anew.
+pub(super) fn identify_again(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    key: Option<Arc<VirtualKey>>,
+) -> Result<Option<Arc<VirtualKey>>, Problem> {
+    let Some(key) = key else { return identify(gateway, headers) };
+    require(&gateway.client().required_headers, headers)?;
+    current(&gateway.policy().keys, &key.row.value_hash, gateway.books.now()).map(Some)
+}
+
 /// Refuses a request that lacks a required header. An empty one says nothing, and is none.
 fn require(required: &[HeaderName], headers: &HeaderMap) -> Result<(), Problem> {
     let is_there = |name: &&HeaderName| headers.get(*name).is_some_and(|value| !value.is_empty());

@@ -57,8 +57,8 @@ async fn counted(
     about: &mut About,
 ) -> Result<Response, Uncounted> {
     let route = asked.route;
-    caller::identify(gateway, headers)?;
-    let (bytes, key) = read_body(gateway, headers, body).await?;
+    let key = caller::identify(gateway, headers)?;
+    let (bytes, key) = read_body(gateway, headers, key, body).await?;
     let request = Request::parse(asked.clone(), &bytes)?;
     about.model.clone_from(&request.model);
     let candidate = candidate(gateway, &request, key.as_deref(), headers)?;

@@ -85,8 +85,9 @@ async fn read(
     body: Body,
     notes: &Notes,
 ) -> Result<Read, Problem> {
-    notes.identified(caller::identify(gateway, headers)?.as_ref());
-    let (bytes, key) = read_body(gateway, headers, body).await?;
+    let key = caller::identify(gateway, headers)?;
+    notes.identified(key.as_ref());
+    let (bytes, key) = read_body(gateway, headers, key, body).await?;
     let (request, text) = match asked.route {
         // A file is no text to keep.
         Route::Transcriptions => {
@@ -103,10 +104,11 @@ async fn read(
 pub(super) async fn read_body(
     gateway: &Gateway,
     headers: &HeaderMap,
+    key: Option<Arc<VirtualKey>>,
     body: Body,
 ) -> Result<(Bytes, Option<Arc<VirtualKey>>), Problem> {
     let bytes = slow_body::whole(body, gateway.client().max_body_bytes).await?;
-    Ok((bytes, caller::identify(gateway, headers)?))
+    Ok((bytes, caller::identify_again(gateway, headers, key)?))
 }
 
 /// Tries the providers in their order; the first that serves is the answer. If

@@ -26,6 +26,7 @@ mod input;
 mod media;
 mod models;
 mod provider_error;
+mod readable;
 mod request;
 mod route;
 mod server_tools;
