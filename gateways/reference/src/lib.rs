@@ -32,6 +32,7 @@ mod limit_headers;
 mod listen;
 mod live;
 mod logs;
+mod maps;
 mod money;
 mod network;
 mod openapi;

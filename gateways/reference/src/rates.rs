@@ -264,15 +264,20 @@ impl Rates {
         own.or_else(|| self.get(item.whole()?, context, service))
     }
 
-    /// The dearest of a list of items at any context up to this one and any of the services.
+    /// The dearest of a list of items at any context up to this one and any of the services, of
+    /// which the standard one is one.
     pub(crate) fn dearest(&self, items: &[Item], most: Context, services: &[Service]) -> Option<Usd> {
+        // What no figure is for costs what is asked for beside it: a shorter context, the standard service.
+        let has_context = |context| self.0.iter().any(|(rate, _)| rate.context == context);
+        let has_service = |service| self.0.iter().any(|(rate, _)| rate.service == service);
         let contexts = Context::ALL.iter().map(|(context, ..)| *context).filter(|context| *context <= most);
-        let each = contexts.flat_map(|context| {
-            items
-                .iter()
-                .flat_map(move |item| services.iter().filter_map(move |service| self.get(*item, context, *service)))
-        });
-        each.max()
+        let mut dearest = None;
+        for context in contexts.filter(|context| *context == Context::Any || has_context(*context)) {
+            for service in services.iter().filter(|service| **service == Service::Standard || has_service(**service)) {
+                dearest = dearest.max(items.iter().filter_map(|item| self.get(*item, context, *service)).max());
+            }
+        }
+        dearest
     }
 
     fn own(&self, item: Item, context: Context, service: Service) -> Option<Usd> {

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use crate::config::{Provider, Weight};
+use crate::config::{Provider, Providers, Weight};
 use crate::dice::choose;
 use crate::pin::Pin;
 use crate::policy::VirtualKey;
@@ -58,7 +56,7 @@ pub(crate) fn plan(
     fallbacks: &[String],
     key: Option<&VirtualKey>,
     pin: &Pin,
-    providers: &IndexMap<Arc<str>, Arc<Provider>>,
+    providers: &Providers,
     dice: u64,
 ) -> Plan {
     let named: Result<Vec<_>, RouteError> =
@@ -99,7 +97,7 @@ pub(crate) fn plan(
 }
 
 /// `provider/model`, if the part before the first slash is a provider.
-fn split<'a>(text: &'a str, providers: &'a IndexMap<Arc<str>, Arc<Provider>>) -> Option<(&'a Arc<Provider>, &'a str)> {
+fn split<'a>(text: &'a str, providers: &'a Providers) -> Option<(&'a Arc<Provider>, &'a str)> {
     let (provider, model) = text.split_once('/')?;
     Some((providers.get(provider)?, model))
 }
@@ -146,7 +144,7 @@ fn has_key(provider: &Provider, model: &str, key: Option<&VirtualKey>, pin: &Pin
 }
 
 /// Without a virtual key: the first provider of the file that has the model.
-fn anyone(model: &str, pin: &Pin, providers: &IndexMap<Arc<str>, Arc<Provider>>) -> Result<Candidate, RouteError> {
+fn anyone(model: &str, pin: &Pin, providers: &Providers) -> Result<Candidate, RouteError> {
     providers
         .values()
         .find(|provider| has_key(provider, model, None, pin))
@@ -155,13 +153,7 @@ fn anyone(model: &str, pin: &Pin, providers: &IndexMap<Arc<str>, Arc<Provider>>)
 }
 
 /// One grant by weight, then the rest by descending weight, then by the file's order.
-fn weighted(
-    model: &str,
-    key: &VirtualKey,
-    pin: &Pin,
-    providers: &IndexMap<Arc<str>, Arc<Provider>>,
-    dice: u64,
-) -> Plan {
+fn weighted(model: &str, key: &VirtualKey, pin: &Pin, providers: &Providers, dice: u64) -> Plan {
     if key.grants.is_empty() {
         return Plan { first: Err(RouteError::NoProvider), fallbacks: Vec::new() };
     }

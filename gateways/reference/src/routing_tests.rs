@@ -8,8 +8,6 @@ use crate::identity::KeyHash;
 use crate::policy::GrantPolicy;
 use crate::store::{KeyRow, Membership, Standing};
 
-type Providers = IndexMap<Arc<str>, Arc<Provider>>;
-
 fn providers(names: &[&str]) -> Providers {
     names
         .iter()

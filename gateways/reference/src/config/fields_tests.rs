@@ -310,7 +310,7 @@ fn accepted(place: &str) -> BTreeSet<String> {
     let message = match serde_json::from_str::<ConfigFile<'_>>(&text) {
         Err(error) => error.to_string(),
         // The items of the long lists are read when they are checked.
-        Ok(file) => match governance::check(file.governance, &Providers::new(), false) {
+        Ok(file) => match governance::check(file.governance, &Providers::default(), false) {
             Err(Wrong::Shape(item)) => item.error.to_string(),
             _ => panic!("it was accepted: {text}"),
         },

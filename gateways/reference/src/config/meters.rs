@@ -2,7 +2,6 @@
 //! Bifrost's versions have written them. One that nobody owns is refused: its author
 //! believes that it protects something.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::each::Each;
@@ -13,6 +12,7 @@ use super::place::Place;
 use super::rate_limit::{Counter, RateLimitError, RateLimitSpec};
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure, MeterId};
+use crate::maps::Map;
 use crate::money::Usd;
 use crate::store::{DeclaredMeter, OwnerKey};
 use crate::window::ResetDuration;
@@ -46,9 +46,9 @@ struct Owned {
 #[derive(Default)]
 pub(super) struct Meters {
     /// Budgets of the list of all that an owner names by id.
-    budgets: HashMap<String, Figures>,
-    rate_limits: HashMap<String, RateLimitSpec>,
-    owned: HashMap<OwnerKey, Vec<Owned>>,
+    budgets: Map<String, Figures>,
+    rate_limits: Map<String, RateLimitSpec>,
+    owned: Map<OwnerKey, Vec<Owned>>,
     ids: Once<MeterId>,
     declared: Vec<DeclaredMeter>,
 }

@@ -1,19 +1,19 @@
 //! What must not stand in the file twice: ids, names, values.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::hash::Hash;
 
 use super::load::Invalid;
 use super::place::Place;
+use crate::maps::Set;
 
 /// What stood there so far.
-pub(super) struct Once<T>(HashSet<T>);
+pub(super) struct Once<T>(Set<T>);
 
 impl<T> Default for Once<T> {
     fn default() -> Once<T> {
-        Once(HashSet::new())
+        Once(Set::default())
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use reqwest::header::HeaderMap;
 
 use super::types::{AllowList, Weight};
 use crate::dialect::Dialect;
+use crate::maps::Ordered;
 
 /// What stands where a provider's key stood.
 const HIDDEN_KEY: &str = "[provider key]";
@@ -16,7 +16,7 @@ const HIDDEN_KEY: &str = "[provider key]";
 const SHORTEST_CREDENTIAL: usize = 8;
 
 /// The providers in the file's order.
-pub(crate) type Providers = IndexMap<Arc<str>, Arc<Provider>>;
+pub(crate) type Providers = Ordered<Arc<str>, Arc<Provider>>;
 
 /// Whose protocol a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub(super) fn check(
     files: indexmap::IndexMap<String, ProviderFile>,
     empty_means_all: bool,
 ) -> Result<Providers, Invalid> {
-    let mut providers = Providers::new();
+    let mut providers = Providers::default();
     for (name, file) in files {
         let provider = provider(&name, file, empty_means_all)?;
         if provider.keys.is_empty() && !provider.is_keyless {
@@ -48,7 +48,7 @@ pub(crate) fn check_written(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Provider, Invalid> {
     let place = format!("providers.{name}");
-    let resolved = env::resolve(text, lookup).map_err(|error| {
+    let resolved = env::resolve(text.to_owned(), lookup).map_err(|error| {
         let within = path_of_byte(text, error.at).map_or_else(String::new, |path| format!(".{path}"));
         Invalid::new(format!("{place}{within}"), error.to_string())
     })?;

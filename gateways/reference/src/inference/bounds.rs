@@ -1,11 +1,10 @@
 //! What bounds the cost of a request: how much goes in, and how much can come out.
 
-use indexmap::IndexMap;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::input::{self, Input};
-use super::request::field;
+use super::readable::Readable;
+use super::request::{Fields, field};
 use super::route::Route;
 use crate::errors::Problem;
 use crate::rates::Service;
@@ -95,7 +94,7 @@ pub(crate) struct Bounds {
 }
 
 /// Reads the bounds of a body. What cannot be read cannot be bounded, and is refused.
-pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Bounds, Problem> {
+pub(super) fn read(route: Route, fields: &Fields) -> Result<Bounds, Problem> {
     let mut max_output = None;
     for name in output_bounds(route) {
         let bound: Option<u64> = field(fields, name)?;
@@ -111,7 +110,7 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
     };
     if route.form() == Form::Content {
         for name in GEMINI_CONFIG {
-            if let Some(config) = field::<IndexMap<String, Box<RawValue>>>(fields, name)? {
+            if let Some(config) = field::<Fields>(fields, name)? {
                 bounds.add_gemini_config(&config)?;
             }
         }
@@ -121,7 +120,7 @@ pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Re
 
 impl Bounds {
     /// Gemini's bounds stand one level deeper, in either spelling.
-    fn add_gemini_config(&mut self, config: &IndexMap<String, Box<RawValue>>) -> Result<(), Problem> {
+    fn add_gemini_config(&mut self, config: &Fields) -> Result<(), Problem> {
         for (name, raw) in config {
             match camel(name).as_str() {
                 "maxOutputTokens" => self.max_output = self.max_output.max(field(config, name)?),
@@ -131,7 +130,7 @@ impl Bounds {
                 },
                 "responseSchema" | "responseJsonSchema" => {
                     // Looks into everything: what cannot be read cannot be bounded.
-                    let _: Option<Value> = field(config, name)?;
+                    let _: Option<Readable> = field(config, name)?;
                     self.input = self.input.and(Input::of_bytes(raw.get().len()));
                 }
                 _ => {}
@@ -159,7 +158,7 @@ fn output_bounds(route: Route) -> &'static [&'static str] {
 }
 
 /// Fast mode is dearer than any service tier. The speed of images and audio is another thing.
-fn service(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Service>, Problem> {
+fn service(route: Route, fields: &Fields) -> Result<Option<Service>, Problem> {
     let word = |name: &str| -> Result<Option<Service>, Problem> {
         Ok(field::<String>(fields, name)?.as_deref().and_then(Service::from_word))
     };
@@ -169,14 +168,14 @@ fn service(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Opt
 
 /// Whether a long conversation is summed up before the answer: so says any of Anthropic's
 /// `context_management.edits` that does not only clear, and any of OpenAI's `context_management`.
-fn may_compact(fields: &IndexMap<String, Box<RawValue>>) -> Result<bool, Problem> {
+fn may_compact(fields: &Fields) -> Result<bool, Problem> {
     let asked: Option<Value> = field(fields, "context_management")?;
     let edits = asked.as_ref().and_then(|asked| asked.get("edits").unwrap_or(asked).as_array());
     let clears = |edit: &Value| edit.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("clear_"));
     Ok(edits.into_iter().flatten().any(|edit| !clears(edit)))
 }
 
-fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
+fn answers(fields: &Fields) -> Result<u64, Problem> {
     let mut each = 1;
     for name in ["n", "best_of"] {
         match field::<u64>(fields, name)? {
@@ -192,7 +191,7 @@ fn answers(fields: &IndexMap<String, Box<RawValue>>) -> Result<u64, Problem> {
     Ok(each.saturating_mul(saturated(prompts)))
 }
 
-fn input(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Input, Problem> {
+fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
     let mut sum = Input::default();
     for (name, raw) in fields {
         let is_text = TEXTS.contains(&name.as_str());
@@ -200,7 +199,7 @@ fn input(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Input
             continue;
         }
         // Looks into everything, where counting may skip: a provider reads it all.
-        let Some(_) = field::<Value>(fields, name)? else { continue };
+        let Some(Readable) = field(fields, name)? else { continue };
         let goes_in = if is_text {
             let unreadable = |_| Problem::bad_request(format!("{name} has a value that cannot be read"));
             input::read(raw).map_err(unreadable)?

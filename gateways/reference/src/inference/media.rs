@@ -1,11 +1,9 @@
 //! What a request for images or audio asks for, at most, and how its answer is charged.
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::request::field;
+use super::request::{Fields, field};
 use super::route::Route;
 use crate::books::Held;
 use crate::errors::Problem;
@@ -17,7 +15,7 @@ const BYTES_OF_SECOND: u64 = 500;
 const LETTERS_OF_SECOND: u64 = 4;
 
 /// Reads what a body asks for; `None` for a route of text.
-pub(super) fn read(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<Option<Media>, Problem> {
+pub(super) fn read(route: Route, fields: &Fields) -> Result<Option<Media>, Problem> {
     let refuse = |name: &str, value: &str| {
         Err(Problem::bad_request(format!("{name}: `{value}` is not supported by the reference gateway")))
     };

@@ -2,7 +2,6 @@
 //! through as it was written.
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -13,17 +12,21 @@ use super::route::{Asked, Route};
 use super::server_tools::{self, ServerTool};
 use crate::dialect::Dialect;
 use crate::errors::Problem;
+use crate::maps::Ordered;
 use crate::pricing::Media;
 use crate::upload::Upload;
 
 /// The most fallbacks that a caller may name: each can be a call that costs.
 const MOST_FALLBACKS: usize = 8;
 
+/// The fields of a body as they were written.
+pub(super) type Fields = Ordered<String, Box<RawValue>>;
+
 /// A request whose body has been read.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) route: Route,
-    fields: IndexMap<String, Box<RawValue>>,
+    fields: Fields,
     pub(crate) model: String,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) is_stream: bool,
@@ -44,7 +47,7 @@ impl Request {
     /// Reads a body.
     pub(crate) fn parse(asked: Asked, body: &[u8]) -> Result<Request, Problem> {
         let Asked { route, model, as_array, is_count: _ } = asked;
-        let mut fields: IndexMap<String, Box<RawValue>> =
+        let mut fields: Fields =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
         let fallbacks = fallbacks(&fields)?;
         fields.shift_remove("fallbacks");
@@ -83,7 +86,7 @@ impl Request {
         }
         Ok(Request {
             route: asked.route,
-            fields: IndexMap::new(),
+            fields: Fields::default(),
             model,
             fallbacks: Vec::new(),
             is_stream: false,
@@ -154,7 +157,7 @@ const NOT_PASSED_ON: &str =
     "is not passed on, since a provider's own choice of a model is neither allowed nor priced here";
 
 /// The caller's fallbacks. Anthropic has a field of this name too, in forms of its own.
-fn fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<Vec<String>, Problem> {
+fn fallbacks(fields: &Fields) -> Result<Vec<String>, Problem> {
     let named: Option<Value> = field(fields, "fallbacks")?;
     let named: Vec<String> = serde_json::from_value(named.unwrap_or(Value::Array(Vec::new()))).map_err(|_| {
         let form = r#"only a list of names is read here, as in ["provider/model"]"#;
@@ -168,7 +171,7 @@ fn fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<Vec<String>, Pr
 
 /// OpenRouter lets a request name other models that it may serve instead. They would be neither
 /// allowed nor priced here.
-fn refuse_providers_fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Result<(), Problem> {
+fn refuse_providers_fallbacks(fields: &Fields) -> Result<(), Problem> {
     let models: Option<Value> = field(fields, "models")?;
     let route: Option<Value> = field(fields, "route")?;
     let field = match (models, route) {
@@ -180,7 +183,7 @@ fn refuse_providers_fallbacks(fields: &IndexMap<String, Box<RawValue>>) -> Resul
 }
 
 /// Whether the answer is a stream: by the path, or by the body where it can be one.
-fn is_stream(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<bool, Problem> {
+fn is_stream(route: Route, fields: &Fields) -> Result<bool, Problem> {
     match route {
         Route::StreamGenerateContent => Ok(true),
         Route::ChatCompletions | Route::Completions | Route::Responses | Route::Messages => {
@@ -197,8 +200,8 @@ fn is_stream(route: Route, fields: &IndexMap<String, Box<RawValue>>) -> Result<b
 }
 
 /// Gemini wants the model of the path in each part of a batch too.
-fn name_each(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Result<(), Problem> {
-    let requests: Option<Vec<IndexMap<String, Box<RawValue>>>> = field(fields, "requests")?;
+fn name_each(fields: &mut Fields, model: &str) -> Result<(), Problem> {
+    let requests: Option<Vec<Fields>> = field(fields, "requests")?;
     let Some(mut requests) = requests else { return Ok(()) };
     for request in &mut requests {
         request.insert("model".to_owned(), raw(&gemini_name(model))?);
@@ -210,9 +213,9 @@ fn name_each(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Resul
 }
 
 /// What is to be counted may be a whole request, which names the model of the path again.
-fn name_inner(fields: &mut IndexMap<String, Box<RawValue>>, model: &str) -> Result<(), Problem> {
+fn name_inner(fields: &mut Fields, model: &str) -> Result<(), Problem> {
     const NAME: &str = "generateContentRequest";
-    let inner: Option<IndexMap<String, Box<RawValue>>> = field(fields, NAME)?;
+    let inner: Option<Fields> = field(fields, NAME)?;
     let Some(mut inner) = inner.filter(|inner| inner.contains_key("model")) else { return Ok(()) };
     inner.insert("model".to_owned(), raw(&gemini_name(model))?);
     let inner = serde_json::value::to_raw_value(&inner).map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -230,10 +233,7 @@ fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {
 }
 
 /// The value of a field; one that is null is left out, as clients mean it.
-pub(super) fn field<T: serde::de::DeserializeOwned>(
-    fields: &IndexMap<String, Box<RawValue>>,
-    name: &str,
-) -> Result<Option<T>, Problem> {
+pub(super) fn field<T: serde::de::DeserializeOwned>(fields: &Fields, name: &str) -> Result<Option<T>, Problem> {
     let Some(raw) = fields.get(name) else {
         return Ok(None);
     };

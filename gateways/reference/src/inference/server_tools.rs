@@ -2,11 +2,9 @@
 //! pages that it fetches. They can cost beside tokens, and what they find is read by the model.
 
 use axum::http::StatusCode;
-use indexmap::IndexMap;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::request::field;
+use super::request::{Fields, field};
 use super::route::Route;
 use crate::errors::Problem;
 use crate::pricing::{Extra, Extras, SearchSize, Tariff};
@@ -56,11 +54,7 @@ impl ServerTool {
 }
 
 /// Reads the tools of a body.
-pub(super) fn read(
-    route: Route,
-    fields: &IndexMap<String, Box<RawValue>>,
-    answers: u64,
-) -> Result<Vec<ServerTool>, Problem> {
+pub(super) fn read(route: Route, fields: &Fields, answers: u64) -> Result<Vec<ServerTool>, Problem> {
     let tools = || Ok::<Vec<Value>, Problem>(field(fields, "tools")?.unwrap_or_default());
     Ok(match route.form() {
         form if may_search(form) => {
@@ -100,7 +94,7 @@ fn may_search(form: Form) -> bool {
 }
 
 /// The search that is asked for before an answer, once for each.
-fn search_asked_for(fields: &IndexMap<String, Box<RawValue>>, answers: u64) -> Result<Option<ServerTool>, Problem> {
+fn search_asked_for(fields: &Fields, answers: u64) -> Result<Option<ServerTool>, Problem> {
     const NAME: &str = "web_search_options";
     let options: Option<Value> = field(fields, NAME)?;
     Ok(options.map(|options| search_before(NAME, size(&options), Some(answers))))
@@ -157,7 +151,7 @@ fn of_gemini(tool: &Value) -> Vec<ServerTool> {
 }
 
 /// Fields that ask for such tools in ways of their own, where they ask for something.
-fn others(fields: &IndexMap<String, Box<RawValue>>, names: &[&str]) -> Result<Vec<ServerTool>, Problem> {
+fn others(fields: &Fields, names: &[&str]) -> Result<Vec<ServerTool>, Problem> {
     let mut found = Vec::new();
     for name in names {
         let asks = field::<Value>(fields, name)?.is_some_and(|value| value != Value::Array(Vec::new()));

@@ -1,10 +1,7 @@
 //! The ledger: all meters, and what happens to them.
 
-use std::collections::HashMap;
-
-use indexmap::IndexMap;
-
 use crate::clock::Moment;
+use crate::maps::{Map, Ordered};
 use crate::window::Window;
 
 use super::claim::{BudgetAdmission, Claim, Spent};
@@ -15,17 +12,17 @@ use super::refusal::{Breach, Refusal};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     /// Side by side, since a table has room for twice as many as there are.
-    meters: IndexMap<MeterId, Meter>,
+    meters: Ordered<MeterId, Meter>,
     /// Meters that were removed while requests on their way hold something against them, as
     /// long as they do. Of the file's the row stays on disk, and is charged for those requests;
     /// so is one that comes back meanwhile.
-    gone: HashMap<MeterId, Meter>,
+    gone: Map<MeterId, Meter>,
 }
 
 impl Ledger {
     /// A ledger with room for so many meters.
     pub(crate) fn with_room(meters: usize) -> Ledger {
-        Ledger { meters: IndexMap::with_capacity(meters), gone: HashMap::new() }
+        Ledger { meters: Ordered::with_capacity_and_hasher(meters, Default::default()), gone: Map::default() }
     }
 
     /// Holds the claim against all its meters, or refuses and changes nothing.

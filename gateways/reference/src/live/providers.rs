@@ -46,7 +46,7 @@ pub(super) fn merge(
     }
     let Merging { written, touched, back, .. } = merging;
     let back = back.into_iter().filter(|name| file.contains_key(name)).collect();
-    let mut all = Providers::new();
+    let mut all = Providers::default();
     for (name, provider) in &written {
         let provider = match checked.get(name.as_str()).filter(|_| !touched.contains(name)) {
             Some(provider) => Arc::clone(provider),

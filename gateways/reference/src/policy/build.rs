@@ -1,12 +1,12 @@
 //! What requests are decided by, from what is stored.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Policy;
 use super::keys::{GrantPolicy, VirtualKey};
 use super::levels::{CustomerPolicy, Limited, OwnedMeter, TeamPolicy};
 use crate::ledger::{Amount, Ledger, Level, Meter, Owner};
+use crate::maps::Map;
 use crate::store::{Entity, EntityRow, Merged, MeterRow, Noted, OwnerKey, Standing, StoredKey};
 use crate::window::Window;
 
@@ -44,7 +44,7 @@ struct Owned {
     /// For each of them, where the one before it of the same owner is.
     before: Vec<Option<usize>>,
     /// Where each owner's last one is.
-    last: HashMap<OwnerKey, usize>,
+    last: Map<OwnerKey, usize>,
 }
 
 impl Owned {
@@ -52,7 +52,7 @@ impl Owned {
         // A list that is mapped is changed in its place: a second one would have no room.
         let rows: Vec<_> =
             meters.into_iter().map(|meter| Some(meter.row).filter(|row| row.standing == Standing::Live)).collect();
-        let mut last = HashMap::new();
+        let mut last = Map::default();
         let before = rows.iter().enumerate().map(|(at, row)| last.insert(row.as_ref()?.owner.clone(), at)).collect();
         Owned { rows, before, last }
     }

@@ -1,12 +1,12 @@
 //! The virtual keys, by value and by id.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::levels::OwnedMeter;
 use crate::grant::Grant;
 use crate::identity::KeyHash;
 use crate::ledger::{Level, Owner};
+use crate::maps::{Map, Ordered};
 use crate::store::KeyRow;
 
 /// A grant with its own budgets and limits.
@@ -44,8 +44,8 @@ impl VirtualKey {
 /// All virtual keys, by value and by id.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRing {
-    by_hash: HashMap<KeyHash, Arc<VirtualKey>>,
-    by_id: indexmap::IndexMap<Arc<str>, Arc<VirtualKey>>,
+    by_hash: Map<KeyHash, Arc<VirtualKey>>,
+    by_id: Ordered<Arc<str>, Arc<VirtualKey>>,
 }
 
 impl KeyRing {

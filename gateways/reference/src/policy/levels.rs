@@ -1,13 +1,11 @@
 //! Customers, teams, providers and models with their budgets and limits.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use crate::config::ApiBase;
 use crate::ledger::{Level, MeterId, Owner};
+use crate::maps::{Map, Ordered};
 use crate::store::{Customer, EntityRow, FileHash, ModelConfig, Team};
 
 /// A meter of an owner, with the hash of its entity in the file, if it is from there.
@@ -29,7 +27,7 @@ pub(crate) type TeamPolicy = Limited<Team>;
 pub(crate) type ModelPolicy = Limited<ModelConfig>;
 
 /// All of one kind, in the order in which they were added.
-type All<T> = IndexMap<Arc<str>, Arc<Limited<T>>>;
+type All<T> = Ordered<Arc<str>, Arc<Limited<T>>>;
 
 /// Everything but virtual keys that has budgets and limits.
 #[derive(Debug, Default)]
@@ -37,7 +35,7 @@ pub(crate) struct Levels {
     customers: All<Customer>,
     teams: All<Team>,
     models: All<ModelConfig>,
-    providers: HashMap<Arc<str>, Arc<[OwnedMeter]>>,
+    providers: Map<Arc<str>, Arc<[OwnedMeter]>>,
     targets: Targets,
 }
 
@@ -46,11 +44,11 @@ pub(crate) struct Levels {
 struct Targets {
     /// For whoever asks.
     global: ModelIds,
-    by_key: HashMap<Arc<str>, ModelIds>,
+    by_key: Map<Arc<str>, ModelIds>,
 }
 
 /// By the [`folded`] name of the model, then by the provider, if it is for one only.
-type ModelIds = HashMap<String, HashMap<Option<Arc<str>>, Vec<Arc<str>>>>;
+type ModelIds = Map<String, Map<Option<Arc<str>>, Vec<Arc<str>>>>;
 
 impl Levels {
     pub(crate) fn customer(&self, id: &str) -> Option<&Arc<CustomerPolicy>> {
@@ -153,8 +151,7 @@ impl Levels {
 
     /// Those that are for this virtual key only.
     pub(crate) fn models_of_key<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Arc<ModelPolicy>> {
-        let ids =
-            self.targets.by_key.get(key).into_iter().flat_map(HashMap::values).flat_map(HashMap::values).flatten();
+        let ids = self.targets.by_key.get(key).into_iter().flat_map(Map::values).flat_map(Map::values).flatten();
         ids.filter_map(|id| self.models.get(id))
     }
 

@@ -6,7 +6,6 @@
 //! no longer counts (a key is not valid), but what was spent is kept for the day it
 //! comes back. Usage is never touched.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::IsKnown;
@@ -18,6 +17,7 @@ use super::used::Used;
 use crate::clock::Moment;
 use crate::grant::grants_json;
 use crate::identity::{self, KeyHash, KeyValue};
+use crate::maps::{Map, Set};
 
 /// The configuration that holds from now on, and what has to be written for it.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ pub(crate) fn merge<E: From<MergeError>>(
 
 /// Those whose entity of the file wins over what is stored: a budget or a limit that was
 /// deleted with them, or from them, comes back.
-pub(super) type Won = HashSet<OwnerKey>;
+pub(super) type Won = Set<OwnerKey>;
 
 /// Those that hold from now on.
 fn entities<T: Entity>(
@@ -115,7 +115,7 @@ fn entities<T: Entity>(
     changes: &mut Vec<Change>,
     won: &mut Won,
 ) -> Result<Vec<EntityRow<T>>, MergeError> {
-    let mut saved: HashMap<Arc<str>, EntityRow<T>> = saved.into_iter().map(|row| (Arc::clone(&row.id), row)).collect();
+    let mut saved: Map<Arc<str>, EntityRow<T>> = saved.into_iter().map(|row| (Arc::clone(&row.id), row)).collect();
     let mut live = Vec::new();
     for declared in declared {
         let hash = entity_hash(&declared);
@@ -145,7 +145,7 @@ fn entities<T: Entity>(
     }
     let mut rest: Vec<EntityRow<T>> = saved.into_values().filter(|row| row.standing == Standing::Live).collect();
     rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let labels: HashSet<String> = live.iter().map(|row| row.entity.label()).collect();
+    let labels: Set<String> = live.iter().map(|row| row.entity.label()).collect();
     for mut row in rest {
         if row.file_hash.is_some() {
             row.standing = Standing::Left;
@@ -169,7 +169,7 @@ fn keys(
     won: &mut Won,
 ) -> Result<(), MergeError> {
     // By their place: a map of the keys themselves would hold them twice while it is filled.
-    let places: HashMap<Arc<str>, usize> =
+    let places: Map<Arc<str>, usize> =
         saved.iter().enumerate().map(|(place, key)| (Arc::clone(&key.row.id), place)).collect();
     let mut saved: Vec<Option<StoredKey>> = saved.into_iter().map(Some).collect();
     merged.keys.reserve_exact(declared.len());
@@ -211,12 +211,12 @@ fn check_clashes(keys: &[Noted<StoredKey>], of_file: usize) -> Result<(), MergeE
         Err(MergeError { noun: "virtual key", declared: declared.to_owned(), saved: saved.to_owned(), field })
     };
     if !kept.is_empty() {
-        let names: HashSet<&str> = rows(declared).filter(is_live).map(|row| row.name.as_str()).collect();
+        let names: Set<&str> = rows(declared).filter(is_live).map(|row| row.name.as_str()).collect();
         if let Some(row) = rows(kept).filter(is_live).find(|row| names.contains(row.name.as_str())) {
             return clash(&row.name, &row.name, "name");
         }
     }
-    let mut values: HashMap<KeyHash, &str> = HashMap::with_capacity(keys.len());
+    let mut values: Map<KeyHash, &str> = Map::with_capacity_and_hasher(keys.len(), Default::default());
     // Those that were stored come first: what they clash with is newer.
     let (stored, new): (Vec<_>, Vec<_>) = keys.iter().rev().partition(|key| !key.has_changed);
     for row in stored.into_iter().chain(new).map(|key| &key.row.row).filter(is_live) {

@@ -351,7 +351,8 @@ impl Kept for HoldRow {
 
     fn put(&self, statement: &mut Statement<'_>) -> rusqlite::Result<usize> {
         let meters: Vec<_> = self.meters.iter().map(MeterId::as_str).collect();
-        let meters = serde_json::json!(meters).to_string();
+        // A list of texts always has a form in JSON.
+        let meters = serde_json::to_string(&meters).unwrap_or_default();
         statement.execute(params![self.id, self.cost, Amount::of_count(self.tokens), meters])
     }
 }

@@ -1,7 +1,5 @@
 //! Which budgets and limits hold from a start on, and what is used of each.
 
-use std::collections::HashMap;
-
 use super::declared::DeclaredMeter;
 use super::file_hash::FileHash;
 use super::merge::{Noted, Won};
@@ -9,15 +7,16 @@ use super::pairs;
 use super::rows::{Change, HoldRow, MeterRow, Standing, StoredMeter};
 use crate::clock::Moment;
 use crate::ledger::{Amount, MeterId, Spent};
+use crate::maps::Map;
 use crate::window::Window;
 
 /// The meters of the file, which take over what was used of them.
 pub(super) struct Used<'a> {
     now: Moment,
-    lost: HashMap<&'a MeterId, Amount>,
+    lost: Map<&'a MeterId, Amount>,
     rows: Vec<Noted<MeterRow>>,
     /// Where each stands among the rows.
-    places: HashMap<MeterId, usize>,
+    places: Map<MeterId, usize>,
     /// Whether each is as it is stored.
     is_same: Vec<bool>,
 }
@@ -28,7 +27,7 @@ impl<'a> Used<'a> {
     pub(super) fn of(declared: Vec<DeclaredMeter>, holds: &'a [HoldRow], now: Moment) -> Used<'a> {
         let rows: Vec<_> = declared.into_iter().map(|meter| Noted::new(new_row(meter, now))).collect();
         let places = rows.iter().enumerate().map(|(at, meter)| (meter.row.id.clone(), at)).collect();
-        let mut lost: HashMap<&MeterId, Amount> = HashMap::new();
+        let mut lost: Map<&MeterId, Amount> = Map::default();
         for hold in holds {
             let spent = Spent { cost: hold.cost, tokens: hold.tokens };
             for id in hold.meters.iter() {
@@ -134,7 +133,7 @@ fn take_over(row: &mut MeterRow, before: &MeterRow, now: Moment) {
 
 /// Counts leftover holds as spent, and tells whether the row has changed. A window that begins
 /// in the future (the clock was set back) begins now.
-fn recover(row: &mut MeterRow, lost: &HashMap<&MeterId, Amount>, now: Moment) -> bool {
+fn recover(row: &mut MeterRow, lost: &Map<&MeterId, Amount>, now: Moment) -> bool {
     let ahead = row.window_start > now;
     if ahead {
         row.window_start = now;

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::{Labels, LabelsRef};
 use super::record::{Attempt, CallRecord, Named, Outcome};
+use crate::maps::Ordered;
 
 /// How many series there may be. Beyond, requests are counted by what the
 /// configuration bounds.
@@ -21,7 +21,7 @@ const BUCKETS: [f64; 16] =
 /// All series.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    series: RwLock<IndexMap<Labels, Arc<Series>>>,
+    series: RwLock<Ordered<Labels, Arc<Series>>>,
 }
 
 /// What is counted under one set of labels.
