@@ -98,3 +98,19 @@ async fn what_cannot_be_translated_is_refused_and_not_dropped() {
     assert!(answer.text.contains("web_search_20250305"), "{}", answer.text);
     assert_eq!(world.upstream_calls(), 0);
 }
+
+#[tokio::test]
+async fn the_mark_of_a_cache_on_a_tools_result_is_no_reason_to_refuse() {
+    for base in ["anthropic", "openai", "gemini"] {
+        let world = world(base).await;
+        let mut call = message();
+        let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "noon",
+            "cache_control": {"type": "ephemeral"}});
+        call["messages"].as_array_mut().unwrap().extend([
+            json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "now", "input": {}}]}),
+            json!({"role": "user", "content": [result]}),
+        ]);
+        let answer = world.send(world.request(Method::POST, PATH).bearer_auth(KEY).json(&call)).await;
+        assert_eq!(answer.status, 200, "{base}: {}", answer.text);
+    }
+}

@@ -311,6 +311,14 @@ fn a_text_that_says_nothing_is_left_out() {
 }
 
 #[test]
+fn a_text_of_white_space_is_none_to_claude_and_one_to_gemini() {
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let (claude, gemini) = both(json!([{"role": "user", "content": [text("a"), text("\n"), text("b")]}]));
+    assert_eq!(claude[0]["content"], json!([text("a"), text("b")]));
+    assert_eq!(gemini[0]["parts"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn openais_other_name_of_jpeg_is_understood() {
     let image = json!([{"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AA=="}}]);
     let (claude, gemini) = both(json!([{"role": "user", "content": image}]));

@@ -20,10 +20,8 @@ pub(super) fn turns(chat: &Object) -> Result<Turns, TranslateError> {
     for message in messages(chat)? {
         match message {
             Message::System(parts) => {
-                for part in &parts {
-                    part.content.text()?;
-                    turns.system.push(block(part)?);
-                }
+                parts.iter().try_for_each(|part| part.content.text().map(drop))?;
+                turns.system.extend(blocks(&parts)?);
             }
             Message::User(parts) => turns.add("user", blocks(&parts)?),
             Message::Assistant(assistant) => turns.add("assistant", said(&assistant)?),
@@ -65,10 +63,8 @@ impl Turns {
 
 fn said(assistant: &Assistant<'_>) -> Result<Vec<Value>, TranslateError> {
     let mut blocks: Vec<Value> = assistant.thinking.iter().filter_map(thought).collect();
-    for part in &assistant.parts {
-        part.content.text()?;
-        blocks.push(block(part)?);
-    }
+    assistant.parts.iter().try_for_each(|part| part.content.text().map(drop))?;
+    blocks.extend(self::blocks(&assistant.parts)?);
     let calls = assistant.calls.iter();
     blocks.extend(
         calls.map(|call| json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments })),
@@ -110,8 +106,10 @@ fn tool_result(result: &ToolResult<'_>) -> Result<Value, TranslateError> {
     Ok(said)
 }
 
+/// The parts but those of nothing but white space, which Anthropic refuses.
 fn blocks(parts: &[Part<'_>]) -> Result<Vec<Value>, TranslateError> {
-    parts.iter().map(block).collect()
+    let is_blank = |part: &&Part<'_>| matches!(part.content, Content::Text(text) if text.trim().is_empty());
+    parts.iter().filter(|part| !is_blank(part)).map(block).collect()
 }
 
 fn block(part: &Part<'_>) -> Result<Value, TranslateError> {
