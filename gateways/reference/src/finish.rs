@@ -1,18 +1,18 @@
 //! Why a model stopped, in its provider's own word.
 
-use serde_json::Value;
+use crate::json::Tree;
 
 /// The words in an answer or an event, in whatever dialect it is.
-pub(crate) fn reasons(body: &Value) -> impl Iterator<Item = &str> {
-    let list = |name| body.get(name).and_then(Value::as_array).into_iter().flatten();
+pub(crate) fn reasons<T: Tree>(body: &T) -> impl Iterator<Item = &str> {
+    let list = |name| body.get(name).and_then(Tree::as_list).into_iter().flatten();
     let chat = list("choices").filter_map(|choice| choice.get("finish_reason"));
     let gemini = list("candidates").filter_map(|candidate| candidate.get("finishReason"));
-    let message =
-        [body, body.get("delta").unwrap_or(&Value::Null)].into_iter().filter_map(|part| part.get("stop_reason"));
+    let message = [Some(body), body.get("delta")].into_iter().flatten().filter_map(|part| part.get("stop_reason"));
     let response = [Some(body), body.get("response")].into_iter().flatten();
-    let response = response.filter(|part| part.get("object").is_some_and(|object| object == "response"));
-    let response = response.filter_map(|response| response.get("status")).filter(|status| *status != "in_progress");
-    chat.chain(gemini).chain(message).chain(response).filter_map(Value::as_str)
+    let response = response.filter(|part| part.get("object").and_then(Tree::as_str) == Some("response"));
+    let status = response.filter_map(|response| response.get("status")?.as_str());
+    let ended = status.filter(|status| *status != "in_progress");
+    chat.chain(gemini).chain(message).filter_map(Tree::as_str).chain(ended)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod grant;
 mod healthcheck;
 mod identity;
 mod inference;
+mod json;
 mod keys_tried;
 mod last_spent;
 mod ledger;

@@ -1,7 +1,6 @@
 //! The tokens that an answer reports.
 
-use serde_json::Value;
-
+use crate::json::Tree;
 use crate::rates::Service;
 
 /// Token counts. Of `input`, `cached` and `cache_write` are parts, and so are `input_audio`
@@ -33,10 +32,10 @@ impl Usage {
     }
 
     /// The usage of a whole answer, in whatever dialect it is.
-    pub(crate) fn of_body(body: &Value) -> Option<Usage> {
+    pub(crate) fn of_body<T: Tree>(body: &T) -> Option<Usage> {
         let usage = match (body.get("usage"), body.get("usageMetadata")) {
             (None, Some(usage)) => Usage::of_gemini(usage),
-            (usage, _) if body.get("type").and_then(Value::as_str) == Some("message") => {
+            (usage, _) if body.get("type").and_then(Tree::as_str) == Some("message") => {
                 MessageCount::default().read(usage?)
             }
             (usage, _) => Usage::of_openai(usage?),
@@ -46,11 +45,11 @@ impl Usage {
 
     /// Reads the `usage` object of the OpenAI family: of chat completions, completions and
     /// embeddings, of responses, or of images and audio.
-    pub(crate) fn of_openai(usage: &Value) -> Option<Usage> {
+    pub(crate) fn of_openai<T: Tree>(usage: &T) -> Option<Usage> {
         let count = |names: &[&str]| names.iter().find_map(|name| usage.get(name)?.as_u64());
         let objects = |names: [&str; 3]| names.map(|name| usage.get(name));
-        let part = |objects: &[Option<&Value>], paths: &[&[&str]]| {
-            let mut objects = objects.iter().flatten();
+        let part = |objects: &[Option<&T>], paths: &[&[&str]]| {
+            let mut objects = objects.iter().copied().flatten();
             objects.find_map(|object| paths.iter().find_map(|path| at(object, path)?.as_u64())).unwrap_or(0)
         };
         // Three routes, three names.
@@ -91,8 +90,8 @@ impl Usage {
 
     /// Reads the counts of Anthropic messages, where cached tokens stand beside the input
     /// tokens, not among them. What they leave out is taken from `before`.
-    fn of_anthropic(usage: &Value, before: Usage) -> Option<Usage> {
-        let count = |path: &[&str]| at(usage, path).and_then(Value::as_u64);
+    fn of_anthropic<T: Tree>(usage: &T, before: Usage) -> Option<Usage> {
+        let count = |path: &[&str]| at(usage, path).and_then(Tree::as_u64);
         let (input, output) = (count(&["input_tokens"]), count(&["output_tokens"]));
         if input.is_none() && output.is_none() {
             return None;
@@ -121,16 +120,16 @@ impl Usage {
 
     /// Reads the `usageMetadata` of Gemini, where cached tokens stand among those of the
     /// prompt, and thoughts beside those of the answer.
-    pub(crate) fn of_gemini(usage: &Value) -> Option<Usage> {
-        let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    pub(crate) fn of_gemini<T: Tree>(usage: &T) -> Option<Usage> {
+        let count = |name: &str| usage.get(name).and_then(Tree::as_u64);
         let input = count("promptTokenCount")?.saturating_add(count("toolUsePromptTokenCount").unwrap_or(0));
         let reasoning = count("thoughtsTokenCount").unwrap_or(0);
         // An answer without a token has no count; the sum of all says so too.
         let answered = count("candidatesTokenCount").map(|answered| answered.saturating_add(reasoning));
         let rest = || count("totalTokenCount").map(|total| total.saturating_sub(input));
         let of = |list: &str, modality: &str| {
-            let parts = usage.get(list).and_then(Value::as_array).into_iter().flatten();
-            let told = |part: &&Value| part.get("modality").and_then(Value::as_str) == Some(modality);
+            let parts = self::list(usage.get(list)).iter();
+            let told = |part: &&T| part.get("modality").and_then(Tree::as_str) == Some(modality);
             let counts = parts.filter(told).filter_map(|part| part.get("tokenCount")?.as_u64());
             counts.fold(0, u64::saturating_add)
         };
@@ -162,7 +161,7 @@ impl Usage {
 
     /// The same with what the body around it tells: the service, and what was done beside
     /// answering.
-    pub(crate) fn with_body(self, body: &Value) -> Usage {
+    pub(crate) fn with_body<T: Tree>(self, body: &T) -> Usage {
         let done = done_beside(body);
         Usage {
             service: service(body).or(self.service),
@@ -186,12 +185,12 @@ pub(crate) struct MessageCount {
 impl MessageCount {
     /// Reads a `usage` object, and gives all that is counted so far. What a later one leaves out
     /// (a stream's last one may have no input) stays as it was.
-    pub(crate) fn read(&mut self, usage: &Value) -> Option<Usage> {
+    pub(crate) fn read<T: Tree>(&mut self, usage: &T) -> Option<Usage> {
         self.answer = Usage::of_anthropic(usage, self.answer)?;
-        if let Some(samplings) = usage.get("iterations").filter(|samplings| samplings.is_array()) {
+        if let Some(samplings) = usage.get("iterations").and_then(Tree::as_list) {
             // An attempt of another kind may not be billed, or is counted at the top.
-            let is_summary = |sampling: &&Value| sampling.get("type").and_then(Value::as_str) == Some("compaction");
-            let summaries = list(Some(samplings)).iter().filter(is_summary);
+            let is_summary = |sampling: &&T| sampling.get("type").and_then(Tree::as_str) == Some("compaction");
+            let summaries = samplings.iter().filter(is_summary);
             let summaries = summaries.filter_map(|summary| Usage::of_anthropic(summary, Usage::default()));
             self.summaries = summaries.fold(Usage::default(), Usage::and);
         }
@@ -200,20 +199,20 @@ impl MessageCount {
 }
 
 /// What Anthropic, and OpenRouter after it, count of searches.
-fn searches_of(usage: &Value) -> Option<u64> {
+fn searches_of<T: Tree>(usage: &T) -> Option<u64> {
     at(usage, &["server_tool_use", "web_search_requests"])?.as_u64()
 }
 
 /// What was done beside answering, by the items of a response's output, or by what an answer of
 /// Gemini's says that it rests on.
-fn done_beside(body: &Value) -> Usage {
+fn done_beside<T: Tree>(body: &T) -> Usage {
     let mut done = Usage::default();
     let mut containers = Vec::new();
     for item in list(body.get("output")) {
-        match item.get("type").and_then(Value::as_str) {
+        match item.get("type").and_then(Tree::as_str) {
             // Pages that are opened after a search are not charged.
             Some("web_search_call") => {
-                let action = at(item, &["action", "type"]).and_then(Value::as_str);
+                let action = at(item, &["action", "type"]).and_then(Tree::as_str);
                 done.searches += u64::from(action.is_none_or(|action| action == "search"));
             }
             Some("code_interpreter_call") => {
@@ -232,27 +231,27 @@ fn done_beside(body: &Value) -> Usage {
     done
 }
 
-fn list(value: Option<&Value>) -> &[Value] {
-    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+fn list<T: Tree>(value: Option<&T>) -> &[T] {
+    value.and_then(Tree::as_list).unwrap_or_default()
 }
 
 /// What stands at the end of a path of names. A JSON pointer would be parsed anew for each answer.
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+fn at<'a, T: Tree>(value: &'a T, path: &[&str]) -> Option<&'a T> {
     path.iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// The service that a body, or a usage object, says was given.
-fn service(body: &Value) -> Option<Service> {
-    let word = |name: &str| body.get(name).and_then(Value::as_str).and_then(Service::from_word);
+fn service<T: Tree>(body: &T) -> Option<Service> {
+    let word = |name: &str| body.get(name).and_then(Tree::as_str).and_then(Service::from_word);
     word("speed").filter(|service| *service == Service::Fast).or_else(|| word("service_tier"))
 }
 
 /// Whether a `usage` object says how much was answered. One that does not says too little
 /// to charge by, except for embeddings, which answer with no tokens.
-pub(crate) fn has_output(usage: Option<&Value>) -> bool {
+pub(crate) fn has_output<T: Tree>(usage: Option<&T>) -> bool {
     // Of Gemini, which leaves out a count of nothing, the sum of all says it.
     let names = ["completion_tokens", "output_tokens", "candidatesTokenCount", "totalTokenCount"];
-    usage.is_some_and(|usage| names.iter().any(|name| usage.get(name).is_some_and(Value::is_u64)))
+    usage.is_some_and(|usage| names.iter().any(|name| usage.get(name).and_then(Tree::as_u64).is_some()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use serde_json::{Value, json};
+
 use super::*;
-use serde_json::json;
 
 /// What the objects of a message come to.
 fn messages(objects: &[Value]) -> Option<Usage> {
@@ -49,7 +50,7 @@ fn usage_without_what_was_answered_says_too_little() {
     assert!(has_output(Some(&json!({"input_tokens": 7, "output_tokens": 3}))));
     assert!(!has_output(Some(&json!({"prompt_tokens": 7}))));
     assert!(!has_output(Some(&json!({"prompt_tokens": 7, "completion_tokens": null}))));
-    assert!(!has_output(None));
+    assert!(!has_output::<Value>(None));
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::hold::{Asks, Hold, key_ids};
 use super::request::Request;
@@ -18,6 +17,7 @@ use crate::config::{Provider, ProviderKey};
 use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
+use crate::json::{Json, Tree as _};
 use crate::policy::VirtualKey;
 use crate::pricing::Tariff;
 use crate::routing::Candidate;
@@ -103,8 +103,8 @@ pub(super) async fn attempt(
                     body
                 }
                 None => {
-                    let parsed = charge(gateway, held, &tariff, request.route, &body, notes).await;
-                    let body = told(&provider, bridge.as_ref(), parsed, body).map_err(AttemptError::Upstream)?;
+                    let kind = charge(gateway, held, &tariff, request.route, &body, notes).await;
+                    let body = told(&provider, bridge.as_ref(), kind, body).map_err(AttemptError::Upstream)?;
                     notes.answered(&body);
                     body
                 }
@@ -201,7 +201,9 @@ fn worded(request: &Request, key: Option<&VirtualKey>, candidate: &Candidate, no
 /// that. Else it costs nothing, and the hold is given back.
 async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>, notes: &Notes) -> Option<Hold> {
     let reported = match failure {
-        Failure::Status { body, .. } => serde_json::from_slice(body).ok().and_then(|body| Usage::of_body(&body)),
+        Failure::Status { body, .. } => {
+            serde_json::from_slice(body).ok().and_then(|body: Json<'_>| Usage::of_body(&body))
+        }
         _ => None,
     };
     let bound = hold.held.bound();
@@ -221,17 +223,11 @@ async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>
     None
 }
 
-/// Charges a plain answer, and gives it as JSON, if it is that.
-async fn charge(
-    gateway: &Gateway,
-    held: Held,
-    tariff: &Tariff,
-    route: Route,
-    body: &Bytes,
-    notes: &Notes,
-) -> Option<Value> {
-    let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    let says_enough = |body: &&Value| {
+/// Charges a plain answer, and tells what it is.
+async fn charge(gateway: &Gateway, held: Held, tariff: &Tariff, route: Route, body: &Bytes, notes: &Notes) -> Kind {
+    let parsed: Option<Json<'_>> = serde_json::from_slice(body).ok();
+    let kind = Kind::of(parsed.as_ref());
+    let says_enough = |body: &&Json<'_>| {
         !route.is_generation() || usage::has_output(body.get("usage").or_else(|| body.get("usageMetadata")))
     };
     let usage = parsed.as_ref().filter(says_enough).and_then(Usage::of_body);
@@ -241,8 +237,29 @@ async fn charge(
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
     }
+    // Not kept while the answer waits for the disk.
+    drop(parsed);
     log(held.settle(spent).await);
-    parsed
+    kind
+}
+
+/// What a plain answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Answer,
+    /// An error, in spite of its status.
+    Error,
+    NoJson,
+}
+
+impl Kind {
+    fn of(body: Option<&Json<'_>>) -> Kind {
+        match body {
+            None => Kind::NoJson,
+            Some(body) if body.get("error").is_some_and(|error| *error != Json::Null) => Kind::Error,
+            Some(_) => Kind::Answer,
+        }
+    }
 }
 
 fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
@@ -254,13 +271,17 @@ fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
 }
 
 /// A plain answer in the caller's protocol.
-fn told(provider: &Provider, bridge: Option<&Bridge>, parsed: Option<Value>, body: Bytes) -> Result<Bytes, Failure> {
-    let parsed = parsed.ok_or_else(|| Failure::Broken("the provider's answer is no JSON".to_owned()))?;
+fn told(provider: &Provider, bridge: Option<&Bridge>, kind: Kind, body: Bytes) -> Result<Bytes, Failure> {
+    let no_json = || Failure::Broken("the provider's answer is no JSON".to_owned());
+    if kind == Kind::NoJson {
+        return Err(no_json());
+    }
     if let Some(bridge) = bridge {
+        let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
         let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;
         return Ok(answer.to_string().into());
     }
-    if parsed.get("error").is_some_and(|error| !error.is_null()) {
+    if kind == Kind::Error {
         return Ok(provider.hide_keys(&String::from_utf8_lossy(&body)).into());
     }
     Ok(body)
