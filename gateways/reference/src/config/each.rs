@@ -2,12 +2,18 @@
 //! once they would be several times as large as their text.
 
 use std::marker::PhantomData;
+use std::sync::mpsc;
+use std::thread::Scope;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::place::Place;
+
+/// How many items are handed over at once, and how many times that may wait.
+const CHUNK: usize = 256;
+const CHUNKS: usize = 4;
 
 /// The texts of a list's items.
 pub(super) struct Each<'a, T> {
@@ -51,6 +57,24 @@ impl<'a, T: DeserializeOwned> Each<'a, T> {
             }
         })
     }
+}
+
+/// The items of a list, which another thread reads while what was read before is checked.
+pub(super) fn ahead<'scope, I>(scope: &'scope Scope<'scope, '_>, mut items: I) -> impl Iterator<Item = I::Item>
+where
+    I: Iterator<Item: Send> + Send + 'scope,
+{
+    let (sender, chunks) = mpsc::sync_channel(CHUNKS);
+    scope.spawn(move || {
+        loop {
+            let chunk: Vec<I::Item> = items.by_ref().take(CHUNK).collect();
+            // Nobody wants the rest where something is wrong.
+            if chunk.is_empty() || sender.send(chunk).is_err() {
+                return;
+            }
+        }
+    });
+    chunks.into_iter().flatten()
 }
 
 /// Where each value stands is noted only for a message: it takes longer than the reading.

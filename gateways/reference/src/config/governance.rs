@@ -1,7 +1,9 @@
 //! Customers, teams, virtual keys, models and providers of the file, checked.
 
 use std::sync::Arc;
+use std::thread;
 
+use super::each::ahead;
 use super::governance_file::{
     CustomerFile, GovernanceFile, ModelConfigFile, ProviderConfigFile, ProviderLimitsFile, TeamFile, VirtualKeyFile,
 };
@@ -66,10 +68,13 @@ pub(super) fn check(file: GovernanceFile<'_>, providers: &Providers, lists_v1: b
         let (at, team) = team?;
         collector.team(&at, team)?;
     }
-    for key in file.virtual_keys.read(&SECTION, "virtual_keys") {
-        let (at, key) = key?;
-        collector.virtual_key(&at, key)?;
-    }
+    // There may be very many of these.
+    thread::scope(|scope| {
+        ahead(scope, file.virtual_keys.read(&SECTION, "virtual_keys")).try_for_each(|key| {
+            let (at, key) = key?;
+            collector.virtual_key(&at, key).map_err(Wrong::from)
+        })
+    })?;
     for model in file.model_configs.read(&SECTION, "model_configs") {
         let (at, model) = model?;
         collector.model(&at, model)?;
