@@ -65,4 +65,5 @@ mod tools;
 mod traces;
 mod unanswered;
 mod unknown_fields;
+mod usage_details;
 mod windows;
