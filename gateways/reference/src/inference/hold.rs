@@ -102,6 +102,7 @@ impl Asks<'_> {
         }
         let (api, window) = (candidate.provider.api, catalog.max_input_tokens(provider, model));
         let rounds = server_tools::rounds(&tools);
+        // A summary reads all that an answer does, and may be as long: `max_tokens` bounds it too.
         let (readings, summaries) = if may_compact { (2, rounds.saturating_add(1)) } else { (1, 0) };
         let input_tokens = input.most_tokens(api, window, rounds).saturating_mul(readings);
         if let Some(media) = request.media {
