@@ -91,6 +91,29 @@ impl Failure {
         }
     }
 
+    /// Whether it may be due to the key that it was asked with: not where the provider refuses what
+    /// was asked.
+    pub(crate) fn may_be_the_keys(&self) -> bool {
+        match self {
+            Failure::Status { status, .. } => self.remedy().is_some() || status.is_server_error(),
+            _ => true,
+        }
+    }
+
+    /// Why another key has to take over, in Bifrost's words, if one has to.
+    pub(crate) fn rotates_for(&self) -> Option<&'static str> {
+        match self {
+            Failure::Status { status, .. } => match status.as_u16() {
+                401 => Some("authentication_error"),
+                402 => Some("billing_error"),
+                403 => Some("permission_error"),
+                429 => Some("rate_limit_error"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What can help; `None`: do not try again.
     pub(crate) fn remedy(&self) -> Option<Remedy> {
         match self {

@@ -1,12 +1,12 @@
 //! The routes, and what holds for each of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request as HttpRequest, State};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, RawQuery, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::inference::{self, Asked, Route};
 use crate::listen::{self, ListenError};
 use crate::routes::{Method, Methods, Routes, Served, get, post};
+use crate::telemetry::{Answered, Telemetry};
 use crate::{openapi, slow_body};
 
 /// How long the database may take to answer a ping.
@@ -73,12 +74,14 @@ fn router(gateway: Arc<Gateway>, body_timeout: Duration) -> Router {
         let description = description.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], description) }
     };
+    let telemetry = Arc::clone(&gateway.telemetry);
+    let around_each = Around { body_timeout, aside: Handle::current(), telemetry };
     let router = routes.route(OPENAPI, get(described)).into_router();
     router
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Around { body_timeout, aside: Handle::current() }, around))
+        .layer(middleware::from_fn_with_state(around_each, around))
         .with_state(gateway)
 }
 
@@ -206,11 +209,29 @@ struct Around {
     body_timeout: Duration,
     /// Runs what may take its time.
     aside: Handle,
+    telemetry: Arc<Telemetry>,
+}
+
+/// Whatever is asked for is answered, and counted.
+async fn around(State(around): State<Around>, request: HttpRequest, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let (method, request_bytes) = (request.method().clone(), request.body().size_hint().exact());
+    let response = answered(&around, request, next).await;
+    around.telemetry.answered(&Answered {
+        route: route.as_ref().map(MatchedPath::as_str),
+        method: &method,
+        status: response.status().as_u16(),
+        duration: began.elapsed(),
+        request_bytes,
+        response_bytes: response.body().size_hint().exact(),
+    });
+    response
 }
 
 /// A body must arrive in time. A caller's `x-request-id` comes back, and means nothing else. What
 /// is done for an administrator holds no other request of the same worker up.
-async fn around(State(around): State<Around>, request: HttpRequest, next: Next) -> Response {
+async fn answered(around: &Around, request: HttpRequest, next: Next) -> Response {
     let request = request.map(|body| slow_body::in_time(body, around.body_timeout));
     let id: Option<HeaderValue> = request.headers().get(REQUEST_ID).cloned();
     let mut response = if is_administration(request.uri().path()) {

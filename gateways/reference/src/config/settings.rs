@@ -145,6 +145,17 @@ pub(crate) enum RequestType {
 }
 
 impl RequestType {
+    /// Each of them.
+    pub(crate) const ALL: [RequestType; 7] = [
+        RequestType::ChatCompletion,
+        RequestType::TextCompletion,
+        RequestType::Responses,
+        RequestType::Embedding,
+        RequestType::ImageGeneration,
+        RequestType::Speech,
+        RequestType::Transcription,
+    ];
+
     /// The word in `request_types`; that of a stream means its twin without.
     pub(crate) fn from_word(word: &str) -> Option<RequestType> {
         let words = HashMap::from([

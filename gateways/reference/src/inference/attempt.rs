@@ -142,6 +142,8 @@ async fn answered(asks: &Asks<'_>, call: &Call<'_>, mut hold: Hold) -> Result<(A
             }
             Err(failure) => failure,
         };
+        asks.notes.try_failed(tries.key(), &failure);
+        let reason = failure.rotates_for();
         let kept = charge_failure(hold, &failure, tries.key(), asks.notes).await;
         if let Err(failure) = tries.again(failure).await {
             if let Some(hold) = kept {
@@ -153,6 +155,7 @@ async fn answered(asks: &Asks<'_>, call: &Call<'_>, mut hold: Hold) -> Result<(A
             Some(hold) => hold,
             None => asks.hold().await.map_err(AttemptError::Refused)?,
         };
+        asks.notes.tried_again(tries.key(), reason);
     }
 }
 

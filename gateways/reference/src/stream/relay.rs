@@ -30,7 +30,7 @@ use crate::config::Provider;
 use crate::gateway::{Gateway, InflightGuard};
 use crate::ledger::Spent;
 use crate::pricing::Tariff;
-use crate::telemetry::Notes;
+use crate::telemetry::{Notes, Pace};
 use crate::translate::{Bridge, Stream};
 use crate::upstream::{Begun, Failure, Pieces};
 
@@ -81,6 +81,8 @@ struct Relay {
     patience: Duration,
     state: State,
     notes: Arc<Notes>,
+    /// Once the stream has begun.
+    pace: Option<Pace>,
     _inflight: InflightGuard,
 }
 
@@ -113,6 +115,7 @@ pub(crate) async fn start(
         rest: begun.rest,
         state: State::Open,
         notes: Arc::clone(notes),
+        pace: None,
         _inflight: gateway.inflight.enter(),
     };
     let mut outcome = relay.take(&begun.first);
@@ -131,7 +134,7 @@ pub(crate) async fn start(
         relay.charge_unfinished();
         return Err(Failure::Broken(relay.framing.provider.hide_keys(&message)));
     }
-    notes.stream_began();
+    relay.pace = notes.stream_began();
     let pieces = futures_util::stream::unfold(relay, |mut relay| async move {
         let piece = relay.next_piece().await?;
         Some((piece, relay))
@@ -175,7 +178,10 @@ impl Relay {
                 Sign::Failure(message) => return Some(Ok(self.fail(&message))),
                 Sign::UsageOnly if self.translation.is_none() && self.framing.hides_usage_chunk => continue,
                 Sign::End => self.end(event, json).await,
-                Sign::Content | Sign::UsageOnly => self.forward(event, json),
+                Sign::Content | Sign::UsageOnly => {
+                    self.pace.iter_mut().for_each(Pace::event);
+                    self.forward(event, json)
+                }
             };
             match out {
                 Err(message) => return Some(Ok(self.fail(&message))),

@@ -1,5 +1,6 @@
 //! The metrics as text, in the OpenMetrics form and under Bifrost's names.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,34 +9,48 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::histogram::Observed;
+use super::http::{HttpLabels, HttpSeries};
 use super::labels::Labels;
-use super::metrics::{Metrics, Series};
+use super::metrics::Series;
+use super::provider_keys::{KeyLabels, RotationLabels};
 use crate::money::Usd;
 
 /// The content type of what [`render`] gives.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Everything that is counted; `dropped` says how many records each sink lost.
-pub(super) fn render(metrics: &Metrics, dropped: Vec<(&'static str, u64)>) -> Result<String, fmt::Error> {
+/// The text of everything that is counted.
+pub(super) fn render(scrape: Scrape) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape { series: metrics.all(), dropped }));
+    registry.register_collector(Box::new(scrape));
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
     Ok(out)
 }
 
+/// Everything that is counted, as it is now.
 #[derive(Debug)]
-struct Scrape {
-    series: Vec<(Labels, Arc<Series>)>,
-    dropped: Vec<(&'static str, u64)>,
+pub(super) struct Scrape {
+    pub(super) series: Vec<(Labels, Arc<Series>)>,
+    /// Which of the providers' keys work.
+    pub(super) keys: Vec<(KeyLabels, bool)>,
+    pub(super) rotations: BTreeMap<RotationLabels, u64>,
+    pub(super) http: Vec<(HttpLabels, Arc<HttpSeries>)>,
+    /// How many requests of each kind are on their way.
+    pub(super) active: Vec<(&'static str, u64)>,
+    /// How many records each sink lost.
+    pub(super) dropped: Vec<(&'static str, u64)>,
 }
 
+type Encoded = Result<(), fmt::Error>;
 type Whole = (&'static str, &'static str, fn(&Series) -> u64);
+type Spread<T> = (&'static str, &'static str, fn(&T) -> &Observed);
 
 /// Without `_total`, which the form adds.
-const WHOLE: [Whole; 6] = [
+const WHOLE: [Whole; 8] = [
     ("bifrost_upstream_requests", "Calls to providers", |series| series.upstream.load(Ordering::Relaxed)),
     ("bifrost_success_requests", "Calls to providers that served a request", |series| {
         series.success.load(Ordering::Relaxed)
@@ -52,10 +67,33 @@ const WHOLE: [Whole; 6] = [
     ("bifrost_cache_write_input_tokens", "Tokens of input that a provider's cache took up", |series| {
         series.cache_write.load(Ordering::Relaxed)
     }),
+    ("bifrost_cache_write_input_tokens_5m", "Those of them that are not kept for an hour", |series| {
+        let hour = series.cache_write_hour.load(Ordering::Relaxed);
+        series.cache_write.load(Ordering::Relaxed).saturating_sub(hour)
+    }),
+    ("bifrost_cache_write_input_tokens_1h", "Those of them that are kept for an hour", |series| {
+        series.cache_write_hour.load(Ordering::Relaxed)
+    }),
+];
+
+const SPREAD: [Spread<Series>; 3] = [
+    (
+        "bifrost_stream_first_token_latency_seconds",
+        "From a request's arrival to the first event of its stream",
+        |series| &series.first_token,
+    ),
+    ("bifrost_stream_inter_token_latency_seconds", "Between two events of a stream", |series| &series.inter_token),
+    ("bifrost_request_retries", "How often a provider was called again for a request", |series| &series.retries),
+];
+
+const HTTP: [Spread<HttpSeries>; 3] = [
+    ("http_request_duration_seconds", "From a request's head to its answer's", |series| &series.duration),
+    ("http_request_size_bytes", "Bodies of requests that say their length", |series| &series.request_bytes),
+    ("http_response_size_bytes", "Bodies of answers that are no streams", |series| &series.response_bytes),
 ];
 
 impl Collector for Scrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
         for (name, help, value) in WHOLE {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, series) in &self.series {
@@ -65,6 +103,8 @@ impl Collector for Scrape {
         self.errors(&mut encoder)?;
         self.cost(&mut encoder)?;
         self.latencies(&mut encoder)?;
+        self.provider_keys(&mut encoder)?;
+        self.requests(&mut encoder)?;
         let help = "Finished requests that a sink could not take";
         let mut family = encoder.encode_descriptor("probity_dropped_records", help, None, MetricType::Counter)?;
         for (sink, count) in &self.dropped {
@@ -75,7 +115,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    fn errors(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    fn errors(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Refusals, and calls to providers that served no request";
         let mut family = encoder.encode_descriptor("bifrost_error_requests", help, None, MetricType::Counter)?;
         for (labels, series) in &self.series {
@@ -87,7 +127,7 @@ impl Scrape {
         Ok(())
     }
 
-    fn cost(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    fn cost(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Dollars that requests were charged, failed calls among them";
         let mut family = encoder.encode_descriptor("bifrost_cost", help, None, MetricType::Counter)?;
         for (labels, series) in &self.series {
@@ -97,7 +137,7 @@ impl Scrape {
         Ok(())
     }
 
-    fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let (name, help) = ("bifrost_upstream_latency_seconds", "From a call to its outcome");
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, series) in &self.series {
@@ -105,12 +145,49 @@ impl Scrape {
                 histogram.encode(family.encode_family(&labels.with("is_success", is_success.to_owned()))?)?;
             }
         }
-        let name = "bifrost_stream_first_token_latency_seconds";
-        let help = "From a request's arrival to the first event of its stream";
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, series) in &self.series {
-            if let Some(histogram) = series.first_token() {
-                histogram.encode(family.encode_family(&labels.pairs())?)?;
+        for (name, help, observed) in SPREAD {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            for (labels, series) in &self.series {
+                if let Some(histogram) = observed(series).get() {
+                    histogram.encode(family.encode_family(&labels.pairs())?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn provider_keys(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (name, help) = ("bifrost_provider_key_up", "Whether a provider's key worked when it was used last");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (key, is_up) in &self.keys {
+            ConstGauge::new(i64::from(*is_up)).encode(family.encode_family(&key.pairs())?)?;
+        }
+        let (name, help) = ("bifrost_key_rotation_events", "How often another of a provider's keys took over");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (rotation, count) in &self.rotations {
+            ConstCounter::new(*count).encode(family.encode_family(&rotation.pairs())?)?;
+        }
+        Ok(())
+    }
+
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (name, help) = ("bifrost_active_requests", "Requests of inference on their way");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (method, count) in &self.active {
+            ConstGauge::new(*count).encode(family.encode_family(&[("method", *method)])?)?;
+        }
+        let (name, help) = ("http_requests", "Requests that were answered, whatever they asked for");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, series) in &self.http {
+            let count = series.requests.load(Ordering::Relaxed);
+            ConstCounter::new(count).encode(family.encode_family(&labels.pairs())?)?;
+        }
+        for (name, help, observed) in HTTP {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            for (labels, series) in &self.http {
+                if let Some(histogram) = observed(series).get() {
+                    histogram.encode(family.encode_family(&labels.pairs())?)?;
+                }
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use indexmap::Equivalent;
 
 /// What stands for a name where there are too many.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// The labels of one series.
 #[derive(Clone, Debug, PartialEq, Eq)]

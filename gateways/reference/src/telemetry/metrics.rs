@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::histogram::Observed;
 use super::labels::{Labels, LabelsRef};
+use super::provider_keys::ProviderKeys;
 use super::record::{Attempt, CallRecord, Named, Outcome};
 use crate::maps::Ordered;
 
 /// How many series there may be. Beyond, requests are counted by what the
 /// configuration bounds.
 const MOST_SERIES: usize = 10_000;
-/// Seconds, as Bifrost has them: models take their time.
-const BUCKETS: [f64; 16] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0];
 
 /// All series.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     series: RwLock<Ordered<Labels, Arc<Series>>>,
+    pub(super) keys: ProviderKeys,
 }
 
 /// What is counted under one set of labels.
@@ -35,20 +35,34 @@ pub(super) struct Series {
     pub(super) output_tokens: AtomicU64,
     pub(super) cache_read: AtomicU64,
     pub(super) cache_write: AtomicU64,
+    /// The part of `cache_write` that is kept for an hour.
+    pub(super) cache_write_hour: AtomicU64,
     /// Pico-dollars.
     pub(super) cost: AtomicI64,
     /// Of calls that succeeded, and of those that did not.
-    latency: [Times; 2],
-    first_token: Times,
+    latency: [Observed; 2],
+    /// How long streams took to begin.
+    pub(super) first_token: Observed,
+    /// How long after the one before each other event of a stream came.
+    pub(super) inter_token: Observed,
+    /// How often a provider was called again.
+    pub(super) retries: Observed,
 }
 
-/// A histogram of durations, made when there is one.
-#[derive(Debug, Default)]
-struct Times(OnceLock<Histogram>);
+/// Tells the time between the events of a stream.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    series: Arc<Series>,
+    last: Option<Instant>,
+}
 
-impl Times {
-    fn observe(&self, duration: Duration) {
-        self.0.get_or_init(|| Histogram::new(BUCKETS)).observe(duration.as_secs_f64());
+impl Pace {
+    /// An event is passed on.
+    pub(crate) fn event(&mut self) {
+        let now = Instant::now();
+        if let Some(last) = self.last.replace(now) {
+            self.series.inter_token.pace(now.saturating_duration_since(last));
+        }
     }
 }
 
@@ -59,12 +73,7 @@ impl Series {
 
     /// How long calls took that succeeded (`true`), and those that did not.
     pub(super) fn latencies(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
-        ["true", "false"].into_iter().zip(&self.latency).filter_map(|(word, times)| Some((word, times.0.get()?)))
-    }
-
-    /// How long streams took to begin.
-    pub(super) fn first_token(&self) -> Option<&Histogram> {
-        self.first_token.0.get()
+        ["true", "false"].into_iter().zip(&self.latency).filter_map(|(word, times)| Some((word, times.get()?)))
     }
 
     fn failed(&self, status: u16) {
@@ -98,18 +107,26 @@ impl Metrics {
                 add(&series.upstream, 1);
                 let [succeeded, failed_ones] = &series.latency;
                 let times = if failed.is_none() { succeeded } else { failed_ones };
-                times.observe(latency);
+                times.request(latency);
+                series.retries.retries(attempt.retries);
             }
             if let Some(first) = record.first_chunk.filter(|_| index == last) {
-                series.first_token.observe(first);
+                series.first_token.request(first);
             }
             let usage = attempt.usage.unwrap_or_default();
             add(&series.input_tokens, usage.input);
             add(&series.output_tokens, usage.output);
             add(&series.cache_read, usage.cached);
             add(&series.cache_write, usage.cache_write);
+            add(&series.cache_write_hour, usage.cache_write_hour);
+            self.keys.count(attempt, failed.is_none());
             series.cost.fetch_add(attempt.cost.pico(), Ordering::Relaxed);
         }
+    }
+
+    /// The pace of a stream that has begun.
+    pub(super) fn pace(&self, record: &CallRecord) -> Pace {
+        Pace { series: self.series(labels(record, record.attempts.last())), last: None }
     }
 
     /// Every series as it is now.

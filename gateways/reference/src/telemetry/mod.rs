@@ -5,20 +5,28 @@
 //! - [`sinks`]: where records go, without ever holding a request up
 //! - [`spans`]: OpenTelemetry spans; [`trace`] is a request's place in its caller's trace
 //! - [`queue`]: the bounded way from a request to a sink
-//! - [`metrics`]: what is counted, under which [`labels`]; [`exposition`] is its text
+//! - [`metrics`]: what is counted of requests to providers, under which [`labels`];
+//!   [`provider_keys`], [`active`] and [`http`]: what is counted of providers' keys, of requests on their
+//!   way, and of all that are answered. [`exposition`] is the text of all, with its [`histogram`]s
 //! - [`lines`]: one line in the gateway's own log for each request
 
+mod active;
 pub(crate) mod exposition;
+mod histogram;
+mod http;
 mod labels;
 pub(crate) mod lines;
 mod metrics;
 mod notes;
+mod provider_keys;
 mod queue;
 mod record;
 mod sinks;
 mod spans;
 mod trace;
 
+pub(crate) use http::Answered;
+pub(crate) use metrics::Pace;
 pub(crate) use notes::Notes;
 pub(crate) use queue::{Queue, Receiver, queue};
 pub(crate) use record::{Attempt, CallRecord};

@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::record::{Attempt, AttemptFailure, CallRecord, Content, Outcome, SelectedKey};
+use super::metrics::Pace;
+use super::record::{Attempt, AttemptFailure, CallRecord, Content, FailedTry, Outcome, SelectedKey};
 use super::sinks::Telemetry;
 use super::trace::Trace;
 use crate::books::Bill;
 use crate::clock::Moment;
 use crate::config::{Logging, ProviderKey, RequestType};
+use crate::failure::Failure;
 use crate::ledger::Spent;
 use crate::money::Usd;
 use crate::policy::{Members, VirtualKey};
@@ -67,6 +69,7 @@ impl Notes {
             finish_reasons: Vec::new(),
             trace: telemetry.spans.as_ref().map(|_| Trace::begin(headers)),
         };
+        telemetry.active.begun(kind);
         let telemetry = Arc::clone(telemetry);
         Arc::new(Notes { telemetry, started: Instant::now(), logging, record: Mutex::new(Some(record)) })
     }
@@ -109,6 +112,8 @@ impl Notes {
                 failure: None,
                 cost: Usd::ZERO,
                 usage: None,
+                retries: 0,
+                failed_tries: Vec::new(),
             });
         });
     }
@@ -122,8 +127,28 @@ impl Notes {
 
     /// The provider answers, to a request with this key.
     pub(crate) fn served_by(&self, key: Option<&ProviderKey>) {
+        self.note_attempt(|attempt| attempt.key = key.map(SelectedKey::of));
+    }
+
+    /// A call with this key failed.
+    pub(crate) fn try_failed(&self, key: Option<&ProviderKey>, failure: &Failure) {
         self.note_attempt(|attempt| {
-            attempt.key = key.map(|key| SelectedKey { id: key.id.clone(), name: key.name.clone() });
+            attempt.failed_tries.push(FailedTry {
+                key: key.map(SelectedKey::of),
+                is_keys_failure: failure.may_be_the_keys(),
+                rotated_for: None,
+            });
+        });
+    }
+
+    /// The provider is called again after this failure, with this key.
+    pub(crate) fn tried_again(&self, key: Option<&ProviderKey>, reason: Option<&'static str>) {
+        self.note_attempt(|attempt| {
+            attempt.retries = attempt.retries.saturating_add(1);
+            if let Some(failed) = attempt.failed_tries.last_mut() {
+                let is_other = failed.key.as_ref().map(|key| &key.id) != key.map(|key| &key.id);
+                failed.rotated_for = reason.filter(|_| is_other);
+            }
         });
     }
 
@@ -146,9 +171,14 @@ impl Notes {
         });
     }
 
-    /// The first event of a stream is there.
-    pub(crate) fn stream_began(&self) {
-        self.note(|record| record.first_chunk = Some(self.started.elapsed()));
+    /// The first event of a stream is there. Who is given the others tells them to what is returned.
+    pub(crate) fn stream_began(&self) -> Option<Pace> {
+        let mut pace = None;
+        self.note(|record| {
+            record.first_chunk = Some(self.started.elapsed());
+            pace = self.telemetry.pace(record);
+        });
+        pace
     }
 
     /// A part of the answer goes to the caller.
@@ -177,6 +207,7 @@ impl Notes {
     pub(crate) fn finish(&self) {
         let taken = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut record) = taken {
+            self.telemetry.active.ended(record.kind);
             record.latency = self.started.elapsed();
             // What failed has ended before.
             if let Some(last) = record.attempts.last_mut().filter(|last| last.failure.is_none()) {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::trace::Trace;
 use crate::clock::Moment;
-use crate::config::RequestType;
+use crate::config::{ProviderKey, RequestType};
 use crate::money::Usd;
 use crate::policy::{CustomerPolicy, TeamPolicy, VirtualKey};
 use crate::usage::Usage;
@@ -64,6 +64,21 @@ pub(crate) struct Attempt {
     pub(crate) cost: Usd,
     /// What the provider said that it used, if it did.
     pub(crate) usage: Option<Usage>,
+    /// How often it was called again.
+    pub(crate) retries: u32,
+    /// The calls that failed, in their order.
+    pub(crate) failed_tries: Vec<FailedTry>,
+}
+
+/// A call to a provider that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedTry {
+    /// Which of its keys it was made with.
+    pub(crate) key: Option<SelectedKey>,
+    /// Whether the failure may be due to that key.
+    pub(crate) is_keys_failure: bool,
+    /// Why another key took over, where one did, in Bifrost's words.
+    pub(crate) rotated_for: Option<&'static str>,
 }
 
 /// Token counts. `cached` and `cache_write` are parts of `input`, `reasoning` of `output`.
@@ -81,6 +96,12 @@ pub(crate) struct Tokens {
 pub(crate) struct SelectedKey {
     pub(crate) id: String,
     pub(crate) name: String,
+}
+
+impl SelectedKey {
+    pub(super) fn of(key: &ProviderKey) -> SelectedKey {
+        SelectedKey { id: key.id.clone(), name: key.name.clone() }
+    }
 }
 
 /// Why a provider did not serve.
@@ -208,6 +229,8 @@ impl CallRecord {
             failure: None,
             cost: Usd::from_pico(1),
             usage: None,
+            retries: 0,
+            failed_tries: Vec::new(),
         };
         CallRecord {
             id: Uuid::nil(),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::exposition;
-use super::metrics::Metrics;
+use super::active::Active;
+use super::exposition::{self, Scrape};
+use super::http::{Answered, HttpMetrics};
+use super::metrics::{Metrics, Pace};
 use super::queue::Queue;
 use super::record::CallRecord;
 
@@ -11,6 +13,8 @@ use super::record::CallRecord;
 #[derive(Default)]
 pub(crate) struct Telemetry {
     metrics: Metrics,
+    http: HttpMetrics,
+    pub(super) active: Active,
     /// To the gateway's own log.
     pub(crate) lines: Option<Queue>,
     /// To the log of requests.
@@ -24,7 +28,24 @@ impl Telemetry {
     pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
         let queues = [("lines", &self.lines), ("logs", &self.logs), ("spans", &self.spans)];
         let dropped = queues.iter().filter_map(|(sink, queue)| Some((*sink, queue.as_ref()?.dropped())));
-        exposition::render(&self.metrics, dropped.collect())
+        exposition::render(Scrape {
+            series: self.metrics.all(),
+            keys: self.metrics.keys.all(),
+            rotations: self.metrics.keys.rotations(),
+            http: self.http.all(),
+            active: self.active.all(),
+            dropped: dropped.collect(),
+        })
+    }
+
+    /// Counts an answered request, whatever it asked for.
+    pub(crate) fn answered(&self, answered: &Answered<'_>) {
+        self.http.count(answered);
+    }
+
+    /// The pace of a stream that has begun.
+    pub(super) fn pace(&self, record: &CallRecord) -> Option<Pace> {
+        (!record.attempts.is_empty()).then(|| self.metrics.pace(record))
     }
 
     /// Counts a finished request, and tells every sink of it.

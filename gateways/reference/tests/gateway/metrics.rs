@@ -1,9 +1,9 @@
 //! `/metrics`: Bifrost's names, the figures of the budgets.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{KEY, Process, World, body, streamed};
+use crate::support::{KEY, Process, World, body, streamed, until};
 
 /// The metrics, without times.
 async fn scrape(world: &World) -> String {
@@ -103,4 +103,144 @@ async fn callers_cannot_fill_the_memory_with_names_of_models() {
     let metrics = scrape(&world).await;
     assert_eq!(samples(&metrics, "bifrost_error_requests_total", &[r#"model="""#]), ["2"]);
     assert!(!metrics.contains(r#"model="a""#));
+}
+
+/// A sample that is the only one with these labels.
+fn sample<'a>(metrics: &'a str, name: &str, labels: &[&str]) -> &'a str {
+    match samples(metrics, name, labels)[..] {
+        [value] => value,
+        ref other => panic!("{name}{labels:?} has {other:?} in {metrics}"),
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_a_cache_are_counted_as_read_as_written_and_by_how_long_they_are_kept() {
+    let world = World::start(|config| {
+        config["providers"]["primary"]["custom_provider_config"]["base_provider_type"] = json!("anthropic");
+    })
+    .await;
+    let usage = json!({"input": 7000, "output": 3000, "cached": 3000, "cache_write": 2000, "cache_write_hour": 800});
+    world.model(&json!({ "usage": usage }));
+    assert_eq!(world.call().await.status, 200);
+    world.stream("/v1/chat/completions", &streamed()).await;
+    let metrics = scrape(&world).await;
+    for (name, value) in [
+        ("bifrost_input_tokens_total", "14000"),
+        ("bifrost_cache_read_input_tokens_total", "6000"),
+        ("bifrost_cache_write_input_tokens_total", "4000"),
+        ("bifrost_cache_write_input_tokens_5m_total", "2400"),
+        ("bifrost_cache_write_input_tokens_1h_total", "1600"),
+    ] {
+        assert_eq!(sample(&metrics, name, &[r#"model="mock-1""#, r#"provider="primary""#]), value, "{name}");
+    }
+}
+
+/// Whether a provider's key worked when it was used last, by the key's name.
+fn is_up(metrics: &str, key: &str) -> String {
+    sample(metrics, "bifrost_provider_key_up", &[r#"provider="primary""#, &format!("key_name=\"{key}\"")]).to_owned()
+}
+
+#[tokio::test]
+async fn retries_and_rotations_are_counted_and_a_key_is_up_if_it_served_last() {
+    let world = World::start(|config| {
+        let key = |name: &str, weight: u64| json!({"name": name, "value": format!("value-{name}"), "weight": weight});
+        // The second one has its turn only where the first one is refused.
+        config["providers"]["primary"]["keys"] = json!([key("a", 1), key("b", 0)]);
+        let network = &mut config["providers"]["primary"]["network_config"];
+        network["max_retries"] = json!(2);
+        network["retry_backoff_initial"] = json!(1);
+        config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+    })
+    .await;
+    let status = |code: u16| json!({"status": {"code": code}});
+    let fails = async |sequence: Value| {
+        world.faults(&json!({"primary": [{ "sequence": sequence }]}));
+        world.call().await.status.as_u16()
+    };
+    // Another key takes over, and is tried again.
+    assert_eq!(fails(json!([status(429), status(503)])).await, 200);
+    let metrics = scrape(&world).await;
+    assert_eq!((is_up(&metrics, "a"), is_up(&metrics, "b")), ("0".to_owned(), "1".to_owned()));
+    let rotation = [r#"provider="primary""#, r#"requested_model="mock-1""#, r#"key_name="a""#];
+    let reason = [rotation.as_slice(), &[r#"fail_reason="rate_limit_error""#]].concat();
+    assert_eq!(sample(&metrics, "bifrost_key_rotation_events_total", &reason), "1");
+    assert_eq!(samples(&metrics, "bifrost_key_rotation_events_total", &[]).len(), 1);
+    assert_eq!(sample(&metrics, "bifrost_request_retries_sum", &[r#"provider="primary""#]), "2.0");
+    // A call that is served at once; the first key has recovered.
+    assert_eq!(world.call().await.status, 200);
+    let metrics = scrape(&world).await;
+    assert_eq!(is_up(&metrics, "a"), "1");
+    let tried_once = samples(&metrics, "bifrost_request_retries_bucket", &[r#"le="0.0""#]);
+    assert_eq!(tried_once.iter().filter(|count| **count == "1").count(), 1, "{metrics}");
+    // What is asked is not the key's failure; what the provider fails at may be.
+    assert_eq!(fails(json!([status(400)])).await, 400);
+    assert_eq!(is_up(&scrape(&world).await, "a"), "1");
+    assert_eq!(fails(json!([status(500), status(500), status(500)])).await, 500);
+    assert_eq!(is_up(&scrape(&world).await, "a"), "0");
+}
+
+#[tokio::test]
+async fn requests_on_their_way_are_active_until_they_have_ended() {
+    let world = World::start(|_| {}).await;
+    world.model(&json!({"latency": {"between_chunks": "60s"}}));
+    let active = async |method: &str| {
+        let metrics = scrape(&world).await;
+        sample(&metrics, "bifrost_active_requests", &[&format!("method=\"{method}\"")]).to_owned()
+    };
+    let mut stream = world.chat(KEY, &streamed()).send().await.unwrap();
+    stream.chunk().await.unwrap();
+    assert_eq!(world.send(world.chat("sk-wrong", &body())).await.status, 401);
+    assert_eq!((active("chat_completion").await, active("embedding").await), ("1".to_owned(), "0".to_owned()));
+    drop(stream);
+    until(async || active("chat_completion").await == "0").await;
+}
+
+#[tokio::test]
+async fn the_pace_of_a_stream_is_told_between_its_events() {
+    let world = World::start(|_| {}).await;
+    world.model(&json!({"chunks": 4, "latency": {"between_chunks": "30ms"}}));
+    let (_, whole) = world.stream("/v1/chat/completions", &streamed()).await;
+    assert!(whole);
+    let metrics = scrape(&world).await;
+    let of = |what: &str| sample(&metrics, &format!("bifrost_stream_inter_token_latency_seconds_{what}"), &[]);
+    // The role, four pieces and the reason to finish: five pauses, three of which are long.
+    assert_eq!(of("count"), "5");
+    assert!(of("sum").parse::<f64>().unwrap() >= 0.09, "{metrics}");
+    world.call().await;
+    let metrics = scrape(&world).await;
+    assert_eq!(samples(&metrics, "bifrost_stream_inter_token_latency_seconds_count", &[]), ["5"]);
+}
+
+#[tokio::test]
+async fn every_answer_is_counted_by_its_route_its_method_and_its_status() {
+    let world = World::start(|_| {}).await;
+    let (asked, answer) = (body().to_string(), world.call().await);
+    world.stream("/v1/chat/completions", &streamed()).await;
+    assert_eq!(world.send(world.chat("sk-wrong", &body())).await.status, 401);
+    for path in ["/no/such/a", "/no/such/b"] {
+        assert_eq!(world.send(world.request(Method::GET, path)).await.status, 404);
+    }
+    let word = Method::from_bytes(b"FROB").unwrap();
+    assert_eq!(world.send(world.request(word, "/health")).await.status, 404);
+    let path = "/api/governance/virtual-keys/vk-agent";
+    assert_eq!(world.admin(Method::GET, path, None).await.status, 200);
+    let metrics = scrape(&world).await;
+    let of = |name: &str, path: &str, method: &str, status: u16| {
+        let labels = [format!("path=\"{path}\""), format!("method=\"{method}\""), format!("status=\"{status}\"")];
+        let labels = labels.each_ref().map(String::as_str);
+        samples(&metrics, name, &labels).iter().map(|value| (*value).to_owned()).collect::<Vec<_>>()
+    };
+    let chat = "/v1/chat/completions";
+    assert_eq!(of("http_requests_total", chat, "POST", 200), ["2"]);
+    assert_eq!(of("http_requests_total", chat, "POST", 401), ["1"]);
+    assert_eq!(of("http_requests_total", "other", "GET", 404), ["2"]);
+    assert_eq!(of("http_requests_total", "/health", "other", 404), ["1"]);
+    assert_eq!(of("http_requests_total", "/api/governance/virtual-keys/{id}", "GET", 200), ["1"]);
+    assert!(!metrics.contains("no/such") && !metrics.contains("virtual-keys/vk-agent"), "{metrics}");
+    assert_eq!(of("http_request_duration_seconds_count", chat, "POST", 200), ["2"]);
+    let streamed = streamed().to_string().len();
+    assert_eq!(of("http_request_size_bytes_sum", chat, "POST", 200), [format!("{}.0", asked.len() + streamed)]);
+    // Of a stream nobody knows it beforehand.
+    assert_eq!(of("http_response_size_bytes_count", chat, "POST", 200), ["1"]);
+    assert_eq!(of("http_response_size_bytes_sum", chat, "POST", 200), [format!("{}.0", answer.text.len())]);
 }
