@@ -89,8 +89,8 @@ impl Problem {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", limit_message(&[tokens, requests]), last)
             }
             Refusal::Gone(_) => {
-                let message = "the virtual key was edited while the request was on its way; try again";
-                let problem = Problem::failure(StatusCode::SERVICE_UNAVAILABLE, "virtual_key_changed", message);
+                let message = "a budget or limit was removed while the request was on its way; try again";
+                let problem = Problem::failure(StatusCode::SERVICE_UNAVAILABLE, "limits_changed", message);
                 return Problem { retry_after: Some(1), ..problem };
             }
         };

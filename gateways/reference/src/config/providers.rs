@@ -70,23 +70,15 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         None => standard.is_local && keys.is_empty(),
     };
     let base_url = match (network.base_url.as_deref(), standard.url) {
-        (Some(url), _) => url,
-        (None, Some(url)) if file.custom_provider_config.is_none() => url,
-        // Each key says where it is good.
-        _ if !keys.is_empty() && keys.iter().all(|key| key.base_url.is_some()) => "",
-        _ if file.custom_provider_config.is_some() => {
-            return Err(Invalid::new(at(".network_config.base_url"), "a custom provider needs one"));
-        }
-        // It cannot be called before it has a key, which will say where.
-        _ if keys.is_empty() && !is_keyless => "",
-        _ => return Err(Invalid::new(at(".network_config.base_url"), "is missing: there is no usual one")),
+        (Some(url), _) => Ok(url),
+        (None, Some(url)) if file.custom_provider_config.is_none() => Ok(url),
+        _ => url_of_keys(file.custom_provider_config.is_some(), &keys, is_keyless),
     };
-    let base_url = match base_url {
-        "" => String::new(),
-        url => {
-            checked_url(url, allow_private).map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?
-        }
-    };
+    let base_url = base_url.map_err(str::to_owned).and_then(|url| match url {
+        "" => Ok(String::new()),
+        url => checked_url(url, allow_private),
+    });
+    let base_url = base_url.map_err(|problem| Invalid::new(at(".network_config.base_url"), problem))?;
     let seconds = |field: &str, value: Option<u64>, default| {
         timeout::seconds(at(&format!(".network_config.{field}")), value.unwrap_or(default))
     };
@@ -118,6 +110,18 @@ fn provider(name: &str, file: ProviderFile, empty_means_all: bool) -> Result<Pro
         backoff_initial: pause("retry_backoff_initial", network.retry_backoff_initial, BACKOFF_INITIAL)?,
         backoff_max: pause("retry_backoff_max", network.retry_backoff_max, BACKOFF_MAX)?,
     })
+}
+
+/// The base URL of a provider for whom neither the file nor its name says one: empty where its keys do.
+fn url_of_keys(is_custom: bool, keys: &[ProviderKey], is_keyless: bool) -> Result<&'static str, &'static str> {
+    match keys {
+        // Each key says where it is good.
+        [_, ..] if keys.iter().all(|key| key.base_url.is_some()) => Ok(""),
+        _ if is_custom => Err("a custom provider needs one"),
+        // It cannot be called before it has a key, which will say where.
+        [] if !is_keyless => Ok(""),
+        _ => Err("is missing: there is no usual one"),
+    }
 }
 
 /// What kind of provider it is: by its own name, or by that of a custom one's base.

@@ -97,20 +97,8 @@ pub(super) async fn attempt(
     let (answer, Hold { held, tariff, meters, .. }) = answered(&asks, &call, hold).await?;
     let mut response = match answer {
         Answer::Whole { content_type, body } => {
-            let body = match request.media {
-                Some(asked) => {
-                    media::charge(held, &tariff, asked, &body).await;
-                    body
-                }
-                None => {
-                    let kind = charge(gateway, held, &tariff, request.route, &body, notes).await;
-                    let body = told(&provider, bridge.as_ref(), kind, body).map_err(AttemptError::Upstream)?;
-                    notes.answered(&body);
-                    body
-                }
-            };
-            notes.served();
-            plain(content_type, body)
+            let body = whole(&asks, held, &tariff, bridge.as_ref(), body).await;
+            plain(content_type, body.map_err(AttemptError::Upstream)?)
         }
         Answer::Stream(begun) => {
             let framing = Framing {
@@ -127,6 +115,31 @@ pub(super) async fn attempt(
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
     Ok(response)
+}
+
+/// Charges a whole answer, and says it as the caller is told it.
+async fn whole(
+    asks: &Asks<'_>,
+    held: Held,
+    tariff: &Tariff,
+    bridge: Option<&Bridge>,
+    body: Bytes,
+) -> Result<Bytes, Failure> {
+    let Asks { gateway, request, candidate, notes, .. } = asks;
+    let body = match request.media {
+        Some(asked) => {
+            media::charge(held, tariff, asked, &body).await;
+            body
+        }
+        None => {
+            let kind = charge(gateway, held, tariff, request.route, &body, notes).await;
+            let body = told(&candidate.provider, bridge, kind, body)?;
+            notes.answered(&body);
+            body
+        }
+    };
+    notes.served();
+    Ok(body)
 }
 
 /// Calls the provider, again where that can help, and gives its answer with what is held for

@@ -183,16 +183,20 @@ async fn what_became_of_a_key_while_the_body_was_on_its_way_counts() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_deleted_during_a_call_has_no_fallback_left() {
-    // Long enough for what happens to the key meanwhile.
-    let world = World::start(|config| give_up_after(config, 4, "primary")).await;
-    world.faults(&json!({"primary": [{"fault": "hang"}]}));
-    let call = tokio::spawn(world.chat(KEY, &body()).send());
-    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
-    let deleted = world.admin(Method::DELETE, "/api/governance/virtual-keys/vk-agent", None).await;
-    assert_eq!(deleted.status, 200);
-    let answer = call.await.unwrap().unwrap();
-    let attempts = answer.headers().get("x-gateway-attempts").unwrap();
-    assert_eq!(attempts, "primary:timeout,second:virtual_key_not_found,third:virtual_key_not_found");
-    assert_eq!(world.called(), ["primary"]);
+async fn a_key_that_is_deleted_or_rotated_during_a_call_has_no_fallback_left() {
+    for (method, path) in [
+        (Method::DELETE, "/api/governance/virtual-keys/vk-agent"),
+        (Method::POST, "/api/governance/virtual-keys/vk-agent/rotate"),
+    ] {
+        // Long enough for what happens to the key meanwhile.
+        let world = World::start(|config| give_up_after(config, 4, "primary")).await;
+        world.faults(&json!({"primary": [{"fault": "hang"}]}));
+        let call = tokio::spawn(world.chat(KEY, &body()).send());
+        assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
+        assert_eq!(world.admin(method, path, None).await.status, 200, "{path}");
+        let answer = call.await.unwrap().unwrap();
+        let attempts = answer.headers().get("x-gateway-attempts").unwrap();
+        assert_eq!(attempts, "primary:timeout,second:virtual_key_not_found,third:virtual_key_not_found", "{path}");
+        assert_eq!(world.called(), ["primary"], "{path}");
+    }
 }

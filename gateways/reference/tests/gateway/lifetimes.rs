@@ -150,16 +150,3 @@ async fn several_keys_are_rotated_together_or_not_at_all() {
     let anonymous = world.request(Method::POST, ROTATE);
     assert_eq!(world.send(anonymous).await.status, 401);
 }
-
-#[tokio::test]
-async fn a_value_that_is_rotated_during_a_call_has_no_fallback_left() {
-    // Long enough for what happens to the key meanwhile.
-    let world = World::start(|config| give_up_after(config, 4, "primary")).await;
-    world.faults(&json!({"primary": [{"fault": "hang"}]}));
-    let call = tokio::spawn(world.chat(KEY, &body()).send());
-    assert!(world.upstream.wait_until(|ledger| ledger.open() == 1, DEADLINE).await);
-    rotate(&world).await;
-    let answer = call.await.unwrap().unwrap();
-    let attempts = answer.headers().get("x-gateway-attempts").unwrap();
-    assert_eq!(attempts, "primary:timeout,second:virtual_key_not_found,third:virtual_key_not_found");
-}

@@ -184,70 +184,72 @@ async fn a_custom_provider_is_asked_for_nothing_but_what_it_may() {
     assert!(models.text.contains("second/"), "{}", models.text);
 }
 
+type Edit = fn(&mut Value);
+
+/// What no provider can be, and what is said about it.
+const NO_PROVIDER: [(Edit, &str); 11] = [
+    (
+        |config| config["providers"]["bedrock"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+        "providers.bedrock: the reference gateway does not speak the protocol of `bedrock`",
+    ),
+    (
+        |config| config["providers"]["primary"]["custom_provider_config"]["base_provider_type"] = json!("vertex"),
+        "providers.primary.custom_provider_config.base_provider_type: the reference gateway does not speak the protocol of `vertex`",
+    ),
+    (
+        |config| config["providers"]["mine"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+        "providers.mine: `mine` is no standard provider; give it a `custom_provider_config`",
+    ),
+    (
+        |config| config["providers"]["vllm"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+        "providers.vllm.network_config.base_url: is missing: there is no usual one",
+    ),
+    (
+        |config| config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v"}]}),
+        "providers.azure.keys[0].azure_key_config: is missing",
+    ),
+    (
+        |config| {
+            config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
+                    "azure_key_config": {"endpoint": "http://169.254.169.254"}}]});
+        },
+        "providers.azure.keys[0].azure_key_config.endpoint: 169.254.169.254 is link-local and never called",
+    ),
+    (
+        |config| {
+            config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
+                    "azure_key_config": {"endpoint": "https://a.example", "client_id": "c"}}]});
+        },
+        "providers.azure.keys[0].azure_key_config.client_id",
+    ),
+    (
+        |config| {
+            config["providers"]["primary"]["network_config"]["extra_headers"] = json!({"Authorization": "Bearer x"});
+        },
+        "providers.primary.network_config.extra_headers.Authorization: is a header that the gateway sets itself",
+    ),
+    (
+        |config| config["providers"]["primary"]["proxy_config"] = json!({"type": "http", "url": "http://p"}),
+        "proxy_config",
+    ),
+    (
+        |config| {
+            config["providers"]["primary"]["custom_provider_config"]["allowed_requests"] = json!({"chat": true});
+        },
+        "providers.primary.custom_provider_config.allowed_requests: `chat` is no kind of request",
+    ),
+    (
+        |config| {
+            config["providers"]["primary"]["custom_provider_config"]["request_path_overrides"] =
+                json!({"chat_completion": "/x"});
+        },
+        "request_path_overrides",
+    ),
+];
+
 #[tokio::test]
 async fn what_a_provider_cannot_be_is_refused_by_name_at_the_start() {
-    type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 11] = [
-        (
-            |config| config["providers"]["bedrock"] = json!({"keys": [{"name": "k", "value": "v"}]}),
-            "providers.bedrock: the reference gateway does not speak the protocol of `bedrock`",
-        ),
-        (
-            |config| config["providers"]["primary"]["custom_provider_config"]["base_provider_type"] = json!("vertex"),
-            "providers.primary.custom_provider_config.base_provider_type: the reference gateway does not speak the protocol of `vertex`",
-        ),
-        (
-            |config| config["providers"]["mine"] = json!({"keys": [{"name": "k", "value": "v"}]}),
-            "providers.mine: `mine` is no standard provider; give it a `custom_provider_config`",
-        ),
-        (
-            |config| config["providers"]["vllm"] = json!({"keys": [{"name": "k", "value": "v"}]}),
-            "providers.vllm.network_config.base_url: is missing: there is no usual one",
-        ),
-        (
-            |config| config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v"}]}),
-            "providers.azure.keys[0].azure_key_config: is missing",
-        ),
-        (
-            |config| {
-                config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
-                    "azure_key_config": {"endpoint": "http://169.254.169.254"}}]});
-            },
-            "providers.azure.keys[0].azure_key_config.endpoint: 169.254.169.254 is link-local and never called",
-        ),
-        (
-            |config| {
-                config["providers"]["azure"] = json!({"keys": [{"name": "k", "value": "v",
-                    "azure_key_config": {"endpoint": "https://a.example", "client_id": "c"}}]});
-            },
-            "providers.azure.keys[0].azure_key_config.client_id",
-        ),
-        (
-            |config| {
-                config["providers"]["primary"]["network_config"]["extra_headers"] =
-                    json!({"Authorization": "Bearer x"});
-            },
-            "providers.primary.network_config.extra_headers.Authorization: is a header that the gateway sets itself",
-        ),
-        (
-            |config| config["providers"]["primary"]["proxy_config"] = json!({"type": "http", "url": "http://p"}),
-            "proxy_config",
-        ),
-        (
-            |config| {
-                config["providers"]["primary"]["custom_provider_config"]["allowed_requests"] = json!({"chat": true});
-            },
-            "providers.primary.custom_provider_config.allowed_requests: `chat` is no kind of request",
-        ),
-        (
-            |config| {
-                config["providers"]["primary"]["custom_provider_config"]["request_path_overrides"] =
-                    json!({"chat_completion": "/x"});
-            },
-            "request_path_overrides",
-        ),
-    ];
-    for (edit, expected) in cases {
+    for (edit, expected) in NO_PROVIDER {
         let line = refused(edit).await;
         assert!(line.contains(expected), "{line}");
     }

@@ -54,15 +54,18 @@ async fn a_stream_that_fails_before_its_first_event_falls_back() {
     }
 }
 
+/// A budget of `agent` at one provider, for an hour.
+fn at_provider(provider: &str, limit: &str) -> Value {
+    let mut budget = budget(provider, limit, "1h", "");
+    budget.as_object_mut().unwrap().remove("virtual_key_id");
+    budget["provider_config_id"] = json!(format!("agent-{provider}"));
+    budget
+}
+
 #[tokio::test]
 async fn the_one_that_served_is_the_one_that_is_charged() {
     let world = World::start(|config| {
-        let mut second = budget("second", "1", "1h", "");
-        second["provider_config_id"] = json!("agent-second");
-        second.as_object_mut().unwrap().remove("virtual_key_id");
-        let mut primary = second.clone();
-        primary["id"] = json!("primary");
-        primary["provider_config_id"] = json!("agent-primary");
+        let (primary, second) = (at_provider("primary", "1"), at_provider("second", "1"));
         config["governance"]["budgets"] = json!([budget("b", "1", "1h", "vk-agent"), primary, second]);
     })
     .await;
@@ -78,9 +81,7 @@ async fn the_one_that_served_is_the_one_that_is_charged() {
 #[tokio::test]
 async fn a_provider_over_its_own_cap_is_passed_over_and_the_key_is_still_charged() {
     let world = World::start(|config| {
-        let mut own = budget("own", "0.00125", "1h", "");
-        own["provider_config_id"] = json!("agent-primary");
-        own.as_object_mut().unwrap().remove("virtual_key_id");
+        let own = at_provider("primary", "0.00125");
         config["governance"]["budgets"] = json!([budget("b", "0.00375", "1h", "vk-agent"), own]);
     })
     .await;
@@ -160,9 +161,7 @@ async fn a_callers_own_fallback_is_never_a_provider_over_its_cap() {
 #[tokio::test]
 async fn of_several_caps_that_are_spent_the_widest_is_named() {
     let world = World::start(|config| {
-        let mut own = budget("own", "0.00125", "1h", "");
-        own["provider_config_id"] = json!("agent-primary");
-        own.as_object_mut().unwrap().remove("virtual_key_id");
+        let own = at_provider("primary", "0.00125");
         config["governance"]["budgets"] = json!([budget("b", "0.0025", "1h", "vk-agent"), own]);
     })
     .await;

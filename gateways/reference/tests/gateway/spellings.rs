@@ -269,65 +269,60 @@ async fn an_empty_list_means_what_the_files_version_says() {
     }
 }
 
+/// What cannot be honoured, and what is said about it.
+const NOT_HONOURED: [(Edit, &str); 14] = [
+    (|config| config["version"] = json!(3), "version: 3 is neither 1 nor 2"),
+    (|config| config["client"]["allow_direct_keys"] = json!(true), "client.allow_direct_keys: is not supported"),
+    (|config| config["client"]["enable_governance"] = json!(false), "client.enable_governance: is not supported"),
+    (|config| config["client"]["drop_excess_requests"] = json!(true), "client.drop_excess_requests: is not supported"),
+    (
+        |config| config["client"]["enforce_governance_headers"] = json!(true),
+        "client.enforce_governance_headers: unknown field",
+    ),
+    (
+        |config| config["plugins"] = json!([{"name": "governance", "enabled": false}]),
+        "plugins[0].enabled: governance cannot be switched off",
+    ),
+    (
+        |config| {
+            config["plugins"] = json!([{"name": "governance", "enabled": true, "config": {"is_vk_mandatry": true}}]);
+        },
+        "plugins[0].config.is_vk_mandatry: unknown field",
+    ),
+    (
+        |config| config["governance"]["auth_config"]["disable_auth_on_inference"] = json!(false),
+        "governance.auth_config.disable_auth_on_inference: inference asks for a virtual key",
+    ),
+    (|config| key(config)["budget_id"] = json!("nothing"), "virtual_keys[0].budget_id: there is no budget `nothing`"),
+    (
+        |config| grant(config)["budget_id"] = json!("nothing"),
+        "provider_configs[0].budget_id: there is no budget `nothing`",
+    ),
+    (
+        |config| {
+            config["governance"]["rate_limits"] = json!([two_requests()]);
+            key(config)["rate_limit_id"] = json!("r");
+            key(config)["rate_limit"] = json!({"request_max_limit": 1, "request_reset_duration": "1h"});
+        },
+        "virtual_keys[0].rate_limit_id.request_reset_duration: the same rate limit window stands there twice",
+    ),
+    (
+        |config| config["governance"]["budgets"] = json!([two_calls("b")]),
+        "governance.budgets `b`: nothing it could protect",
+    ),
+    (
+        |config| grant(config)["allowed_keys"] = json!(["primary-key"]),
+        "provider_configs[0].allowed_keys: is not supported",
+    ),
+    (
+        |config| grant(config)["key_ids"] = json!(["nothing"]),
+        "provider_configs[0].key_ids: the provider `primary` has no key `nothing`",
+    ),
+];
+
 #[tokio::test]
 async fn what_cannot_be_honoured_prevents_the_start_and_is_named() {
-    let cases: [(Edit, &str); 14] = [
-        (|config| config["version"] = json!(3), "version: 3 is neither 1 nor 2"),
-        (|config| config["client"]["allow_direct_keys"] = json!(true), "client.allow_direct_keys: is not supported"),
-        (|config| config["client"]["enable_governance"] = json!(false), "client.enable_governance: is not supported"),
-        (
-            |config| config["client"]["drop_excess_requests"] = json!(true),
-            "client.drop_excess_requests: is not supported",
-        ),
-        (
-            |config| config["client"]["enforce_governance_headers"] = json!(true),
-            "client.enforce_governance_headers: unknown field",
-        ),
-        (
-            |config| config["plugins"] = json!([{"name": "governance", "enabled": false}]),
-            "plugins[0].enabled: governance cannot be switched off",
-        ),
-        (
-            |config| {
-                config["plugins"] =
-                    json!([{"name": "governance", "enabled": true, "config": {"is_vk_mandatry": true}}]);
-            },
-            "plugins[0].config.is_vk_mandatry: unknown field",
-        ),
-        (
-            |config| config["governance"]["auth_config"]["disable_auth_on_inference"] = json!(false),
-            "governance.auth_config.disable_auth_on_inference: inference asks for a virtual key",
-        ),
-        (
-            |config| key(config)["budget_id"] = json!("nothing"),
-            "virtual_keys[0].budget_id: there is no budget `nothing`",
-        ),
-        (
-            |config| grant(config)["budget_id"] = json!("nothing"),
-            "provider_configs[0].budget_id: there is no budget `nothing`",
-        ),
-        (
-            |config| {
-                config["governance"]["rate_limits"] = json!([two_requests()]);
-                key(config)["rate_limit_id"] = json!("r");
-                key(config)["rate_limit"] = json!({"request_max_limit": 1, "request_reset_duration": "1h"});
-            },
-            "virtual_keys[0].rate_limit_id.request_reset_duration: the same rate limit window stands there twice",
-        ),
-        (
-            |config| config["governance"]["budgets"] = json!([two_calls("b")]),
-            "governance.budgets `b`: nothing it could protect",
-        ),
-        (
-            |config| grant(config)["allowed_keys"] = json!(["primary-key"]),
-            "provider_configs[0].allowed_keys: is not supported",
-        ),
-        (
-            |config| grant(config)["key_ids"] = json!(["nothing"]),
-            "provider_configs[0].key_ids: the provider `primary` has no key `nothing`",
-        ),
-    ];
-    for (edit, told) in cases {
+    for (edit, told) in NOT_HONOURED {
         let world = World::prepare(edit).await;
         world.write_config();
         let Err(line) = Process::start(world.folder.path(), &[]).await else { panic!("it started: {told}") };

@@ -1,10 +1,25 @@
 //! The messages of a chat completion, read strictly.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::translate::TranslateError;
 use crate::translate::read::{Object, arguments, data_url, get, list, need, object, only, text};
 use crate::translate::reasoning;
+
+/// Adds what a role said to the last turn if that is of the same role: the results of one turn's
+/// calls must stand together. `field` is where a turn has it.
+pub(super) fn add(turns: &mut Vec<Value>, role: &str, field: &str, mut said: Vec<Value>) {
+    if said.is_empty() {
+        return;
+    }
+    if let Some(last) = turns.last_mut().filter(|last| last["role"] == role)
+        && let Some(Value::Array(before)) = last.get_mut(field)
+    {
+        before.append(&mut said);
+        return;
+    }
+    turns.push(json!({ "role": role, field: said }));
+}
 
 /// One message.
 pub(super) enum Message<'a> {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::translate::TranslateError;
-use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, messages};
+use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, add, messages};
 use crate::translate::read::Object;
 use crate::translate::reasoning::{self, ANTHROPIC, ENCRYPTED, TEXT};
 
@@ -45,19 +45,8 @@ impl Turns {
         self.messages.last().is_some_and(is_result) && !rounds.any(|turn| has(turn, &["thinking", "redacted_thinking"]))
     }
 
-    /// Adds blocks to the last turn if it is of the same role: the results of one turn's
-    /// calls must stand together.
-    fn add(&mut self, role: &str, mut blocks: Vec<Value>) {
-        if blocks.is_empty() {
-            return;
-        }
-        if let Some(last) = self.messages.last_mut().filter(|last| last["role"] == role)
-            && let Some(Value::Array(content)) = last.get_mut("content")
-        {
-            content.append(&mut blocks);
-            return;
-        }
-        self.messages.push(json!({ "role": role, "content": blocks }));
+    fn add(&mut self, role: &str, blocks: Vec<Value>) {
+        add(&mut self.messages, role, "content", blocks);
     }
 }
 

@@ -15,26 +15,26 @@ const DEFAULT_MAX_TOKENS: u64 = 4_096;
 /// Anthropic takes no smaller thinking budget.
 const LEAST_BUDGET: u64 = 1_024;
 
+/// What a message request says too.
+const SAID: [&str; 12] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "parallel_tool_calls",
+    "reasoning",
+    "reasoning_effort",
+    "response_format",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
+
 /// The message request for a chat completion.
 pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateError> {
     let chat = object(chat, "the request")?;
-    refuse_the_rest(
-        chat,
-        &[
-            "max_completion_tokens",
-            "max_tokens",
-            "parallel_tool_calls",
-            "reasoning",
-            "reasoning_effort",
-            "response_format",
-            "stop",
-            "temperature",
-            "tool_choice",
-            "tools",
-            "top_k",
-            "top_p",
-        ],
-    )?;
+    refuse_the_rest(chat, &SAID)?;
     let mut request = Map::new();
     let mut put = |name: &str, value: Value| request.insert(name.to_owned(), value);
     put("model", json!(model));

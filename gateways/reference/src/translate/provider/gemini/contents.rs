@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::translate::TranslateError;
-use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, messages};
+use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, add, messages};
 use crate::translate::read::Object;
 use crate::translate::reasoning::{self, ENCRYPTED, GEMINI, TEXT};
 
@@ -44,19 +44,8 @@ pub(super) fn conversation(chat: &Object, needs_signatures: bool) -> Result<Conv
 }
 
 impl Conversation {
-    /// Adds parts to the last content if it is of the same role: the answers to one turn's
-    /// calls must stand together.
-    fn add(&mut self, role: &str, mut parts: Vec<Value>) {
-        if parts.is_empty() {
-            return;
-        }
-        if let Some(last) = self.contents.last_mut().filter(|last| last["role"] == role)
-            && let Some(Value::Array(said)) = last.get_mut("parts")
-        {
-            said.append(&mut parts);
-            return;
-        }
-        self.contents.push(json!({ "role": role, "parts": parts }));
+    fn add(&mut self, role: &str, parts: Vec<Value>) {
+        add(&mut self.contents, role, "parts", parts);
     }
 }
 

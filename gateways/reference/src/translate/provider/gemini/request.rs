@@ -9,29 +9,29 @@ use crate::translate::provider::chat::{
 };
 use crate::translate::read::{Object, get, object};
 
+/// What a request to generate content says too.
+const SAID: [&str; 15] = [
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "presence_penalty",
+    "reasoning",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
+
 /// The body for a chat completion. The path names the model.
 pub(crate) fn from_chat(chat: &Value, model: &str) -> Result<Value, TranslateError> {
     let chat = object(chat, "the request")?;
-    refuse_the_rest(
-        chat,
-        &[
-            "frequency_penalty",
-            "max_completion_tokens",
-            "max_tokens",
-            "n",
-            "presence_penalty",
-            "reasoning",
-            "reasoning_effort",
-            "response_format",
-            "seed",
-            "stop",
-            "temperature",
-            "tool_choice",
-            "tools",
-            "top_k",
-            "top_p",
-        ],
-    )?;
+    refuse_the_rest(chat, &SAID)?;
     let has_levels = has_thinking_levels(model);
     let mut request = Map::new();
     let conversation = conversation(chat, has_levels)?;
