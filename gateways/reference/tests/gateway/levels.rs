@@ -55,7 +55,11 @@ pub(crate) fn refusal(status: u16, scope: &str, entity: &str) -> (u16, String, S
 type Case = (&'static str, &'static str, fn(&mut Value, &Value), Option<&'static str>, &'static str);
 
 fn levels() -> Vec<Case> {
-    vec![
+    [owners().as_slice(), &models(), &models_of_agent()].concat()
+}
+
+fn owners() -> [Case; 5] {
+    [
         (
             "customer",
             "acme",
@@ -103,6 +107,11 @@ fn levels() -> Vec<Case> {
             None,
             "primary/mock-1",
         ),
+    ]
+}
+
+fn models() -> [Case; 4] {
+    [
         (
             "model",
             "mock-1",
@@ -137,6 +146,11 @@ fn levels() -> Vec<Case> {
             None,
             "primary/mock-1",
         ),
+    ]
+}
+
+fn models_of_agent() -> [Case; 4] {
+    [
         (
             "virtual_key_model",
             "agent/mock-1",

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{KEY, Process, World, body, budget};
+use crate::startup::refused;
+use crate::support::{KEY, World, body, budget};
 
 /// What the provider saw of the one call that it got: path, headers, body.
 fn seen(world: &World) -> (String, Value, Value) {
@@ -18,13 +19,6 @@ fn standard(config: &mut Value, name: &str, provider: &Value) {
     config["providers"] = json!({ name: provider });
     config["governance"]["virtual_keys"][0]["provider_configs"] =
         json!([{"provider": name, "weight": 1, "allowed_models": ["*"], "key_ids": ["*"]}]);
-}
-
-/// The line with which a gateway refuses to start.
-async fn refused(edit: impl FnOnce(&mut Value)) -> String {
-    let world = World::prepare(edit).await;
-    world.write_config();
-    Process::start(world.folder.path(), &[]).await.err().expect("it starts")
 }
 
 fn url_of(config: &Value) -> Value {
@@ -292,7 +286,6 @@ fn network(config: &mut Value) -> &mut Value {
 
 #[tokio::test]
 async fn a_time_that_no_clock_can_tell_is_refused_by_name() {
-    type Edit = fn(&mut Value);
     let cases: [(Edit, &str); 7] = [
         (
             |config| network(config)["default_request_timeout_in_seconds"] = json!(u64::MAX),

@@ -26,66 +26,69 @@ async fn an_unknown_field_is_named_with_its_place() {
     assert!(line.ends_with("governance.virtual_keys[0].is_activ: unknown field"), "{line}");
 }
 
+const VALUE: &str = "\"value\": \"env.UPSTREAM_KEY\"";
+const LIMITS: &str = "\"governance\": {";
+
+/// What is put in place of something, what stands before the problem there, and what is said of it: a
+/// name, a variable, a value, a reference, what another part of the program knows, a shape, no JSON.
+const MISTAKES: [(&str, &str, &str, &str); 9] = [
+    (LIMITS, "\"governance\": { \"budgts\": [],", "\"budgts\": ", "governance.budgts: unknown field"),
+    (
+        VALUE,
+        "\"value\": \"env.UPSTREAM_KEY\", \"id\": \"env.GONE\"",
+        "\"id\": ",
+        "providers.primary.keys[0].id: the environment variable GONE, named by \"env.GONE\", is not set",
+    ),
+    (
+        VALUE,
+        "\"id\": \"env.UPSTREAM_KEY\", \"value\": \"\"",
+        "\"value\": ",
+        "providers.primary.keys[0].value: a provider's key cannot be empty",
+    ),
+    (
+        LIMITS,
+        "\"governance\": { \"customers\": [{\"name\": \"a\"}, {\"name\": \"a\"}],",
+        "{\"name\": \"a\"}, ",
+        "governance.customers[1].id: the same customer stands there twice",
+    ),
+    (
+        LIMITS,
+        "\"governance\": { \"budgets\": [{\"id\": \"b\", \"max_limit\": 1, \"reset_duration\": \"1h\"}],",
+        "\"budgets\": ",
+        "governance.budgets `b`: nothing it could protect names it",
+    ),
+    (
+        LIMITS,
+        "\"governance\": { \"pricing_overrides\": [{\"scope_kind\": \"virtual_key\", \"match_type\": \"exact\", \"pattern\": \"m\", \"request_types\": [\"responses\"], \"patch\": {\"input_cost_per_token\": 1}, \"virtual_key_id\": \"nobody\"}],",
+        "\"virtual_key_id\": ",
+        "governance.pricing_overrides[0].virtual_key_id: there is no virtual key `nobody`",
+    ),
+    (
+        VALUE,
+        "\"value\": \"env.UPSTREAM_KEY\", \"enabled\": 1",
+        "\"enabled\": ",
+        "providers.primary.keys[0].enabled: expected a boolean",
+    ),
+    (
+        VALUE,
+        "\"value\": \"env.UPSTREAM_KEY\",, \"id\": 1",
+        "\"value\": \"env.UPSTREAM_KEY\",",
+        "providers.primary.keys[0]: key must be a string",
+    ),
+    (
+        VALUE,
+        "\"aliases\": {\"a\": \"b\", \"a\": \"c\"}",
+        "\"aliases\": ",
+        "providers.primary.keys[0].aliases: `a` stands there twice",
+    ),
+];
+
 #[tokio::test]
 async fn whatever_is_wrong_in_the_file_is_named_with_its_line_and_column() {
     let world = World::prepare(|_| {}).await;
     let written = serde_json::to_string_pretty(&world.config).unwrap();
-    let (value, limits) = ("\"value\": \"env.UPSTREAM_KEY\"", "\"governance\": {");
-    assert!(written.contains(value) && written.contains(limits));
-    // The line of what is put in place of something, and of where in it the problem is.
-    let cases = [
-        // A name, a variable, a value, a reference, what another part of the program knows, a shape, no JSON.
-        (limits, "\"governance\": { \"budgts\": [],", "\"budgts\": ", "governance.budgts: unknown field"),
-        (
-            value,
-            "\"value\": \"env.UPSTREAM_KEY\", \"id\": \"env.GONE\"",
-            "\"id\": ",
-            "providers.primary.keys[0].id: the environment variable GONE, named by \"env.GONE\", is not set",
-        ),
-        (
-            value,
-            "\"id\": \"env.UPSTREAM_KEY\", \"value\": \"\"",
-            "\"value\": ",
-            "providers.primary.keys[0].value: a provider's key cannot be empty",
-        ),
-        (
-            limits,
-            "\"governance\": { \"customers\": [{\"name\": \"a\"}, {\"name\": \"a\"}],",
-            "{\"name\": \"a\"}, ",
-            "governance.customers[1].id: the same customer stands there twice",
-        ),
-        (
-            limits,
-            "\"governance\": { \"budgets\": [{\"id\": \"b\", \"max_limit\": 1, \"reset_duration\": \"1h\"}],",
-            "\"budgets\": ",
-            "governance.budgets `b`: nothing it could protect names it",
-        ),
-        (
-            limits,
-            "\"governance\": { \"pricing_overrides\": [{\"scope_kind\": \"virtual_key\", \"match_type\": \"exact\", \"pattern\": \"m\", \"request_types\": [\"responses\"], \"patch\": {\"input_cost_per_token\": 1}, \"virtual_key_id\": \"nobody\"}],",
-            "\"virtual_key_id\": ",
-            "governance.pricing_overrides[0].virtual_key_id: there is no virtual key `nobody`",
-        ),
-        (
-            value,
-            "\"value\": \"env.UPSTREAM_KEY\", \"enabled\": 1",
-            "\"enabled\": ",
-            "providers.primary.keys[0].enabled: expected a boolean",
-        ),
-        (
-            value,
-            "\"value\": \"env.UPSTREAM_KEY\",, \"id\": 1",
-            "\"value\": \"env.UPSTREAM_KEY\",",
-            "providers.primary.keys[0]: key must be a string",
-        ),
-        (
-            value,
-            "\"aliases\": {\"a\": \"b\", \"a\": \"c\"}",
-            "\"aliases\": ",
-            "providers.primary.keys[0].aliases: `a` stands there twice",
-        ),
-    ];
-    for (from, to, before, expected) in cases {
+    assert!(written.contains(VALUE) && written.contains(LIMITS));
+    for (from, to, before, expected) in MISTAKES {
         let text = written.replacen(from, to, 1);
         let at = text.find(to).unwrap() + to.find(before).unwrap() + before.len();
         let line = text[..at].matches('\n').count() + 1;
@@ -183,9 +186,22 @@ async fn values_that_make_no_sense_are_named_with_their_field() {
     }
 }
 
+/// Each edit of the section `governance` prevents the start, and this is said of it.
+async fn each_is_refused<const N: usize>(cases: [(Value, &str); N]) {
+    for (governance, expected) in cases {
+        let line = refused(|config| {
+            for (name, value) in governance.as_object().unwrap() {
+                config["governance"][name] = value.clone();
+            }
+        })
+        .await;
+        assert!(line.ends_with(expected), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn owners_of_budgets_and_limits_that_make_no_sense_are_named_with_their_field() {
-    let cases = [
+    each_is_refused([
         (
             json!({"teams": [{"name": "t", "customer_id": "nobody"}]}),
             "governance.teams[0].customer_id: there is no `nobody`",
@@ -226,6 +242,13 @@ async fn owners_of_budgets_and_limits_that_make_no_sense_are_named_with_their_fi
             ]}]}),
             "governance.teams[0].rate_limits[1].request_reset_duration: the same rate limit window stands there twice",
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn models_and_providers_that_make_no_sense_are_named_with_their_field() {
+    each_is_refused([
         (
             json!({"model_configs": [{"model_name": "m", "scope": "user", "scope_id": "u"}]}),
             "governance.model_configs[0].scope: `user` is neither `global` nor `virtual_key`",
@@ -247,16 +270,8 @@ async fn owners_of_budgets_and_limits_that_make_no_sense_are_named_with_their_fi
             "governance.model_configs[0].provider: there is no provider `nobody`",
         ),
         (json!({"providers": [{"name": "nobody"}]}), "governance.providers[0].name: there is no provider `nobody`"),
-    ];
-    for (governance, expected) in cases {
-        let line = refused(|config| {
-            for (name, value) in governance.as_object().unwrap() {
-                config["governance"][name] = value.clone();
-            }
-        })
-        .await;
-        assert!(line.ends_with(expected), "{line}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
