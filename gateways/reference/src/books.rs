@@ -166,9 +166,14 @@ impl Held {
         self.books.wait(written, 0).await
     }
 
-    /// The same without waiting, for a caller that has left.
+    /// The same without waiting, for a stream of which a caller has had something.
     pub(crate) fn settle_behind(mut self, spent: Spent) {
         drop(self.end(Outcome::Served(spent)));
+    }
+
+    /// The same for a stream that served nobody.
+    pub(crate) fn settle_unserved_behind(mut self, spent: Spent) {
+        drop(self.end(Outcome::Unserved(spent)));
     }
 
     /// The request was not served and cost nothing.

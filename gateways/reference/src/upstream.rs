@@ -1,5 +1,6 @@
 //! Calls to providers: which of its keys, how often, how long.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -47,9 +48,9 @@ pub(crate) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// The keys that may be used.
-    fn keys(&self) -> impl Iterator<Item = &'a ProviderKey> {
+    fn keys<'b>(&self, key_ids: Option<&'b AllowList>) -> impl Iterator<Item = &'a ProviderKey> + use<'a, 'b> {
         let pin = self.pin;
-        self.provider.keys_for(self.model, self.key_ids).filter(move |key| pin.admits(key))
+        self.provider.keys_for(self.model, key_ids).filter(move |key| pin.admits(key))
     }
 }
 
@@ -147,6 +148,8 @@ pub(crate) struct Tries<'a> {
     upstream: &'a Upstream,
     call: &'a Call<'a>,
     dice: &'a Dice,
+    /// Which of the provider's keys the virtual key may use now.
+    key_ids: Option<Cow<'a, AllowList>>,
     tried: KeysTried<'a>,
     pauses: Pauses,
     left: u32,
@@ -158,9 +161,10 @@ pub(crate) struct Tries<'a> {
 impl<'a> Tries<'a> {
     pub(crate) fn of(upstream: &'a Upstream, call: &'a Call<'a>, dice: &'a Dice) -> Tries<'a> {
         let mut tried = KeysTried::default();
-        let key = tried.next(call.keys(), dice).map(|next| next.key);
+        let key_ids = call.key_ids.map(Cow::Borrowed);
+        let key = tried.next(call.keys(key_ids.as_deref()), dice).map(|next| next.key);
         let (pauses, left) = (Pauses::of(call.provider), call.provider.max_retries);
-        Tries { upstream, call, dice, tried, pauses, left, told_to_wait: HashMap::new(), key }
+        Tries { upstream, call, dice, key_ids, tried, pauses, left, told_to_wait: HashMap::new(), key }
     }
 
     /// The key of the present try.
@@ -170,6 +174,18 @@ impl<'a> Tries<'a> {
 
     fn key_id(&self) -> Option<&'a str> {
         self.key.map(|key| key.id.as_str())
+    }
+
+    /// From now on the virtual key may use these. Another key is chosen where the present one is
+    /// not among them; tells whether there is one.
+    pub(crate) fn may_use(&mut self, key_ids: Option<&AllowList>) -> bool {
+        self.key_ids = key_ids.cloned().map(Cow::Owned);
+        let is_still = |key: &&ProviderKey| self.call.keys(self.key_ids.as_deref()).any(|other| other.id == key.id);
+        if self.key.as_ref().is_none_or(is_still) {
+            return true;
+        }
+        self.key = self.tried.next(self.call.keys(self.key_ids.as_deref()), self.dice).map(|next| next.key);
+        self.key.is_some()
     }
 
     /// One try.
@@ -193,7 +209,9 @@ impl<'a> Tries<'a> {
             } else {
                 self.tried.busy(known);
             }
-            let Some(next) = self.tried.next(self.call.keys(), self.dice) else { return Err(exhausted(failure)) };
+            let Some(next) = self.tried.next(self.call.keys(self.key_ids.as_deref()), self.dice) else {
+                return Err(exhausted(failure));
+            };
             has_to_wait |= next.was_busy;
             self.key = Some(next.key);
         } else if remedy == Remedy::Rotate {

@@ -103,9 +103,10 @@ impl OverrideSpec {
     }
 
     fn pattern(&self, at: impl Fn(&str) -> String) -> Result<OverrideMatch, Invalid> {
-        match (self.match_type.as_str(), self.pattern.strip_suffix('*')) {
-            _ if self.pattern.is_empty() => Err(Invalid::new(at("pattern"), "is empty")),
-            ("exact", _) => Ok(OverrideMatch::Exact(self.pattern.clone())),
+        let pattern = self.pattern.to_ascii_lowercase();
+        match (self.match_type.as_str(), pattern.strip_suffix('*')) {
+            _ if pattern.is_empty() => Err(Invalid::new(at("pattern"), "is empty")),
+            ("exact", _) => Ok(OverrideMatch::Exact(pattern)),
             ("wildcard", Some(prefix)) if !prefix.contains('*') => Ok(OverrideMatch::Prefix(prefix.to_owned())),
             ("wildcard", _) => Err(Invalid::new(at("pattern"), "a wildcard has one `*`, at its end")),
             (other, _) => Err(Invalid::new(at("match_type"), format!("`{other}` is neither exact nor wildcard"))),

@@ -95,7 +95,7 @@ impl Provider {
     pub(crate) fn keys_for<'a>(
         &'a self,
         model: &'a str,
-        ids: Option<&'a AllowList>,
+        ids: Option<&AllowList>,
     ) -> impl Iterator<Item = &'a ProviderKey> {
         let is_allowed = move |key: &&ProviderKey| ids.is_none_or(|ids| ids.allows(&key.id) || ids.allows(&key.name));
         self.keys.iter().filter(move |key| key.allows(model)).filter(is_allowed)

@@ -1,5 +1,6 @@
 //! Providers of the file, checked.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,6 +212,7 @@ fn keys(
     empty_means_all: bool,
 ) -> Result<Vec<ProviderKey>, Invalid> {
     let mut keys: Vec<ProviderKey> = Vec::new();
+    let mut ids: HashSet<String> = HashSet::new();
     for (index, file) in files.into_iter().enumerate() {
         let at = format!("providers.{provider}.keys[{index}]");
         if file.value.is_empty() && !standard.is_local {
@@ -224,6 +226,10 @@ fn keys(
         }
         let is_enabled = file.enabled != Some(false);
         let key = key(&at, file, standard, allow_private, empty_means_all)?;
+        // It is known by its id, which is its name where it has none of its own.
+        if !ids.insert(key.id.clone()) {
+            return Err(Invalid::new(format!("{at}.id"), format!("`{}` stands there twice", key.id)));
+        }
         if is_enabled {
             keys.push(key);
         }

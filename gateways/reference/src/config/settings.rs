@@ -124,7 +124,8 @@ pub(crate) struct OverrideScope {
     pub(crate) provider_key: Option<String>,
 }
 
-/// For which models an override holds.
+/// For which models an override holds, its ASCII letters in lower case: a model is the same in
+/// whatever case it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OverrideMatch {
     Exact(String),

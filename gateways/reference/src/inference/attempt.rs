@@ -143,7 +143,8 @@ async fn whole(
 }
 
 /// Calls the provider, again where that can help, and gives its answer with what is held for
-/// it. A try that may have cost something is charged, and the next one is held anew.
+/// it. A try that may have cost something is charged, and the next one is held anew; so is one
+/// whose virtual key was edited meanwhile, since it goes by the key as it is then.
 async fn answered(asks: &Asks<'_>, call: &Call<'_>, mut hold: Hold) -> Result<(Answer, Hold), AttemptError> {
     let mut tries = Tries::of(&asks.gateway.upstream, call, &asks.gateway.dice);
     loop {
@@ -158,17 +159,29 @@ async fn answered(asks: &Asks<'_>, call: &Call<'_>, mut hold: Hold) -> Result<(A
         asks.notes.try_failed(tries.key(), &failure);
         let reason = failure.rotates_for();
         let kept = charge_failure(hold, &failure, tries.key(), asks.notes).await;
-        if let Err(failure) = tries.again(failure).await {
-            if let Some(hold) = kept {
-                log(hold.held.release().await);
-            }
+        if let Err(failure) = tries.again(failure.clone()).await {
+            release(kept).await;
             return Err(AttemptError::Upstream(failure));
         }
         hold = match kept {
-            Some(hold) => hold,
-            None => asks.hold().await.map_err(AttemptError::Refused)?,
+            Some(hold) if asks.is_current(&hold) => hold,
+            kept => {
+                release(kept).await;
+                let hold = asks.hold().await.map_err(AttemptError::Refused)?;
+                if !tries.may_use(key_ids(hold.key.as_deref(), &asks.candidate.provider)) {
+                    release(Some(hold)).await;
+                    return Err(AttemptError::Upstream(failure));
+                }
+                hold
+            }
         };
         asks.notes.tried_again(tries.key(), reason);
+    }
+}
+
+async fn release(hold: Option<Hold>) {
+    if let Some(hold) = hold {
+        log(hold.held.release().await);
     }
 }
 
@@ -228,10 +241,8 @@ async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>
         tariff.served_by(key.map(|key| key.id.as_str()));
         notes.used(usage);
         held.settle_unserved(tariff.spent(&usage)).await
-    } else if failure.is_unanswered() {
+    } else if failure.is_unanswered() || failure.had_begun() {
         hold.held.settle_unserved(bound).await
-    } else if failure.had_begun() {
-        hold.held.settle(bound).await
     } else {
         return Some(hold);
     };
@@ -255,7 +266,8 @@ async fn charge(gateway: &Gateway, held: Held, tariff: &Tariff, route: Route, bo
     }
     // Not kept while the answer waits for the disk.
     drop(parsed);
-    log(held.settle(spent).await);
+    // Of what is no JSON the caller gets nothing: it is no request.
+    log(if kind == Kind::NoJson { held.settle_unserved(spent).await } else { held.settle(spent).await });
     kind
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::input::{self, Input};
+use super::input::Input;
+use super::parts;
 use super::readable::Readable;
 use super::request::{Fields, field};
 use super::route::Route;
@@ -79,6 +80,9 @@ const GEMINI_CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
 /// What the provider keeps: an earlier answer, a conversation, a cached prompt.
 const KEPT: [&str; 4] = ["previous_response_id", "conversation", "cachedContent", "cached_content"];
 
+/// What is said instead of a bound where there is none.
+const WITHOUT_END: u64 = u64::MAX;
+
 /// What bounds the cost of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -97,9 +101,7 @@ pub(crate) struct Bounds {
 pub(super) fn read(route: Route, fields: &Fields) -> Result<Bounds, Problem> {
     let mut max_output = None;
     for name in output_bounds(route) {
-        let bound: Option<u64> = field(fields, name)?;
-        // Where several are given, a provider may go by the largest.
-        max_output = max_output.max(bound);
+        max_output = larger(max_output, field(fields, name)?);
     }
     let mut bounds = Bounds {
         input: input(route, fields)?,
@@ -115,6 +117,8 @@ pub(super) fn read(route: Route, fields: &Fields) -> Result<Bounds, Problem> {
             }
         }
     }
+    // To some servers 0 is no bound.
+    bounds.max_output = bounds.max_output.filter(|most| *most != WITHOUT_END);
     Ok(bounds)
 }
 
@@ -123,7 +127,7 @@ impl Bounds {
     fn add_gemini_config(&mut self, config: &Fields) -> Result<(), Problem> {
         for (name, raw) in config {
             match camel(name).as_str() {
-                "maxOutputTokens" => self.max_output = self.max_output.max(field(config, name)?),
+                "maxOutputTokens" => self.max_output = larger(self.max_output, field(config, name)?),
                 "candidateCount" => match field::<u64>(config, name)? {
                     Some(0) => return Err(Problem::bad_request(format!("{name} must be at least 1"))),
                     wanted => self.answers = self.answers.max(wanted.unwrap_or(1)),
@@ -138,6 +142,12 @@ impl Bounds {
         }
         Ok(())
     }
+}
+
+/// Of two bounds a provider may go by the larger; to Ollama, and to whoever takes 0 for nothing
+/// said, 0 is the largest.
+fn larger(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.max(other.map(|bound| if bound == 0 { WITHOUT_END } else { bound }))
 }
 
 /// The fields that a provider of this route knows as a bound on its output.
@@ -200,19 +210,14 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
         }
         // Looks into everything, where counting may skip: a provider reads it all.
         let Some(Readable) = field(fields, name)? else { continue };
-        let goes_in = if is_text {
-            let unreadable = |_| Problem::bad_request(format!("{name} has a value that cannot be read"));
-            input::read(raw).map_err(unreadable)?
-        } else {
-            Input::of_bytes(raw.get().len())
-        };
-        sum = sum.and(goes_in);
+        let goes_in = if is_text { parts::read(raw) } else { parts::unknown(name, raw) };
+        sum = sum.and(goes_in.map_err(|_| Problem::bad_request(format!("{name} has a value that cannot be read")))?);
     }
     // A prompt of responses is one that the provider keeps.
     let kept = KEPT.iter().chain((route == Route::Responses).then_some(&"prompt"));
     for name in kept {
         if field::<Value>(fields, name)?.is_some() {
-            sum = sum.and(Input::open(0));
+            sum = sum.and(Input::OPEN);
         }
     }
     Ok(sum)

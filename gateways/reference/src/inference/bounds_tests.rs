@@ -172,6 +172,22 @@ fn each_route_has_its_own_names_for_a_bound_on_output() {
 }
 
 #[test]
+fn a_bound_of_nothing_is_none() {
+    for (route, body) in [
+        (Route::ChatCompletions, r#"{"max_tokens":0}"#),
+        (Route::ChatCompletions, r#"{"max_tokens":0,"max_completion_tokens":10}"#),
+        (Route::ChatCompletions, r#"{"max_tokens":10,"max_completion_tokens":0}"#),
+        (Route::Completions, r#"{"max_tokens":0,"echo":true}"#),
+        (Route::Messages, r#"{"max_tokens":0}"#),
+        (Route::Responses, r#"{"max_output_tokens":0}"#),
+        (Route::GenerateContent, r#"{"generationConfig":{"maxOutputTokens":0}}"#),
+        (Route::GenerateContent, r#"{"generationConfig":{"maxOutputTokens":0,"max_output_tokens":10}}"#),
+    ] {
+        assert_eq!(parse(route, body).unwrap().max_output, None, "{route:?}: {body}");
+    }
+}
+
+#[test]
 fn every_prompt_and_every_answer_to_it_is_an_answer() {
     let answers = |prompt: Value| bounds(&json!({"prompt": prompt, "n": 2, "best_of": 3})).answers;
     assert_eq!(answers(json!("a")), 3);

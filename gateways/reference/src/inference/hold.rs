@@ -53,6 +53,13 @@ impl Asks<'_> {
         Ok(Hold { key, held, tariff, meters })
     }
 
+    /// Whether the virtual key is as it was when the hold was made.
+    pub(super) fn is_current(&self, hold: &Hold) -> bool {
+        let (policy, now) = (self.gateway.policy(), self.gateway.books.now());
+        let current = |key: &VirtualKey| caller::current(&policy.keys, &key.row.value_hash, now);
+        hold.key.as_ref().is_none_or(|key| current(key).is_ok_and(|current| Arc::ptr_eq(&current, key)))
+    }
+
     /// Admits the request by what its virtual key says at this moment: since it was asked for
     /// last, an administrator may have edited, disabled or deleted it.
     fn admit(&self) -> Result<Turn, Problem> {

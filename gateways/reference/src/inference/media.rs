@@ -3,14 +3,13 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::recording;
 use super::request::{Fields, field};
 use super::route::Route;
 use crate::books::Held;
 use crate::errors::Problem;
 use crate::pricing::{Media, Quality, Tariff};
 
-/// No codec in use takes less for a second of speech.
-const BYTES_OF_SECOND: u64 = 500;
 /// Nobody speaks more slowly at the usual speed: letters in a second.
 const LETTERS_OF_SECOND: u64 = 4;
 
@@ -48,9 +47,9 @@ pub(super) fn read(route: Route, fields: &Fields) -> Result<Option<Media>, Probl
     }
 }
 
-/// What a file of so many bytes can be transcribed to.
-pub(super) fn of_file(bytes: u64) -> Media {
-    Media::Transcription { seconds: bytes.div_ceil(BYTES_OF_SECOND) }
+/// What a file can be transcribed to.
+pub(super) fn of_file(file: &[u8]) -> Media {
+    Media::Transcription { seconds: recording::seconds(file) }
 }
 
 /// Charges an answer: what it shows, or what was held.

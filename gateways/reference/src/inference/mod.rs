@@ -4,7 +4,9 @@
 //! - [`route`]: the routes, and how providers serve them
 //! - [`request`]: what a request says, as far as the gateway must know
 //! - [`bounds`]: what bounds its cost
-//! - [`input`]: what goes into a model, as far as a body shows it
+//! - [`input`]: what goes into a model
+//! - [`parts`]: what of messages and their parts goes in, as far as a body shows it
+//! - [`elsewhere`]: what stands for something that a body does not show
 //! - [`server_tools`]: what a provider may do for it beside answering
 //! - [`handle`]: which providers are tried
 //! - [`attempt`]: one provider: held, called, charged
@@ -13,6 +15,7 @@
 //! - [`provider_error`]: a provider's error, as its caller is told
 //! - [`count`]: how many tokens a request has
 //! - [`media`]: images and audio
+//! - [`recording`]: how long a recording can be
 //! - [`models`]: the list of models
 
 mod answer;
@@ -20,13 +23,16 @@ mod attempt;
 mod bounds;
 mod caller;
 mod count;
+mod elsewhere;
 mod handle;
 mod hold;
 mod input;
 mod media;
 mod models;
+mod parts;
 mod provider_error;
 mod readable;
+mod recording;
 mod request;
 mod route;
 mod server_tools;

@@ -80,7 +80,7 @@ impl Request {
         let missing = |name: &str| Problem::bad_request(format!("{name} is required"));
         let named = asked.model.or_else(|| upload.text("model").map(str::to_owned));
         let model = named.filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
-        let file = upload.content("file").ok_or_else(|| missing("file"))?.len();
+        let recording = media::of_file(upload.content("file").ok_or_else(|| missing("file"))?);
         if upload.text("stream").is_some_and(|stream| stream != "false") {
             return Err(Problem::bad_request("stream: is not supported by the reference gateway for transcriptions"));
         }
@@ -100,7 +100,7 @@ impl Request {
                 may_compact: false,
             },
             server_tools: Vec::new(),
-            media: Some(media::of_file(u64::try_from(file).unwrap_or(u64::MAX))),
+            media: Some(recording),
             upload: Some(upload),
         })
     }

@@ -19,9 +19,11 @@ const OF_ANTHROPICS_CALLER: [&str; 5] = ["custom", "bash_", "text_editor_", "com
 /// And Gemini's.
 const OF_GEMINIS_CALLER: [&str; 2] = ["functionDeclarations", "computerUse"];
 /// What the names of models have that search by themselves, once for an answer.
-const SEARCHING: [&str; 3] = ["-search-", "sonar", ":online"];
+const SEARCHING: [&str; 4] = ["-search-", "sonar", ":online", COMPOUND];
 /// And of those among them that search as often as they like.
-const RESEARCHING: &str = "deep-research";
+const RESEARCHING: [&str; 2] = ["deep-research", COMPOUND];
+/// Groq's systems that search and run code.
+const COMPOUND: &str = "compound";
 
 /// A tool that the provider uses by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +60,13 @@ pub(super) fn read(route: Route, fields: &Fields, answers: u64) -> Result<Vec<Se
     let tools = || Ok::<Vec<Value>, Problem>(field(fields, "tools")?.unwrap_or_default());
     Ok(match route.form() {
         form if may_search(form) => {
-            let most = if form == Form::Responses { field(fields, "max_tool_calls")? } else { None };
+            let most = if form == Form::Responses { bound(field(fields, "max_tool_calls")?) } else { None };
             let mut found: Vec<ServerTool> = tools()?.iter().filter_map(|tool| of_openai(tool, most)).collect();
             found.extend(search_asked_for(fields, answers)?);
             found.extend(others(fields, &["plugins", "preset", "search_parameters", "data_sources"])?);
+            if form == Form::Responses {
+                found.extend(of_kept_prompt(fields, most)?);
+            }
             found
         }
         Form::Messages => {
@@ -72,6 +77,11 @@ pub(super) fn read(route: Route, fields: &Fields, answers: u64) -> Result<Vec<Se
         Form::Content => tools()?.iter().flat_map(of_gemini).collect(),
         _ => Vec::new(),
     })
+}
+
+/// A bound on uses; 0 may be none.
+fn bound(most: Option<u64>) -> Option<u64> {
+    most.filter(|most| *most > 0)
 }
 
 fn of_openai(tool: &Value, most: Option<u64>) -> Option<ServerTool> {
@@ -100,6 +110,13 @@ fn search_asked_for(fields: &Fields, answers: u64) -> Result<Option<ServerTool>,
     Ok(options.map(|options| search_before(NAME, size(&options), Some(answers))))
 }
 
+/// A prompt that the provider keeps may have tools of its own, which no body shows.
+fn of_kept_prompt(fields: &Fields, most: Option<u64>) -> Result<Option<ServerTool>, Problem> {
+    const NAME: &str = "prompt";
+    let prompt: Option<Value> = field(fields, NAME)?;
+    Ok(prompt.map(|_| ServerTool { name: NAME.to_owned(), extra: Some(Extra::Search(None)), most, goes_on: true }))
+}
+
 fn search_before(name: &str, size: Option<SearchSize>, most: Option<u64>) -> ServerTool {
     ServerTool { name: name.to_owned(), extra: Some(Extra::Search(size)), most, goes_on: false }
 }
@@ -113,13 +130,12 @@ pub(super) fn with_own<'a>(
     answers: u64,
 ) -> Vec<ServerTool> {
     let mut tools = asked.to_vec();
-    let searches = |name: &&str| {
+    let has = |name: &str, words: &[&str]| {
         let lower = name.to_ascii_lowercase();
-        SEARCHING.iter().any(|word| lower.contains(word))
+        words.iter().any(|word| lower.contains(word))
     };
-    let is_research = |name: &&str| name.to_ascii_lowercase().contains(RESEARCHING);
-    let own: Vec<&str> = names.filter(searches).collect();
-    let research = own.iter().copied().find(is_research);
+    let own: Vec<&str> = names.filter(|name| has(name, &SEARCHING)).collect();
+    let research = own.iter().copied().find(|name| has(name, &RESEARCHING));
     let is_asked = tools.iter().any(|tool| !tool.goes_on);
     if let Some(name) = research.or(own.first().copied().filter(|_| !is_asked))
         && may_search(form)
@@ -135,7 +151,7 @@ fn of_anthropic(tool: &Value) -> Option<ServerTool> {
         return None;
     }
     let extra = name.starts_with("web_search_").then_some(Extra::Search(None));
-    let most = tool.get("max_uses").and_then(Value::as_u64);
+    let most = bound(tool.get("max_uses").and_then(Value::as_u64));
     Some(ServerTool { name: name.to_owned(), extra, most, goes_on: true })
 }
 
@@ -238,6 +254,12 @@ mod tests {
                 (name("mcp_servers"), None, None),
             ]
         );
+        let kept = |most: Value| json!({"prompt": {"id": "pmpt_1"}, "max_tool_calls": most});
+        for (body, most) in [(kept(json!(3)), Some(3)), (kept(json!(0)), None), (kept(Value::Null), None)] {
+            assert_eq!(told(Route::Responses, body), [(name("prompt"), Some(Extra::Search(None)), most)]);
+        }
+        let never = json!({"tools": [{"type": "web_search_20250305", "max_uses": 0}]});
+        assert_eq!(told(Route::Messages, never), [(name("web_search_20250305"), Some(Extra::Search(None)), None)]);
         assert_eq!(
             told(Route::GenerateContent, json!({"tools": [{"google_search": {}}, {"urlContext": {}}]})),
             [(name("googleSearch"), Some(Extra::Search(None)), None), (name("urlContext"), None, None)]
@@ -269,6 +291,8 @@ mod tests {
         assert_eq!(most(&[], "gpt-4o-search-preview"), [Some(2)]);
         assert_eq!(most(&[], "any/model:online"), [Some(2)]);
         assert_eq!(most(&[], "sonar-deep-research"), [None]);
+        assert_eq!(most(&[], "compound-mini"), [None]);
+        assert_eq!(most(&[], "groq/compound"), [None]);
         assert_eq!(most(&[], "gpt-4o"), []);
         let asked = of(Route::ChatCompletions, &json!({"web_search_options": {}}));
         assert_eq!(most(&asked, "gpt-4o-search-preview"), [Some(1)]);

@@ -57,6 +57,28 @@ fn prefix(text: &str) -> OverrideMatch {
 }
 
 #[test]
+fn another_case_of_a_models_letters_is_no_way_to_another_price() {
+    let global = || scope(None, None, None);
+    let catalog = catalog(&[
+        fixed(global(), exact("fast"), "0.00001"),
+        fixed(global(), prefix("dear"), "0.00002"),
+        fixed(global(), prefix(""), "0.000001"),
+    ]);
+    for (model, price) in [("fast", "0.07"), ("FAST", "0.07"), ("Dear-1", "0.14"), ("other", "0.007")] {
+        assert_eq!(cost(&catalog, "primary", model).as_deref(), Some(price), "{model}");
+    }
+    let mut sheet = Sheet::default();
+    sheet.read("sheet", SHEET).unwrap();
+    let entry = r#"{"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 5}"#;
+    sheet.read("sheet", &format!(r#"{{"Org/Llama": {entry}}}"#)).unwrap();
+    let catalog = Catalog { sheet: Arc::new(sheet), overrides: Arc::default() };
+    assert_eq!(cost(&catalog, "primary", "MOCK-1"), cost(&catalog, "primary", "mock-1"));
+    assert_eq!(catalog.max_output_tokens("primary", "Mock-1"), Some(200));
+    assert_eq!(catalog.max_output_tokens("org", "LLAMA"), Some(5));
+    assert_eq!(cost(&catalog, "SPECIAL", "mock-1"), cost(&catalog, "special", "mock-1"));
+}
+
+#[test]
 fn tokens_cost_what_the_sheet_says() {
     let catalog = catalog(&[]);
     assert_eq!(cost(&catalog, "primary", "mock-1").as_deref(), Some("0.0475"));

@@ -1,5 +1,6 @@
 //! The price sheet and the model parameters, from a file, a URL or this program.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::folded::folded;
 use crate::config::Pricing;
 use crate::connect::{self, describe};
 use crate::rates::Rates;
@@ -36,6 +38,8 @@ pub(crate) enum PricingError {
 pub(crate) struct Sheet {
     /// By model, or by `provider/model`.
     models: HashMap<String, Entry>,
+    /// Those of these names that have capital letters, by the same name without.
+    capitals: HashMap<String, String>,
 }
 
 /// What a sheet says of a model.
@@ -84,6 +88,9 @@ impl Sheet {
         let entries: IndexMap<String, Box<RawValue>> =
             serde_json::from_str(text).map_err(|error| PricingError::Shape(url.to_owned(), error))?;
         for (model, raw) in entries {
+            if let Cow::Owned(lower) = folded(&model) {
+                self.capitals.insert(lower, model.clone());
+            }
             let entry = match Entry::read(raw.get()) {
                 Ok(entry) => entry,
                 Err(problem) => {
@@ -105,7 +112,15 @@ impl Sheet {
     }
 
     pub(super) fn entry(&self, provider: &str, model: &str) -> Option<&Entry> {
-        self.models.get(&format!("{provider}/{model}")).or_else(|| self.models.get(model))
+        self.named(&format!("{provider}/{model}")).or_else(|| self.named(model))
+    }
+
+    /// The entry of this name, else the one that differs in the case of its letters alone.
+    fn named(&self, name: &str) -> Option<&Entry> {
+        let lower = || folded(name);
+        let written = || self.capitals.get(&*lower());
+        let known = self.models.get(name).or_else(|| self.models.get(&*lower()));
+        known.or_else(|| self.models.get(written()?))
     }
 
     /// The models that the sheet has for a provider, or for any.

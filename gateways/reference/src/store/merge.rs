@@ -95,8 +95,12 @@ pub(crate) fn merge<E: From<MergeError>>(
     let mut won: Won = declared.back.iter().map(|name| OwnerKey::Provider(name.as_str().into())).collect();
     merged.customers = entities(declared.customers, saved.customers, now, &mut merged.changes, &mut won)?;
     merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
-    merged.models = entities(declared.models, saved.models, now, &mut merged.changes, &mut won)?;
+    let is_deleted = |key: &&StoredKey| key.row.standing == Standing::Deleted;
+    let mut back: Set<Arc<str>> = saved.keys.iter().filter(is_deleted).map(|key| Arc::clone(&key.row.id)).collect();
     keys(declared.keys, saved.keys, now, &mut merged, &mut won)?;
+    back.retain(|id| won.contains(&OwnerKey::VirtualKey(Arc::clone(id))));
+    let models = brought_back(saved.models, &back);
+    merged.models = entities(declared.models, models, now, &mut merged.changes, &mut won)?;
     let mut used = Used::of(declared.meters, &saved.holds, now);
     let stored = meters(&mut |stored| used.take(stored))?;
     merged.meters = used.finish(stored, &won, &mut merged.changes);
@@ -106,6 +110,17 @@ pub(crate) fn merge<E: From<MergeError>>(
 /// Those whose entity of the file wins over what is stored: a budget or a limit that was
 /// deleted with them, or from them, comes back.
 pub(super) type Won = Set<OwnerKey>;
+
+/// The model configurations as they are stored, but that those that were deleted with a key which
+/// the file brings back have only left, so that they come back with it.
+fn brought_back(mut models: Vec<EntityRow<ModelConfig>>, keys: &Set<Arc<str>>) -> Vec<EntityRow<ModelConfig>> {
+    for row in models.iter_mut().filter(|row| row.standing == Standing::Deleted) {
+        if row.entity.virtual_key_id.as_ref().is_some_and(|id| keys.contains(id)) {
+            row.standing = Standing::Left;
+        }
+    }
+    models
+}
 
 /// Those that hold from now on.
 fn entities<T: Entity>(

@@ -206,3 +206,38 @@ fn a_generated_value_stays_the_same_at_the_next_start() {
     assert!(second.generated.is_empty());
     assert_eq!(second.keys.first().unwrap().row.row.value_hash, hash);
 }
+
+#[test]
+fn what_was_deleted_with_a_key_comes_back_with_it() {
+    let model = |id: &str| DeclaredEntity {
+        id: id.into(),
+        entity: ModelConfig {
+            model_name: "mock-1".to_owned(),
+            provider: None,
+            virtual_key_id: (id == "own").then(|| "agent".into()),
+        },
+        calendar_aligned: false,
+    };
+    let with = |active: bool| {
+        let mut declared = declared(active, "b", 100);
+        declared.models = vec![model("own"), model("other")];
+        let capped = |id: &str| DeclaredMeter { owner: OwnerKey::Model(id.into()), ..budget(id, 1) };
+        declared.meters.extend([capped("own"), capped("other")]);
+        declared
+    };
+    let first = start(with(true), Stored::default(), NOW);
+    let mut deleted = stored(first, 7);
+    deleted.saved.models.iter_mut().for_each(|row| row.standing = Standing::Deleted);
+    deleted.meters.iter_mut().for_each(|row| row.standing = Standing::Deleted);
+    let ids = |merged: &Merged| merged.models.iter().map(|row| row.id.to_string()).collect::<Vec<_>>();
+    let edited = start(with(false), deleted.clone(), NOW);
+    assert_eq!(ids(&edited), Vec::<String>::new(), "the key was there: its edit brings back no other deletion");
+    deleted.saved.keys.iter_mut().for_each(|key| key.row.standing = Standing::Deleted);
+    let unchanged = start(with(true), deleted.clone(), NOW);
+    assert_eq!((ids(&unchanged), live(&unchanged).len()), (Vec::new(), 0));
+    let back = start(with(false), deleted, NOW);
+    assert_eq!(ids(&back), ["own"]);
+    let mut meters: Vec<_> = live(&back).iter().map(|row| (row.id.id().to_owned(), row.used.raw())).collect();
+    meters.sort();
+    assert_eq!(meters, [("b".to_owned(), 7), ("own".to_owned(), 7)]);
+}

@@ -131,7 +131,7 @@ pub(crate) async fn start(
         outcome = Err(message.clone());
     }
     if let Err(message) = outcome {
-        relay.charge_unfinished();
+        relay.charge_unfinished(Held::settle_unserved_behind);
         return Err(Failure::Broken(relay.framing.provider.hide_keys(&message)));
     }
     relay.pace = notes.stream_began();
@@ -275,7 +275,7 @@ impl Relay {
 
     /// Charges the stream, and gives the error event that ends it.
     fn fail(&mut self, message: &str) -> Bytes {
-        self.charge_unfinished();
+        self.charge_unfinished(Held::settle_behind);
         self.notes.failed(StatusCode::BAD_GATEWAY, "upstream_broken");
         self.notes.finish();
         self.state = State::Failed;
@@ -295,11 +295,11 @@ impl Relay {
         }
     }
 
-    fn charge_unfinished(&mut self) {
+    fn charge_unfinished(&mut self, settle: impl FnOnce(Held, Spent)) {
         let Some(held) = self.held.take() else { return };
         let spent = self.spent(&held);
         self.note_usage();
-        held.settle_behind(spent);
+        settle(held, spent);
     }
 
     fn note_usage(&self) {
@@ -323,6 +323,6 @@ impl Relay {
 impl Drop for Relay {
     /// The caller has left: the provider's stream is closed with `rest`.
     fn drop(&mut self) {
-        self.charge_unfinished();
+        self.charge_unfinished(Held::settle_behind);
     }
 }

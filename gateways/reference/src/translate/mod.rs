@@ -66,6 +66,7 @@ mod error;
 mod form;
 #[cfg(test)]
 mod fuzz;
+mod link;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
@@ -79,4 +80,5 @@ pub(crate) use bridge::{Bridge, Stream};
 pub(crate) use caller::gemini::camel;
 pub(crate) use error::TranslateError;
 pub(crate) use form::Form;
+pub(crate) use link::media_type;
 pub(crate) use said::Said;

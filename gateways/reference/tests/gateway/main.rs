@@ -65,5 +65,6 @@ mod tools;
 mod traces;
 mod unanswered;
 mod unknown_fields;
+mod unseen;
 mod usage_details;
 mod windows;

@@ -68,6 +68,17 @@ async fn an_azure_deployment_is_named_in_the_path_and_its_key_in_api_key() {
     assert_eq!(body["model"], "mock-1");
 }
 
+#[tokio::test]
+async fn two_keys_of_one_id_are_refused() {
+    for keys in [
+        json!([{"name": "a", "id": "x", "value": "1"}, {"name": "b", "id": "x", "value": "2"}]),
+        json!([{"name": "a", "id": "x", "value": "1", "enabled": false}, {"name": "x", "value": "2"}]),
+    ] {
+        let said = refused(|config| config["providers"]["primary"]["keys"] = keys).await;
+        assert!(said.contains("providers.primary.keys[1].id: `x` stands there twice"), "{said}");
+    }
+}
+
 /// `primary` alone, of this kind, whose key calls `smart` by another name.
 async fn aliased(base: &str, name: &str) -> World {
     World::start(|config| {

@@ -1,8 +1,9 @@
 //! Tries at one provider: with which of its keys, how often, and what then.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{KEY, World, body, give_up_after};
+use crate::support::{DEADLINE, KEY, World, body, give_up_after};
 
 /// `primary` alone, with the keys `a`, `b` and `c` and so many retries without pauses.
 async fn world(retries: u32, edit: impl FnOnce(&mut Value)) -> World {
@@ -227,4 +228,37 @@ async fn the_pauses_between_tries_grow_from_the_first_to_the_longest() {
     assert!(pauses.len() == 5 && pauses[0] >= 80 && pauses[1..].iter().all(|pause| *pause >= 120), "{pauses:?}");
     // Without an end they would be 3.1 seconds.
     assert!(pauses.iter().sum::<u64>() < 2_400, "{pauses:?}");
+}
+
+/// A world in which `primary` is busy or resets at first, and another try follows after two
+/// seconds: what an edit of the virtual key in between comes to, and which keys were used.
+async fn edited_between_tries(fault: &Value, method: Method, edit: Option<&Value>) -> (u16, Vec<String>) {
+    let world = world(1, |config| {
+        let network = &mut config["providers"]["primary"]["network_config"];
+        network["retry_backoff_initial"] = json!("2s");
+        network["retry_backoff_max"] = json!("2s");
+        config["governance"]["virtual_keys"][0]["provider_configs"][0]["key_ids"] = json!(["a"]);
+    })
+    .await;
+    world.faults(&json!({"primary": [{"sequence": [fault]}]}));
+    let call = world.call();
+    let edited = async {
+        assert!(world.upstream.wait_until(|ledger| ledger.inference().count() == 1, DEADLINE).await);
+        world.admin(method, "/api/governance/virtual-keys/vk-agent", edit).await
+    };
+    let (answer, edited) = tokio::join!(call, edited);
+    assert_eq!(edited.status, 200, "{}", edited.text);
+    (answer.status.as_u16(), used(&world))
+}
+
+#[tokio::test]
+async fn another_try_goes_by_the_virtual_key_as_it_is_then() {
+    let other =
+        json!({"provider_configs": [{"provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": ["b"]}]});
+    for fault in [fault(503), json!("reset_before")] {
+        let (status, used) = edited_between_tries(&fault, Method::PUT, Some(&other)).await;
+        assert_eq!((status, used), (200, vec!["value-a".to_owned(), "value-b".to_owned()]), "{fault}");
+        let (status, used) = edited_between_tries(&fault, Method::DELETE, None).await;
+        assert_eq!((status, used), (401, vec!["value-a".to_owned()]), "{fault}");
+    }
 }

@@ -64,6 +64,25 @@ async fn a_call_without_an_answer_costs_what_was_held_and_counts_as_no_request()
 }
 
 #[tokio::test]
+async fn an_answer_that_broke_off_before_its_caller_had_any_of_it_is_no_request_either() {
+    for fault in [
+        json!("malformed_json"),
+        json!({"reset_in_body": {"after_chunks": 0}}),
+        json!({"truncate": {"after_chunks": 0}}),
+    ] {
+        let world = world(0, |config| {
+            config["governance"]["virtual_keys"][0]["rate_limit"]["request_max_limit"] = json!(1);
+        })
+        .await;
+        world.faults(&json!({"primary": [{"fault": fault}]}));
+        let answer = world.call().await;
+        assert_eq!(answer.status, 200, "{fault}: {}", answer.text);
+        assert_eq!(world.called(), ["primary", "second"], "{fault}");
+        assert_eq!((world.spent().await.as_str(), counted(&world).await), ("0.0024", 1), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn a_fallback_is_charged_beside_the_call_that_got_no_answer() {
     for (fault, patience) in WITHOUT_ANSWER {
         let world = world(0, |config| give_up_after(config, patience, "primary")).await;
@@ -196,6 +215,19 @@ async fn an_error_that_reports_usage_is_charged_also_where_another_try_serves() 
     assert_eq!(world.call().await.status, 200);
     // 0.00035 for the one that failed, 0.00125 for the one that served.
     assert_eq!((world.spent().await.as_str(), counted(&world).await), ("0.0016", 1));
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_with_its_first_event_is_no_request() {
+    let event = "data: {\"error\": {\"message\": \"no\"}}\n\n";
+    let length = event.len();
+    let stream =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{event}");
+    let (provider, _closed) = closing(vec![stream]).await;
+    let world = world_at(provider, 0, 30).await;
+    let answer = world.send(world.chat(KEY, &streamed())).await;
+    assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (502, "upstream_broken"), "{}", answer.text);
+    assert_eq!((world.spent().await.as_str(), counted(&world).await), (BOUND, 0));
 }
 
 #[tokio::test]

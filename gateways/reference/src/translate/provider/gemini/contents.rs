@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::translate::TranslateError;
+use crate::translate::link::media_type;
 use crate::translate::provider::conversation::{Assistant, Content, Message, Part, Source, ToolResult, add, messages};
 use crate::translate::read::Object;
 use crate::translate::reasoning::{self, ENCRYPTED, GEMINI, TEXT};
@@ -118,26 +119,9 @@ fn said(part: &Part<'_>) -> Result<Value, TranslateError> {
 fn blob(source: Source<'_>) -> Value {
     match source {
         Source::Inline { media_type, data } => json!({ "inlineData": { "mimeType": media_type, "data": data } }),
-        Source::Url(url) => match mime_type(url) {
+        Source::Url(url) => match media_type(url) {
             Some(mime_type) => json!({ "fileData": { "mimeType": mime_type, "fileUri": url } }),
             None => json!({ "fileData": { "fileUri": url } }),
         },
     }
-}
-
-/// The type that a URL's last letters say.
-fn mime_type(url: &str) -> Option<&'static str> {
-    let path = url.split(['?', '#']).next()?;
-    let (_, ending) = path.rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "gif" => "image/gif",
-        "heic" => "image/heic",
-        "heif" => "image/heif",
-        "pdf" => "application/pdf",
-        "txt" => "text/plain",
-        _ => return None,
-    })
 }
