@@ -87,9 +87,15 @@ async fn no_level_ever_counts_less_than_was_charged_nor_more_than_was_held() {
         world.run(&[]).await;
         door.send_replace(Some((process, world.url(""))));
         let arrivals = if process == kills { 800 } else { 20 + dice.below(300) };
+        let before = world.upstream.ledger().entries.len();
         edit_limits(&world, &mut limits, &mut dice, arrivals).await;
         if process < kills {
             world.process.take().unwrap().kill();
+        } else {
+            // Those that came to be told of it are among them.
+            let is_tried =
+                |ledger: &Ledger| ledger.entries.iter().skip(before).filter(|entry| is_given_up(entry)).count() >= 5;
+            assert!(world.upstream.wait_until(is_tried, PATIENCE).await, "no try took too long");
         }
         door.send_replace(None);
     }
@@ -103,6 +109,11 @@ async fn no_level_ever_counts_less_than_was_charged_nor_more_than_was_held() {
     assert!(world.process.take().unwrap().terminate().await);
     world.run(&[]).await;
     judge(&used(&world).await, &calls, &world.upstream.ledger(), kills, &limits);
+}
+
+/// Whether the gateway gave the try up since its time was over.
+fn is_given_up(entry: &Entry) -> bool {
+    entry.status.is_none() && entry.outcome == Outcome::ClientLeft
 }
 
 /// Edits limits now and then, until so many requests more arrived at the providers.

@@ -83,14 +83,15 @@ fn at_start(name: &str) -> (&'static str, u64) {
     match name {
         "sk-capped" => ("0.05", 1_000_000),
         "sk-limited" => ("1000", 60),
-        "customer" | "day" | "night" | "sk-a" | "second" | "third" | "mock-2" => ("1", 5_000),
+        // Not the third provider, which hangs: some calls of it are always admitted.
+        "customer" | "day" | "night" | "sk-a" | "second" | "mock-2" => ("1", 5_000),
         _ => ("1000", 1_000_000),
     }
 }
 
 /// Tokens that a level has, which no edit changes.
 fn tokens(name: &str) -> u64 {
-    if name == "sk-b/third" { 4_000 } else { 1_000_000_000 }
+    if name == "sk-b/third" { 600 } else { 1_000_000_000 }
 }
 
 fn limits(name: &str, usd: &str, requests: u64) -> Value {
@@ -161,7 +162,6 @@ impl Limits {
             ("night", "teams/night"),
             ("sk-a", "virtual-keys/vk-sk-a"),
             ("second", "providers/second"),
-            ("third", "providers/third"),
             ("mock-2", "model-configs/mock-2"),
         ]);
         let (cents, requests) = match dice.below(8) {

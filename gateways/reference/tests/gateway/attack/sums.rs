@@ -173,12 +173,16 @@ fn before_end(call: &Call, target: Target, last: &Entry) -> Sum {
 
 /// The last try of a turn, of which the gateway may not have learnt everything.
 fn cut_off(call: &Call, target: Target, last: &Entry) -> Sum {
-    let (charged, bound) = (charged(last), bound(target));
+    let (mut charged, bound) = (charged(last), bound(target));
+    if last.outcome == Outcome::Faulted {
+        // It broke off, and is no request unless its caller had something of it.
+        charged.requests = Decimal::ZERO;
+    }
     // Its usage was never told, so the gateway cannot know better.
     let is_untold =
         if call.is_stream { charged.tokens < WHOLE_TOKENS.into() } else { last.outcome != Outcome::Answered };
     let least = match (has_begun(last), is_unanswered(last)) {
-        (true, _) if is_untold => bound,
+        (true, _) if is_untold => Used { requests: charged.requests, ..bound },
         // Before the kill, or after it as the hold that it left behind.
         (false, true) => Used { requests: Decimal::ZERO, ..bound },
         _ => charged,
