@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -12,8 +12,8 @@ use super::database;
 
 /// From how many pages on the log is not left to grow until the traffic pauses: 64 MB.
 const MOST_PAGES: i64 = 16_000;
-/// Where the disk takes no longer for a checkpoint, the log is emptied after each.
-const BRIEF: Duration = Duration::from_millis(2);
+/// How long writers may wait for somebody who reads from a log that is to be emptied.
+const MOST_WAIT: Duration = Duration::from_millis(50);
 
 /// Asks for checkpoints. Dropping it waits for the one that is being made.
 pub(super) struct Checkpoints {
@@ -23,8 +23,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn start(database: &Path) -> Result<Checkpoints, rusqlite::Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(database, flags)?;
+        let connection = open(database)?;
         let (asked, questions) = mpsc::sync_channel(1);
         let file = database.to_owned();
         let thread = std::thread::spawn(move || {
@@ -33,8 +32,12 @@ impl Checkpoints {
                 tracing::warn!(%error, "what the start has written may not survive a loss of power yet");
             }
             while questions.recv().is_ok() {
-                if let Err(error) = checkpoint(&connection) {
-                    tracing::warn!(%error, "the database's log could not be folded into it, and grows");
+                match checkpoint(&connection, MOST_PAGES) {
+                    Ok(Log::Short | Log::Emptied) => {}
+                    Ok(Log::Held) => {
+                        tracing::warn!("somebody reads the database, and its log grows until they are done");
+                    }
+                    Err(error) => tracing::warn!(%error, "the database's log could not be folded into it, and grows"),
                 }
             }
         });
@@ -57,14 +60,65 @@ impl Drop for Checkpoints {
     }
 }
 
-/// While others write, a passive checkpoint never empties the log. It is emptied while they wait:
-/// where that is soon done, since SQLite finds a page in a short log several times as fast as in
-/// a long one; and where the log is too long.
-fn checkpoint(connection: &Connection) -> Result<(), rusqlite::Error> {
-    let began = Instant::now();
-    let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
-    if began.elapsed() < BRIEF || pages > MOST_PAGES {
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+fn open(database: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(MOST_WAIT)?;
+    Ok(connection)
+}
+
+/// What became of the log.
+#[derive(Debug, PartialEq, Eq)]
+enum Log {
+    /// What it holds is in the database too, or will be at the next checkpoint.
+    Short,
+    /// It was too long, and begins anew.
+    Emptied,
+    /// It is too long, and somebody still reads from it.
+    Held,
+}
+
+/// While others write, a passive checkpoint never empties the log; one of more than so many
+/// pages is emptied while they wait.
+fn checkpoint(connection: &Connection, most_pages: i64) -> Result<Log, rusqlite::Error> {
+    let (pages, moved): (i64, i64) =
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    if pages <= most_pages {
+        return Ok(Log::Short);
     }
-    Ok(())
+    // Nothing can be emptied that a reader has yet to read, and writers would wait for it in vain.
+    let held = moved < pages || connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+    Ok(if held { Log::Held } else { Log::Emptied })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_too_long_is_emptied_once_nobody_reads_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        let reader = Connection::open(&path).unwrap();
+        let connection = open(&path).unwrap();
+        assert_eq!(checkpoint(&connection, 1_000).unwrap(), Log::Short);
+
+        // What the reader reads is the newest, and then it is no longer.
+        writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Held);
+        writer.execute_batch("INSERT INTO t VALUES (3)").unwrap();
+        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Held);
+
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Emptied);
+        writer.execute_batch("INSERT INTO t VALUES (4)").unwrap();
+        let rows: i64 = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 4);
+    }
 }

@@ -21,7 +21,7 @@ use super::{IsKnown, Patience, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// After how many commits the content of the write-ahead log moves into the database.
-const COMMITS_BETWEEN_CHECKPOINTS: u32 = 500;
+const COMMITS_BETWEEN_CHECKPOINTS: u32 = 1_000;
 
 /// An open `config.db`.
 pub(crate) struct SqliteStore {
@@ -327,13 +327,22 @@ mod tests {
         store.begin(&Merged::default(), &Batch::default()).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute("ALTER TABLE holds RENAME TO broken", []).unwrap();
-        let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
-        let batch = Batch { holds: vec![hold], ..Batch::default() };
-        for _ in 0..4 {
-            store.commit(&batch, Patience::Some).unwrap_err();
+        // One hold is written by itself, two in a transaction that has to be rolled back.
+        let holds = |ids: &[i64]| Batch {
+            holds: ids
+                .iter()
+                .map(|id| HoldRow { id: HoldId(*id), cost: Usd::ZERO, tokens: 0, meters: [].into() })
+                .collect(),
+            ..Batch::default()
+        };
+        let batches = [holds(&[1]), holds(&[2, 3])];
+        for batch in batches.iter().cycle().take(8) {
+            store.commit(batch, Patience::Some).unwrap_err();
         }
         other.execute("ALTER TABLE broken RENAME TO holds", []).unwrap();
-        store.commit(&batch, Patience::Some).unwrap();
-        assert_eq!(store.load().unwrap().holds.len(), 1);
+        for batch in &batches {
+            store.commit(batch, Patience::Some).unwrap();
+        }
+        assert_eq!(store.load().unwrap().holds.len(), 3);
     }
 }
