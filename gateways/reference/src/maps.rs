@@ -1,5 +1,6 @@
-//! Maps of what every request looks up. Their hash is quicker than the standard one's, and like it
-//! begins at random, so that nobody can choose names that collide.
+//! Maps of what every request looks up, by names that the operator chose. Their hash is quicker than
+//! the standard one's, and not meant to withstand whoever looks for names that collide: what callers
+//! name stands in a standard map.
 
 use std::collections::{HashMap, HashSet};
 

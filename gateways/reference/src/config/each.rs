@@ -88,3 +88,21 @@ fn misshapen<T: DeserializeOwned>(text: &str, place: &Place<'_>, error: serde_js
         Ok(_) => Misshapen { at: place.to_string(), error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_comes_in_its_order() {
+        let count = CHUNK * (CHUNKS + 2) + 1;
+        let read: Vec<usize> = std::thread::scope(|scope| ahead(scope, 0..count).collect());
+        assert!(read.into_iter().eq(0..count));
+    }
+
+    #[test]
+    fn nothing_more_is_read_ahead_for_whoever_has_had_enough() {
+        let first = std::thread::scope(|scope| ahead(scope, 0..usize::MAX).next());
+        assert_eq!(first, Some(0));
+    }
+}

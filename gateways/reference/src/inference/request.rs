@@ -2,6 +2,7 @@
 //! through as it was written.
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -12,7 +13,6 @@ use super::route::{Asked, Route};
 use super::server_tools::{self, ServerTool};
 use crate::dialect::Dialect;
 use crate::errors::Problem;
-use crate::maps::Ordered;
 use crate::pricing::Media;
 use crate::upload::Upload;
 
@@ -20,7 +20,7 @@ use crate::upload::Upload;
 const MOST_FALLBACKS: usize = 8;
 
 /// The fields of a body as they were written.
-pub(super) type Fields = Ordered<String, Box<RawValue>>;
+pub(super) type Fields = IndexMap<String, Box<RawValue>>;
 
 /// A request whose body has been read.
 #[derive(Debug)]

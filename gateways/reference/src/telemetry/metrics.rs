@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
+use indexmap::IndexMap;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::histogram::Observed;
 use super::labels::{Labels, LabelsRef};
 use super::provider_keys::ProviderKeys;
 use super::record::{Attempt, CallRecord, Named, Outcome};
-use crate::maps::Ordered;
 
 /// How many series there may be. Beyond, requests are counted by what the
 /// configuration bounds.
@@ -20,7 +20,7 @@ const MOST_SERIES: usize = 10_000;
 /// All series.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    series: RwLock<Ordered<Labels, Arc<Series>>>,
+    series: RwLock<IndexMap<Labels, Arc<Series>>>,
     pub(super) keys: ProviderKeys,
 }
 
