@@ -18,6 +18,7 @@ use crate::errors::{About, Problem, Wording};
 use crate::finish;
 use crate::gateway::Gateway;
 use crate::json::{Json, Tree as _};
+use crate::ledger::Spent;
 use crate::policy::VirtualKey;
 use crate::pricing::Tariff;
 use crate::routing::Candidate;
@@ -132,8 +133,11 @@ async fn whole(
             body
         }
         None => {
-            let kind = charge(gateway, held, tariff, request.route, &body, notes).await;
-            let body = told(&candidate.provider, bridge, kind, body)?;
+            let (kind, spent) = read(gateway, &held, tariff, request.route, &body, notes);
+            let told = told(&candidate.provider, bridge, kind, body);
+            // Where the caller gets nothing it is no request.
+            log(if told.is_ok() { held.settle(spent).await } else { held.settle_unserved(spent).await });
+            let body = told?;
             notes.answered(&body);
             body
         }
@@ -250,8 +254,8 @@ async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>
     None
 }
 
-/// Charges a plain answer, and tells what it is.
-async fn charge(gateway: &Gateway, held: Held, tariff: &Tariff, route: Route, body: &Bytes, notes: &Notes) -> Kind {
+/// What a plain answer is, and what it cost.
+fn read(gateway: &Gateway, held: &Held, tariff: &Tariff, route: Route, body: &Bytes, notes: &Notes) -> (Kind, Spent) {
     let parsed: Option<Json<'_>> = serde_json::from_slice(body).ok();
     let kind = Kind::of(parsed.as_ref());
     let says_enough = |body: &&Json<'_>| {
@@ -264,11 +268,7 @@ async fn charge(gateway: &Gateway, held: Held, tariff: &Tariff, route: Route, bo
     if let (Some(_), Some(model)) = (usage, &tariff.unbounded) {
         gateway.last_spent.set(model, spent);
     }
-    // Not kept while the answer waits for the disk.
-    drop(parsed);
-    // Of what is no JSON the caller gets nothing: it is no request.
-    log(if kind == Kind::NoJson { held.settle_unserved(spent).await } else { held.settle(spent).await });
-    kind
+    (kind, spent)
 }
 
 /// What a plain answer is.

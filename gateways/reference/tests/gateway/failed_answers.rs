@@ -53,8 +53,14 @@ async fn a_stream_that_failed_ends_as_a_failure_and_costs_what_it_says() {
 
 #[tokio::test]
 async fn another_provider_serves_a_caller_who_could_not_be_told() {
-    let world = own_words::world("gemini", own_words::says(200, &failed()).await, |_| {}).await;
+    // Of what the first answers the caller gets nothing: the only request that the key may make is the second's.
+    let world = own_words::world("gemini", own_words::says(200, &failed()).await, |config| {
+        config["governance"]["virtual_keys"][0]["rate_limit"] =
+            json!({"request_max_limit": 1, "request_reset_duration": "1h"});
+    })
+    .await;
     let request = world.request(Method::POST, Caller::Messages.path(false)).bearer_auth(KEY);
     let answer = world.send(request.json(&Caller::Messages.body(false))).await;
-    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "primary:broken"));
+    let attempts = answer.header("x-gateway-attempts");
+    assert_eq!((answer.status.as_u16(), attempts), (200, "primary:broken"), "{}", answer.text);
 }
