@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 /// A point in time, in whole milliseconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,13 @@ impl fmt::Display for Moment {
             Ok(timestamp) => timestamp.fmt(f),
             Err(_) => f.write_str("never"),
         }
+    }
+}
+
+impl Serialize for Moment {
+    /// As it is displayed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The description of the gateway's API (OpenAPI 3.1), made from the table of its routes.
 
+use schemars::SchemaGenerator;
+use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::errors::Wording;
-use crate::routes::{Method, Served};
+use crate::routes::{Answer, Method, Served};
 
 /// What the routes below a path are about, and who may call them; the longest path counts.
 const ABOUT: [(&str, &str, Caller); 18] = [
@@ -67,16 +69,19 @@ impl Caller {
 
 /// The description of what is served.
 pub(crate) fn document(table: &[Served]) -> Value {
+    let mut generator = generator();
     let mut paths = Map::new();
     for served in table {
         // A parameter that takes the rest of the path is one like any other here.
         let path = paths.entry(served.path.replace("{*", "{")).or_insert_with(|| json!({}));
-        path[served.method.name] = operation(served);
+        path[served.method.name] = operation(served, &mut generator);
     }
     paths.sort_keys();
-    let schemas = json!({ "Error": error(), "AnthropicError": anthropic_error(), "GeminiError": gemini_error() });
-    let responses: Map<String, Value> =
-        schemas.as_object().into_iter().flat_map(Map::keys).map(|name| (name.clone(), failure(name))).collect();
+    let errors = [("Error", error()), ("AnthropicError", anthropic_error()), ("GeminiError", gemini_error())];
+    let responses: Map<String, Value> = errors.iter().map(|(name, _)| ((*name).to_owned(), failure(name))).collect();
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(errors.map(|(name, schema)| (name.to_owned(), schema)));
+    schemas.sort_keys();
     let mut schemes = json!({
         "basic": { "type": "http", "scheme": "basic" },
         "bearer": { "type": "http", "scheme": "bearer" },
@@ -93,8 +98,17 @@ pub(crate) fn document(table: &[Served]) -> Value {
     })
 }
 
-fn operation(served: &Served) -> Value {
-    let Served { path, method: Method { name, query, body } } = served;
+/// Describes what is answered, each type once.
+fn generator() -> SchemaGenerator {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.contract = Contract::Serialize;
+        settings.definitions_path = "/components/schemas".into();
+    });
+    settings.into_generator()
+}
+
+fn operation(served: &Served, generator: &mut SchemaGenerator) -> Value {
+    let Served { path, method: Method { name, query, body, answer } } = served;
     let (about, caller) = about(path);
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.split('}').next());
     let in_path = names.map(|name| {
@@ -102,17 +116,12 @@ fn operation(served: &Served) -> Value {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
     let parameters: Vec<Value> = in_path.chain(query.map(|schema| in_query(schema())).unwrap_or_default()).collect();
-    let failed = json!({ "$ref": format!("#/components/responses/{}", caller.error()) });
     let mut operation = json!({
         "operationId": format!("{name} {path}"),
         "summary": about,
         "security": caller.security(),
         "parameters": parameters,
-        "responses": {
-            "2XX": { "description": "As asked" },
-            "4XX": failed,
-            "5XX": failed,
-        },
+        "responses": responses(*answer, caller, generator),
     });
     if let Some(schema) = body {
         operation["requestBody"] =
@@ -125,6 +134,17 @@ fn operation(served: &Served) -> Value {
             json!({ "required": true, "content": { (content_type): { "schema": { "type": "object" } } } });
     }
     operation
+}
+
+fn responses(answer: Answer, caller: Caller, generator: &mut SchemaGenerator) -> Value {
+    let content = (answer.content)(generator);
+    let known = answer.statuses.iter().map(|status| {
+        let description = status.canonical_reason().unwrap_or_default();
+        (status.as_str().to_owned(), json!({ "description": description, "content": content }))
+    });
+    let failed = json!({ "$ref": format!("#/components/responses/{}", caller.error()) });
+    let failures = ["4XX", "5XX"].map(|statuses| (statuses.to_owned(), failed.clone()));
+    Value::Object(known.chain(failures).collect())
 }
 
 /// The fields of a query, each of which may be left out.

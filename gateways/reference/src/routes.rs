@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
+use axum::http::StatusCode;
 use axum::routing::{self, MethodRouter};
-use schemars::JsonSchema;
-use serde_json::Value;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use crate::config::inline_schema;
 use crate::gateway::Gateway;
@@ -20,7 +21,7 @@ pub(crate) struct Served {
     pub(crate) method: Method,
 }
 
-/// A method, and what its requests say beside the path.
+/// A method, what its requests say beside the path, and what it answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Method {
     /// In lower case.
@@ -29,6 +30,16 @@ pub(crate) struct Method {
     pub(crate) query: Option<fn() -> Value>,
     /// The schema of the body.
     pub(crate) body: Option<fn() -> Value>,
+    pub(crate) answer: Answer,
+}
+
+/// What a method answers where nothing goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    /// With each of these statuses.
+    pub(crate) statuses: &'static [StatusCode],
+    /// What OpenAPI calls its content: the schema of the body for each media type.
+    pub(crate) content: fn(&mut SchemaGenerator) -> Value,
 }
 
 /// A router and what it serves.
@@ -69,8 +80,20 @@ methods!(first: get, post, put; then: delete, patch, post, put);
 
 impl Method {
     pub(crate) fn named(name: &'static str) -> Method {
-        Method { name, query: None, body: None }
+        let answer = Answer { statuses: &[StatusCode::OK], content: |_| json!({}) };
+        Method { name, query: None, body: None, answer }
     }
+}
+
+impl Answer {
+    pub(crate) fn json<T: JsonSchema>() -> Answer {
+        Answer { statuses: &[StatusCode::OK], content: |generator| json_content(generator.subschema_for::<T>()) }
+    }
+}
+
+/// The content of an answer in JSON that has this schema.
+pub(crate) fn json_content(schema: impl Into<Value>) -> Value {
+    json!({ "application/json": { "schema": schema.into() } })
 }
 
 impl Methods {
@@ -88,6 +111,23 @@ impl Methods {
     /// The last method's body has this schema.
     pub(crate) fn taking_what(mut self, schema: fn() -> Value) -> Methods {
         self.methods.iter_mut().last().into_iter().for_each(|method| method.body = Some(schema));
+        self
+    }
+
+    /// The last method answers such a thing.
+    pub(crate) fn answering<T: JsonSchema>(self) -> Methods {
+        self.answering_what(Answer::json::<T>().content)
+    }
+
+    /// The last method's answer has this content.
+    pub(crate) fn answering_what(mut self, content: fn(&mut SchemaGenerator) -> Value) -> Methods {
+        self.methods.iter_mut().last().into_iter().for_each(|method| method.answer.content = content);
+        self
+    }
+
+    /// The last method answers so with each of these statuses, rather than with 200.
+    pub(crate) fn with(mut self, statuses: &'static [StatusCode]) -> Methods {
+        self.methods.iter_mut().last().into_iter().for_each(|method| method.answer.statuses = statuses);
         self
     }
 }

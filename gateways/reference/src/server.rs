@@ -10,7 +10,9 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Path, RawQuery, Request as Ht
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
@@ -20,7 +22,7 @@ use crate::errors::{About, Problem, Wording};
 use crate::gateway::Gateway;
 use crate::inference::{self, Asked, Route};
 use crate::listen::{self, ListenError};
-use crate::routes::{Method, Methods, Routes, Served, get, post};
+use crate::routes::{Answer, Method, Methods, Routes, Served, get, post};
 use crate::telemetry::{Answered, Telemetry};
 use crate::{openapi, slow_body};
 
@@ -51,13 +53,14 @@ fn routes(has_test_clock: bool) -> Routes {
         .nest("/litellm", inference.clone())
         .nest("/langchain", inference)
         .merge(admin::routes(has_test_clock))
-        .route("/health", get(health))
-        .route("/api/version", get(version))
+        .route("/health", get(health).answering::<Health>().with(&[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]))
+        .route("/api/version", get(version).answering::<String>())
 }
 
 /// The description of what is served, itself included.
 fn description(routes: &Routes) -> Value {
-    let own = Served { path: OPENAPI.to_owned(), method: Method::named("get") };
+    let method = Method { answer: Answer::json::<Map<String, Value>>(), ..Method::named("get") };
+    let own = Served { path: OPENAPI.to_owned(), method };
     let table: Vec<Served> = routes.table().iter().cloned().chain([own]).collect();
     openapi::document(&table)
 }
@@ -103,8 +106,9 @@ fn inference_routes() -> Routes {
         .route("/v1/messages", infer(Route::Messages))
         .route("/v1/messages/count_tokens", infer(Asked::message_tokens()))
         .route("/v1/models", models(Wording::Anthropic));
-    let gemini =
-        Routes::new().route("/v1beta/models", models(Wording::Gemini)).route("/v1beta/models/{*rest}", post(of_gemini));
+    let gemini = Routes::new()
+        .route("/v1beta/models", models(Wording::Gemini))
+        .route("/v1beta/models/{*rest}", post(of_gemini).answering_what(inference::gemini_answers));
     openai
         .clone()
         .nest("/openai", openai)
@@ -129,19 +133,23 @@ fn azure_routes() -> Routes {
 
 /// The handler of a route of Azure's: the provider `azure` serves it, where there is one.
 fn of_deployment(route: Route) -> Methods {
-    post(move |State(gateway): State<Arc<Gateway>>, Path(deployment): Path<String>, headers: HeaderMap, body: Body| {
-        let has_azure = gateway.providers().contains_key(AZURE);
-        let model = if has_azure { format!("{AZURE}/{deployment}") } else { deployment };
-        inference::handle(gateway, Asked { model: Some(model), ..route.into() }, headers, body)
-    })
+    let handler =
+        move |State(gateway): State<Arc<Gateway>>, Path(deployment): Path<String>, headers: HeaderMap, body: Body| {
+            let has_azure = gateway.providers().contains_key(AZURE);
+            let model = if has_azure { format!("{AZURE}/{deployment}") } else { deployment };
+            inference::handle(gateway, Asked { model: Some(model), ..route.into() }, headers, body)
+        };
+    post(handler).answering_what(inference::answers(&route.into()))
 }
 
 /// The handler of an inference route.
 fn infer(asked: impl Into<Asked>) -> Methods {
     let asked = asked.into();
-    post(move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
+    let content = inference::answers(&asked);
+    let handler = move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Body| {
         inference::handle(gateway, asked.clone(), headers, body)
-    })
+    };
+    post(handler).answering_what(content)
 }
 
 /// The handler of Gemini's routes, which name model and action in the path.
@@ -160,14 +168,30 @@ async fn of_gemini(
 
 /// The handler of a list of models.
 fn models(wording: Wording) -> Methods {
-    get(async move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap| {
+    let handler = async move |State(gateway): State<Arc<Gateway>>, headers: HeaderMap| {
         inference::list_models(&gateway, &headers, wording)
-    })
+    };
+    get(handler).answering_what(inference::object)
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Health {
+    /// `ok` or `error`.
+    status: &'static str,
+    components: Components,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Components {
+    /// `ok`, `disabled`, or what is wrong.
+    db_pings: &'static str,
 }
 
 /// Says whether the gateway can do its work, which it cannot without its database.
 async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
-    let body = |status: &str, pings: &str| Json(json!({ "status": status, "components": { "db_pings": pings } }));
+    let body = |status, db_pings| Json(Health { status, components: Components { db_pings } });
     if gateway.client().pings_disabled {
         return body("ok", "disabled").into_response();
     }
@@ -180,7 +204,7 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 async fn version() -> Response {
-    Json(json!(concat!("v", env!("CARGO_PKG_VERSION")))).into_response()
+    Json(concat!("v", env!("CARGO_PKG_VERSION"))).into_response()
 }
 
 async fn unknown(uri: Uri) -> Response {

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use super::asked::InBody;
 use super::auth::Authorized;
 use super::credentials::{self, AuthBody, AuthView, NewAdministrator};
-use super::reply::{Reply, change, invalid, not_written, respond};
-use crate::config::{self, Client, ClientFile, Invalid};
+use super::reply::{Reply, change, invalid, not_written, respond, succeeded};
+use crate::config::{self, Client, ClientFile, Framework, Invalid};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::store::{Change, DocumentKind, DocumentRow, Standing};
@@ -30,10 +30,11 @@ pub(super) struct ConfigBody {
     auth_config: Option<AuthBody>,
 }
 
-#[derive(Serialize)]
-struct ConfigView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Config", deny_unknown_fields)]
+pub(super) struct ConfigView {
     client_config: ClientFile,
-    framework_config: Value,
+    framework_config: Framework,
     auth_config: Option<AuthView>,
     is_db_connected: bool,
 }
@@ -74,7 +75,7 @@ pub(super) async fn patch(
 }
 
 async fn edit(gateway: Arc<Gateway>, body: ConfigBody, omitted: Omitted) -> Result<Response, Problem> {
-    if body.framework_config.is_some_and(|given| given != gateway.file.framework) {
+    if body.framework_config.is_some_and(|given| given != json!(gateway.file.framework)) {
         return Err(invalid("framework_config is read from config.json at a start, and cannot be changed here"));
     }
     let client = match (body.client_config, omitted) {
@@ -102,7 +103,7 @@ async fn edit(gateway: Arc<Gateway>, body: ConfigBody, omitted: Omitted) -> Resu
     if let Some(client) = client {
         gateway.client.store(Arc::new(client));
     }
-    Ok(respond(&json!({ "status": "success", "message": "Configuration updated successfully" })))
+    Ok(succeeded("Configuration updated successfully"))
 }
 
 /// The settings as they will be.

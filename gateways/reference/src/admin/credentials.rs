@@ -24,7 +24,8 @@ pub(super) struct AuthBody {
     disable_auth_on_inference: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Administrator", deny_unknown_fields)]
 pub(super) struct AuthView {
     admin_username: String,
     admin_password: &'static str,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::asked::{InBody, InPath, InQuery};
@@ -16,11 +17,12 @@ use super::bodies::MetersBody;
 use super::commit::commit;
 use super::kinds::Kind;
 use super::meter_edits::{MeterEdits, Place};
-use super::reply::{Counts, Page, Reply, change, conflict, done, missing, respond};
+use super::reply::{Counts, Done, Page, Reply, change, conflict, done, missing, respond};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::ledger::{Meter, MeterId};
 use crate::policy::Limited;
+use crate::routes::json_content;
 use crate::store::{Change, EntityRow, Standing};
 
 /// An object of a few fields, one of which is named after its kind.
@@ -48,6 +50,11 @@ struct Listed<'a, V> {
     #[serde(flatten)]
     counts: Counts,
 }
+
+/// What stands beside an entity that is only read.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Nothing {}
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +152,33 @@ pub(super) async fn delete<T: Kind>(
         Ok(done(format!("{} deleted successfully", T::TITLE)))
     })
     .await
+}
+
+/// What a list of them is, for the description of the API.
+pub(super) fn several<T: Kind>(generator: &mut SchemaGenerator) -> Value {
+    let view = generator.subschema_for::<T::View>();
+    json_content(beside::<Counts>(T::PLURAL, json!({ "type": "array", "items": view }), generator))
+}
+
+/// What one of them is.
+pub(super) fn one<T: Kind>(generator: &mut SchemaGenerator) -> Value {
+    let view = generator.subschema_for::<T::View>();
+    json_content(beside::<Nothing>(T::SINGULAR, view.to_value(), generator))
+}
+
+/// What one is that was made or changed.
+pub(super) fn changed<T: Kind>(generator: &mut SchemaGenerator) -> Value {
+    let view = generator.subschema_for::<T::View>();
+    json_content(beside::<Done>(T::SINGULAR, view.to_value(), generator))
+}
+
+/// The schema of `F` with one more field, as [`Keyed`] has it.
+fn beside<F: JsonSchema>(key: &str, value: Value, generator: &mut SchemaGenerator) -> Value {
+    let mut schema = F::json_schema(generator).to_value();
+    let known = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    schema["required"] = known.into_iter().chain([json!(key)]).collect();
+    schema["properties"][key] = value;
+    schema
 }
 
 /// What is written of an entity that is deleted.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::auth::Authorized;
@@ -13,14 +14,16 @@ use crate::gateway::Gateway;
 use crate::policy::{OwnedMeter, Policy};
 use crate::store::OwnerKey;
 
-#[derive(Serialize)]
-struct Budgets {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Budgets {
     budgets: Vec<BudgetView>,
     count: usize,
 }
 
-#[derive(Serialize)]
-struct RateLimits {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct RateLimits {
     rate_limits: Vec<RateLimitView>,
     count: usize,
 }

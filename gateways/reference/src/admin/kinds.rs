@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::bodies::{CustomerBody, MetersBody, ModelBody, TeamBody};
 use super::reply::invalid;
 use super::views::{LimitsView, NamedView};
+use crate::clock::Moment;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::ledger::Owner;
@@ -28,7 +29,8 @@ pub(super) trait Kind: Entity + Send + Sync + 'static {
     const CONFLICT: &'static str;
     /// The body that makes one, or says what to change of it.
     type Body: DeserializeOwned + JsonSchema + Send + 'static;
-    type View: Serialize;
+    /// How one is answered.
+    type View: Serialize + JsonSchema;
 
     fn find(levels: &Levels, id: &str) -> Option<Arc<Limited<Self>>>;
     fn all(levels: &Levels) -> Vec<Arc<Limited<Self>>>;
@@ -94,7 +96,9 @@ fn members<T>(
     members
 }
 
-#[derive(Serialize)]
+/// A customer with its usage.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Customer", deny_unknown_fields)]
 pub(super) struct CustomerView {
     id: Arc<str>,
     name: String,
@@ -104,8 +108,8 @@ pub(super) struct CustomerView {
     teams: Vec<NamedView>,
     /// Those that are the customer's own, not a team's.
     virtual_keys: Vec<NamedView>,
-    created_at: String,
-    updated_at: String,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
 impl Kind for Customer {
@@ -169,14 +173,16 @@ impl Kind for Customer {
             limits: LimitsView::of(gateway, &OwnerKey::Customer(row.id.clone()), meters),
             teams: teams_of(&row.id),
             virtual_keys: keys.remove(&row.id).unwrap_or_default(),
-            created_at: row.created_at.to_string(),
-            updated_at: row.updated_at.to_string(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
         };
         page.iter().map(Arc::as_ref).map(view).collect()
     }
 }
 
-#[derive(Serialize)]
+/// A team with its usage.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Team", deny_unknown_fields)]
 pub(super) struct TeamView {
     id: Arc<str>,
     name: String,
@@ -188,8 +194,8 @@ pub(super) struct TeamView {
     limits: LimitsView,
     virtual_keys: Vec<NamedView>,
     virtual_key_count: usize,
-    created_at: String,
-    updated_at: String,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
 impl Kind for Team {
@@ -264,15 +270,17 @@ impl Kind for Team {
                 limits: LimitsView::of(gateway, &OwnerKey::Team(row.id.clone()), meters),
                 virtual_key_count: virtual_keys.len(),
                 virtual_keys,
-                created_at: row.created_at.to_string(),
-                updated_at: row.updated_at.to_string(),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
             }
         };
         page.iter().map(Arc::as_ref).map(view).collect()
     }
 }
 
-#[derive(Serialize)]
+/// Budgets and limits of a model.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModelConfig", deny_unknown_fields)]
 pub(super) struct ModelView {
     id: Arc<str>,
     model_name: String,
@@ -284,8 +292,8 @@ pub(super) struct ModelView {
     calendar_aligned: bool,
     #[serde(flatten)]
     limits: LimitsView,
-    created_at: String,
-    updated_at: String,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
 impl Kind for ModelConfig {
@@ -378,8 +386,8 @@ impl Kind for ModelConfig {
                 scope_name: key.map(|key| key.row.name.clone()),
                 calendar_aligned: row.calendar_aligned,
                 limits: LimitsView::of(gateway, &OwnerKey::Model(row.id.clone()), meters),
-                created_at: row.created_at.to_string(),
-                updated_at: row.updated_at.to_string(),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
             }
         };
         page.iter().map(Arc::as_ref).map(view).collect()

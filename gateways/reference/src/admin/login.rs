@@ -7,12 +7,11 @@ use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::asked::read;
 use super::auth::{self, COOKIE};
-use super::reply::{Reply, respond};
+use super::reply::{Done, Reply, done, respond};
 use super::sessions::LENGTH_SECONDS;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -24,9 +23,9 @@ const MOST_BODY_BYTES: usize = 16 << 10;
 /// The routes of sessions: the only ones of the management API that are open to everyone.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/session/login", post(login).taking::<Login>())
-        .route("/api/session/logout", post(logout))
-        .route("/api/session/is-auth-enabled", get(is_auth_enabled))
+        .route("/api/session/login", post(login).taking::<Login>().answering::<Done>())
+        .route("/api/session/logout", post(logout).answering::<Done>())
+        .route("/api/session/is-auth-enabled", get(is_auth_enabled).answering::<AuthState>())
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -36,9 +35,18 @@ struct Login {
     password: String,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct AuthState {
+    /// Whether there is an administrator.
+    is_auth_enabled: bool,
+    /// Whether the request belongs to an open session.
+    has_valid_token: bool,
+}
+
 async fn login(State(gateway): State<Arc<Gateway>>, extensions: Extensions, headers: HeaderMap, body: Body) -> Reply {
     let token = open(&gateway, &extensions, body).await?;
-    let answer = respond(&json!({ "message": "Login successful" }));
+    let answer = done("Login successful");
     Ok(with_cookie(answer, &headers, &token, LENGTH_SECONDS))
 }
 
@@ -63,14 +71,14 @@ async fn logout(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Resp
     for token in auth::tokens(&headers) {
         gateway.sessions.close(token);
     }
-    with_cookie(respond(&json!({ "message": "Logout successful" })), &headers, "", 0)
+    with_cookie(done("Logout successful"), &headers, "", 0)
 }
 
 async fn is_auth_enabled(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    respond(&json!({
-        "is_auth_enabled": gateway.admin.load().is_some(),
-        "has_valid_token": auth::has_session(&gateway, &headers),
-    }))
+    respond(&AuthState {
+        is_auth_enabled: gateway.admin.load().is_some(),
+        has_valid_token: auth::has_session(&gateway, &headers),
+    })
 }
 
 /// Sets the cookie; over TLS, which a proxy in front says, it is for TLS only.

@@ -8,7 +8,6 @@ use axum::response::Response;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::asked::{InPath, InQuery};
 use super::auth::Authorized;
@@ -59,7 +58,8 @@ struct Asked {
     offset: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 struct Listed {
     logs: Vec<Entry>,
     pagination: Pagination,
@@ -67,7 +67,8 @@ struct Listed {
     has_logs: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Pagination {
     limit: u32,
     offset: u32,
@@ -76,13 +77,19 @@ struct Pagination {
     total_count: i64,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Dropped {
+    dropped_requests: u64,
+}
+
 /// The routes of the log of requests.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/logs", get(list).asking::<Asked>())
-        .route("/api/logs/stats", get(stats).asking::<Asked>())
-        .route("/api/logs/dropped", get(dropped))
-        .route("/api/logs/{id}", get(read))
+        .route("/api/logs", get(list).asking::<Asked>().answering::<Listed>())
+        .route("/api/logs/stats", get(stats).asking::<Asked>().answering::<Totals>())
+        .route("/api/logs/dropped", get(dropped).answering::<Dropped>())
+        .route("/api/logs/{id}", get(read).answering::<Entry>())
 }
 
 async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InQuery(asked): InQuery<Asked>) -> Reply {
@@ -109,8 +116,7 @@ async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(id
 
 /// How many finished requests did not reach the log.
 async fn dropped(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
-    let dropped = gateway.telemetry.logs.as_ref().map_or(0, Queue::dropped);
-    respond(&json!({ "dropped_requests": dropped }))
+    respond(&Dropped { dropped_requests: gateway.telemetry.logs.as_ref().map_or(0, Queue::dropped) })
 }
 
 /// The log, with every request that has ended by now.

@@ -6,6 +6,8 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::reply::Refused;
@@ -24,6 +26,12 @@ impl FromRequestParts<Arc<Gateway>> for Reader {
         }
         Ok(Reader)
     }
+}
+
+/// What they are, for the description of the API.
+pub(super) fn content(_: &mut SchemaGenerator) -> Value {
+    let media_type = CONTENT_TYPE.split(';').next().unwrap_or_default();
+    json!({ (media_type): { "schema": { "type": "string" } } })
 }
 
 pub(super) async fn read(_reader: Reader, State(gateway): State<Arc<Gateway>>) -> Response {

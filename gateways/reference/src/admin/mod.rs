@@ -53,6 +53,7 @@ mod virtual_keys;
 
 use self::bodies::{KeyBody, ProviderBody};
 use self::kinds::Kind;
+use self::reply::{Done, Succeeded};
 use crate::routes::{Routes, get, post};
 use crate::store::{Customer, ModelConfig, Team};
 
@@ -64,48 +65,82 @@ pub(crate) fn routes(has_test_clock: bool) -> Routes {
         .merge(providers::routes())
         .route(
             "/api/governance/virtual-keys",
-            get(virtual_keys::list).asking::<virtual_keys::Filter>().post(virtual_keys::create).taking::<KeyBody>(),
+            get(virtual_keys::list)
+                .asking::<virtual_keys::Filter>()
+                .answering::<virtual_keys::Listed>()
+                .post(virtual_keys::create)
+                .taking::<KeyBody>()
+                .answering::<virtual_keys::Changed>(),
         )
         .route(
             "/api/governance/virtual-keys/{id}",
-            get(virtual_keys::read).put(virtual_keys::update).taking::<KeyBody>().delete(virtual_keys::delete),
+            get(virtual_keys::read)
+                .answering::<virtual_keys::One>()
+                .put(virtual_keys::update)
+                .taking::<KeyBody>()
+                .answering::<virtual_keys::Changed>()
+                .delete(virtual_keys::delete)
+                .answering::<Done>(),
         )
-        .route("/api/governance/virtual-keys/quota", get(quota::read))
+        .route("/api/governance/virtual-keys/quota", get(quota::read).answering::<quota::Quota>())
         .merge(of_kind::<Customer>("/api/governance/customers"))
         .merge(of_kind::<Team>("/api/governance/teams"))
         .merge(of_kind::<ModelConfig>("/api/governance/model-configs"))
-        .route("/api/governance/providers", get(provider_limits::list))
+        .route("/api/governance/providers", get(provider_limits::list).answering::<provider_limits::Listed>())
         .route(
             "/api/governance/providers/{name}",
             get(provider_limits::read)
+                .answering::<provider_limits::One>()
                 .put(provider_limits::update)
                 .taking::<ProviderBody>()
-                .delete(provider_limits::delete),
+                .answering::<provider_limits::Changed>()
+                .delete(provider_limits::delete)
+                .answering::<Done>(),
         )
-        .route("/api/governance/budgets", get(flat::budgets))
-        .route("/api/governance/rate-limits", get(flat::rate_limits))
+        .route("/api/governance/budgets", get(flat::budgets).answering::<flat::Budgets>())
+        .route("/api/governance/rate-limits", get(flat::rate_limits).answering::<flat::RateLimits>())
         .route(
             "/api/config",
             get(config::read)
+                .answering::<config::ConfigView>()
                 .put(config::replace)
                 .taking::<config::ConfigBody>()
+                .answering::<Succeeded>()
                 .patch(config::patch)
-                .taking::<config::ConfigBody>(),
+                .taking::<config::ConfigBody>()
+                .answering::<Succeeded>(),
         )
-        .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one))
-        .route("/api/governance/virtual-keys/rotate", post(rotation::several).taking::<rotation::Several>())
+        .route("/api/governance/virtual-keys/{id}/rotate", post(rotation::one).answering::<virtual_keys::Changed>())
+        .route(
+            "/api/governance/virtual-keys/rotate",
+            post(rotation::several).taking::<rotation::Several>().answering::<rotation::Rotated>(),
+        )
         .merge(logs::routes())
         .merge(pricing::routes())
-        .route("/metrics", get(metrics::read));
+        .route("/metrics", get(metrics::read).answering_what(metrics::content));
     if has_test_clock {
-        router = router.route("/api/test/clock", post(test_clock::advance).taking::<test_clock::Advance>());
+        router = router.route(
+            "/api/test/clock",
+            post(test_clock::advance).taking::<test_clock::Advance>().answering::<test_clock::Advanced>(),
+        );
     }
     router
 }
 
 /// The routes of one kind of entity.
 fn of_kind<T: Kind>(path: &str) -> Routes {
-    let list = get(entities::list::<T>).asking::<entities::Filter>().post(entities::create::<T>).taking::<T::Body>();
-    let one = get(entities::read::<T>).put(entities::update::<T>).taking::<T::Body>().delete(entities::delete::<T>);
+    let list = get(entities::list::<T>)
+        .asking::<entities::Filter>()
+        .answering_what(entities::several::<T>)
+        .post(entities::create::<T>)
+        .taking::<T::Body>()
+        .answering_what(entities::changed::<T>);
+    let one = get(entities::read::<T>)
+        .answering_what(entities::one::<T>)
+        .put(entities::update::<T>)
+        .taking::<T::Body>()
+        .answering_what(entities::changed::<T>)
+        .delete(entities::delete::<T>)
+        .answering::<Done>();
     Routes::new().route(path, list).route(&format!("{path}/{{id}}"), one)
 }

@@ -9,13 +9,15 @@ use axum::response::{IntoResponse as _, Response};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::asked::{InBody, InPath, InQuery, parse};
 use super::auth::Authorized;
-use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond, to_the_end};
+use super::reply::{
+    Done, Reply, Succeeded, change, conflict, done, invalid, missing, not_written, respond, succeeded, to_the_end,
+};
 use crate::clock::Moment;
 use crate::config::{ConfigId, Override, OverrideSpec, PatchText, inline_schema};
 use crate::errors::Problem;
@@ -23,7 +25,8 @@ use crate::gateway::Gateway;
 use crate::pricing::{KeptOverride, KeptOverrides, Overrides};
 use crate::routes::{Routes, get, post, put};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PricingOverride", deny_unknown_fields)]
 struct View<'a> {
     id: &'a str,
     name: &'a str,
@@ -38,17 +41,19 @@ struct View<'a> {
     pricing_patch: String,
     patch: &'a PatchText,
     config_hash: Option<&'a str>,
-    created_at: Option<String>,
-    updated_at: Option<String>,
+    created_at: Option<Moment>,
+    updated_at: Option<Moment>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 struct Listed<'a> {
     pricing_overrides: Vec<View<'a>>,
     count: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 struct Changed<'a> {
     message: &'static str,
     pricing_override: View<'a>,
@@ -67,7 +72,6 @@ impl<'a> View<'a> {
     fn of(id: &'a str, known: &'a KeptOverride) -> View<'a> {
         let spec = &known.spec;
         let text = |id: &'a Option<ConfigId>| id.as_ref().map(|id| id.0.as_str());
-        let time = |millis: i64| Moment::from_millis(millis).to_string();
         View {
             id,
             name: &spec.name,
@@ -81,8 +85,8 @@ impl<'a> View<'a> {
             pricing_patch: spec.patch.to_string(),
             patch: &spec.patch,
             config_hash: known.file_hash.as_deref(),
-            created_at: known.times.map(|times| time(times.created)),
-            updated_at: known.times.map(|times| time(times.updated)),
+            created_at: known.times.map(|times| Moment::from_millis(times.created)),
+            updated_at: known.times.map(|times| Moment::from_millis(times.updated)),
         }
     }
 }
@@ -102,9 +106,21 @@ impl Filter {
 /// The routes of prices.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/governance/pricing-overrides", get(list).asking::<Filter>().post(create).taking::<OverrideSpec>())
-        .route("/api/governance/pricing-overrides/{id}", put(update).taking_what(part).delete(delete))
-        .route("/api/pricing/force-sync", post(force_sync))
+        .route(
+            "/api/governance/pricing-overrides",
+            get(list)
+                .asking::<Filter>()
+                .answering::<Listed<'_>>()
+                .post(create)
+                .taking::<OverrideSpec>()
+                .answering::<Changed<'_>>()
+                .with(&[StatusCode::CREATED]),
+        )
+        .route(
+            "/api/governance/pricing-overrides/{id}",
+            put(update).taking_what(part).answering::<Changed<'_>>().delete(delete).answering::<Done>(),
+        )
+        .route("/api/pricing/force-sync", post(force_sync).answering::<Succeeded>())
 }
 
 /// What an update takes: the fields of an override, each of which may be left out.
@@ -169,7 +185,7 @@ async fn force_sync(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> 
             let message = format!("{error}; prices stay as they are");
             Problem::failure(StatusCode::INTERNAL_SERVER_ERROR, "pricing_sync_failed", message)
         })?;
-        Ok(respond(&json!({ "status": "success", "message": "Pricing synced successfully" })))
+        Ok(succeeded("Pricing synced successfully"))
     })
     .await
 }

@@ -1,17 +1,20 @@
 //! `/api/providers/{provider}/keys` and `/api/keys`: a provider's credentials, of which no
 //! value is ever shown.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::asked::{InBody, InPath};
 use super::auth::Authorized;
 use super::providers::{documents, find, refuse_if_named, save};
-use super::reply::{Reply, change, conflict, done, invalid, missing, respond};
+use super::reply::{Done, Reply, change, conflict, done, invalid, missing, respond};
 use crate::config::{Fields, WrittenProvider, WrittenProviders, provider_key_schema};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -21,9 +24,55 @@ use crate::routes::{Routes, get};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/providers/{provider}/keys", get(list).post(create).taking_what(new))
-        .route("/api/providers/{provider}/keys/{key}", get(read).put(update).taking_what(part).delete(delete))
-        .route("/api/keys", get(all))
+        .route(
+            "/api/providers/{provider}/keys",
+            get(list).answering::<Listed<KeyView>>().post(create).taking_what(new).answering::<KeyView>(),
+        )
+        .route(
+            "/api/providers/{provider}/keys/{key}",
+            get(read)
+                .answering::<KeyView>()
+                .put(update)
+                .taking_what(part)
+                .answering::<KeyView>()
+                .delete(delete)
+                .answering::<Done>(),
+        )
+        .route("/api/keys", get(all).answering::<Listed<KeyOfProvider>>())
+}
+
+/// A key as it was written, with what holds where nothing is written; of its value no more than
+/// the beginning.
+#[derive(Serialize)]
+struct KeyView(Value);
+
+/// The same with its provider.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct KeyOfProvider {
+    #[serde(flatten)]
+    key: KeyView,
+    provider: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Listed<K> {
+    total: usize,
+    keys: Vec<K>,
+}
+
+impl JsonSchema for KeyView {
+    fn schema_name() -> Cow<'static, str> {
+        "ProviderKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = provider_key_schema();
+        schema["properties"]["id"] = json!({ "type": "string" });
+        schema["required"] = json!(["id", "name", "value", "models", "weight", "enabled"]);
+        schema.try_into().unwrap_or_default()
+    }
 }
 
 /// What makes a key; its id is made by the gateway.
@@ -43,22 +92,18 @@ fn part() -> Value {
 /// Every key of every provider.
 async fn all(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
     let written = gateway.written.load();
-    let keys: Vec<Value> = written
+    let keys: Vec<KeyOfProvider> = written
         .iter()
         .flat_map(|(provider, written)| written.keys.iter().map(move |(id, fields)| (provider, id, fields)))
-        .map(|(provider, id, fields)| {
-            let mut view = view(id, fields);
-            view["provider"] = json!(provider);
-            view
-        })
+        .map(|(provider, id, fields)| KeyOfProvider { key: view(id, fields), provider: provider.clone() })
         .collect();
-    respond(&json!({ "total": keys.len(), "keys": keys }))
+    respond(&Listed { total: keys.len(), keys })
 }
 
 async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(provider): InPath<String>) -> Reply {
     let written = gateway.written.load();
-    let keys: Vec<Value> = find(&written, &provider)?.keys.iter().map(|(id, fields)| view(id, fields)).collect();
-    Ok(respond(&json!({ "total": keys.len(), "keys": keys })))
+    let keys: Vec<KeyView> = find(&written, &provider)?.keys.iter().map(|(id, fields)| view(id, fields)).collect();
+    Ok(respond(&Listed { total: keys.len(), keys }))
 }
 
 async fn read(
@@ -185,12 +230,12 @@ fn shown(fields: &Fields) -> String {
     }
 }
 
-fn view(id: &str, fields: &Fields) -> Value {
+fn view(id: &str, fields: &Fields) -> KeyView {
     let mut view = json!({ "id": id, "name": null, "value": null, "models": ["*"], "weight": 1, "enabled": true });
     for (name, value) in fields {
         view[name] = value.clone();
     }
     view["id"] = json!(id);
     view["value"] = json!(shown(fields));
-    view
+    KeyView(view)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::asked::{InBody, InPath};
@@ -18,26 +19,31 @@ use crate::gateway::Gateway;
 use crate::ledger::{Level, Meter, MeterId, Owner};
 use crate::store::OwnerKey;
 
-#[derive(Serialize)]
+/// Budgets and limits of a provider, for whoever asks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProviderLimits", deny_unknown_fields)]
 struct ProviderView {
     provider: Arc<str>,
     #[serde(flatten)]
     limits: LimitsView,
 }
 
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Listed {
     providers: Vec<ProviderView>,
     count: usize,
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct One {
     provider: ProviderView,
 }
 
-#[derive(Serialize)]
-struct Changed {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Changed {
     message: &'static str,
     provider: ProviderView,
 }

@@ -1,10 +1,13 @@
 //! `/api/providers`: create, read, edit, delete, while the gateway runs. A request that is on
 //! its way keeps the providers that it began with.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::asked::{InBody, InPath};
@@ -12,7 +15,7 @@ use super::auth::Authorized;
 use super::commit::commit;
 use super::meter_edits::MeterEdits;
 use super::provider_keys;
-use super::reply::{Reply, change, conflict, done, invalid, missing, not_written, respond};
+use super::reply::{Done, Reply, change, conflict, done, invalid, missing, not_written, respond};
 use crate::config::{Fields, WrittenProvider, WrittenProviders, provider_schema};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
@@ -28,32 +31,71 @@ const MOST_NAMED: usize = 10;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/providers", get(list).post(create).taking_what(new))
-        .route("/api/providers/{provider}", get(read).put(update).taking_what(settings).delete(delete))
+        .route(
+            "/api/providers",
+            get(list).answering::<Listed>().post(create).taking_what(new).answering::<ProviderView>(),
+        )
+        .route(
+            "/api/providers/{provider}",
+            get(read)
+                .answering::<ProviderView>()
+                .put(update)
+                .taking_what(settings)
+                .answering::<ProviderView>()
+                .delete(delete)
+                .answering::<Done>(),
+        )
         .merge(provider_keys::routes())
 }
 
-/// What an update takes: a provider without its keys.
-fn settings() -> Value {
+/// A provider as it was written, without its keys.
+#[derive(Serialize)]
+struct ProviderView(Fields);
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Listed {
+    total: usize,
+    providers: Vec<ProviderView>,
+}
+
+impl JsonSchema for ProviderView {
+    fn schema_name() -> Cow<'static, str> {
+        "Provider".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        named("name").try_into().unwrap_or_default()
+    }
+}
+
+/// The schema of a provider without its keys, its name in this field.
+fn named(field: &str) -> Value {
     let mut schema = provider_schema();
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         fields.shift_remove("keys");
-        fields.insert("provider".to_owned(), json!({ "type": "string" }));
+        fields.insert(field.to_owned(), json!({ "type": "string" }));
     }
+    schema["required"] = json!([field]);
     schema
 }
 
-/// The same with the provider's name.
+/// What makes a provider.
 fn new() -> Value {
-    let mut schema = settings();
-    schema["required"] = json!(["provider"]);
+    named("provider")
+}
+
+/// What an update takes: each field may be left out.
+fn settings() -> Value {
+    let mut schema = new();
+    schema.as_object_mut().and_then(|schema| schema.shift_remove("required"));
     schema
 }
 
 async fn list(_admin: Authorized, State(gateway): State<Arc<Gateway>>) -> Response {
     let written = gateway.written.load();
-    let providers: Vec<Value> = written.iter().map(|(name, provider)| view(name, provider)).collect();
-    respond(&json!({ "total": providers.len(), "providers": providers }))
+    let providers: Vec<ProviderView> = written.iter().map(|(name, provider)| view(name, provider)).collect();
+    respond(&Listed { total: providers.len(), providers })
 }
 
 async fn read(_admin: Authorized, State(gateway): State<Arc<Gateway>>, InPath(name): InPath<String>) -> Reply {
@@ -183,7 +225,7 @@ pub(super) fn refuse_if_named(
 }
 
 /// A provider without its keys. The values of headers may be credentials.
-fn view(name: &str, provider: &WrittenProvider) -> Value {
+fn view(name: &str, provider: &WrittenProvider) -> ProviderView {
     let mut view = Fields::new();
     view.insert("name".to_owned(), json!(name));
     view.extend(provider.settings.clone());
@@ -193,7 +235,7 @@ fn view(name: &str, provider: &WrittenProvider) -> Value {
             *value = json!(REDACTED);
         }
     }
-    Value::Object(view)
+    ProviderView(view)
 }
 
 /// `value` with what stood there before wherever it says `<redacted>`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::reply::{Reply, respond};
@@ -14,8 +15,10 @@ use crate::identity::{self, Presented};
 use crate::policy::VirtualKey;
 use crate::store::{Membership, OwnerKey};
 
-#[derive(Serialize)]
-struct Quota {
+/// What a virtual key has left.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Quota {
     virtual_key_name: String,
     is_active: bool,
     #[serde(flatten)]
@@ -29,7 +32,9 @@ struct Quota {
     customer: Option<SharedQuota>,
 }
 
-#[derive(Serialize)]
+/// What it has left for a model.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct ModelQuota {
     model_name: String,
     provider: Option<Arc<str>>,
@@ -37,7 +42,9 @@ struct ModelQuota {
     limits: LimitsView,
 }
 
-#[derive(Serialize)]
+/// What its team or customer has left.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct SharedQuota {
     name: String,
     #[serde(flatten)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::errors::{About, Problem, Wording};
@@ -79,9 +80,29 @@ pub(super) fn respond(body: &impl Serialize) -> Response {
     }
 }
 
-/// That something was done, where nothing is left to show.
+/// That something was done.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Done {
+    message: String,
+}
+
+/// Where nothing is left to show.
 pub(super) fn done(message: impl Into<String>) -> Response {
-    respond(&serde_json::json!({ "message": message.into() }))
+    respond(&Done { message: message.into() })
+}
+
+/// The same where Bifrost has one more word for it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Succeeded {
+    /// `success`.
+    status: &'static str,
+    message: &'static str,
+}
+
+pub(super) fn succeeded(message: &'static str) -> Response {
+    respond(&Succeeded { status: "success", message })
 }
 
 /// One page of a list, and what Bifrost says of it.
@@ -90,7 +111,8 @@ pub(super) struct Page<T> {
     pub(super) counts: Counts,
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 pub(super) struct Counts {
     count: usize,
     total_count: usize,

@@ -26,8 +26,9 @@ pub(super) struct Several {
     ids: IndexSet<String>,
 }
 
-#[derive(Serialize)]
-struct Rotated {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Rotated {
     message: &'static str,
     virtual_keys: Vec<KeyView>,
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::asked::InBody;
 use super::auth::Authorized;
 use super::reply::{Reply, respond};
+use crate::clock::Moment;
 use crate::gateway::Gateway;
 use crate::window::ResetDuration;
 
@@ -20,11 +20,17 @@ pub(super) struct Advance {
     advance: ResetDuration,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Advanced {
+    now: Moment,
+}
+
 pub(super) async fn advance(
     _admin: Authorized,
     State(gateway): State<Arc<Gateway>>,
     InBody(Advance { advance }): InBody<Advance>,
 ) -> Reply {
     gateway.clock.advance(advance.millis());
-    Ok(respond(&json!({ "now": gateway.clock.now().to_string() })))
+    Ok(respond(&Advanced { now: gateway.clock.now() }))
 }

@@ -1,8 +1,8 @@
 //! Answers as Bifrost has them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::Moment;
@@ -15,7 +15,8 @@ use crate::store::OwnerKey;
 use crate::window::ResetDuration;
 
 /// A virtual key as it is answered.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VirtualKey", deny_unknown_fields)]
 pub(super) struct KeyView {
     id: Arc<str>,
     name: String,
@@ -25,7 +26,7 @@ pub(super) struct KeyView {
     is_active: bool,
     calendar_aligned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
+    expires_at: Option<Moment>,
     team_id: Option<Arc<str>>,
     customer_id: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,18 +36,21 @@ pub(super) struct KeyView {
     provider_configs: Vec<GrantView>,
     #[serde(flatten)]
     limits: LimitsView,
-    created_at: String,
-    updated_at: String,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
 /// An entity inside another.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Named", deny_unknown_fields)]
 pub(super) struct NamedView {
     pub(super) id: Arc<str>,
     pub(super) name: String,
 }
 
-#[derive(Serialize)]
+/// What a virtual key may use of a provider.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProviderConfig", deny_unknown_fields)]
 pub(super) struct GrantView {
     id: Arc<str>,
     virtual_key_id: Arc<str>,
@@ -61,7 +65,7 @@ pub(super) struct GrantView {
 }
 
 /// An owner's budgets and limits with their usage.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct LimitsView {
     budgets: Vec<BudgetView>,
     /// Of each metric the shortest window.
@@ -70,19 +74,23 @@ pub(super) struct LimitsView {
     rate_limits: Vec<RateLimitView>,
 }
 
-#[derive(Serialize)]
+/// A budget with its usage, and whose it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Budget", deny_unknown_fields)]
 pub(super) struct BudgetView {
     id: String,
     max_limit: Usd,
     reset_duration: ResetDuration,
     calendar_aligned: bool,
     current_usage: Usd,
-    last_reset: String,
+    last_reset: Moment,
     #[serde(flatten)]
-    owner: BTreeMap<&'static str, Arc<str>>,
+    owner: OwnerView,
 }
 
-#[derive(Serialize)]
+/// A rate limit with its usage, and whose it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RateLimit", deny_unknown_fields)]
 pub(super) struct RateLimitView {
     id: String,
     /// Whether a window of it follows the calendar.
@@ -92,23 +100,40 @@ pub(super) struct RateLimitView {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     tokens: Option<TokensView>,
     #[serde(flatten)]
-    owner: BTreeMap<&'static str, Arc<str>>,
+    owner: OwnerView,
 }
 
-#[derive(Clone, Serialize)]
+/// The field that names an owner, and its id.
+#[derive(Serialize, JsonSchema)]
+enum OwnerView {
+    #[serde(rename = "customer_id")]
+    Customer(Arc<str>),
+    #[serde(rename = "team_id")]
+    Team(Arc<str>),
+    #[serde(rename = "virtual_key_id")]
+    VirtualKey(Arc<str>),
+    #[serde(rename = "provider_config_id")]
+    ProviderConfig(Arc<str>),
+    #[serde(rename = "provider")]
+    Provider(Arc<str>),
+    #[serde(rename = "model_config_id")]
+    ModelConfig(Arc<str>),
+}
+
+#[derive(Clone, Serialize, JsonSchema)]
 struct RequestsView {
     request_max_limit: i64,
     request_reset_duration: ResetDuration,
     request_current_usage: i64,
-    request_last_reset: String,
+    request_last_reset: Moment,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct TokensView {
     token_max_limit: i64,
     token_reset_duration: ResetDuration,
     token_current_usage: i64,
-    token_last_reset: String,
+    token_last_reset: Moment,
 }
 
 /// A virtual key with its usage at this moment. `value` is given once, when it is made.
@@ -122,15 +147,15 @@ pub(super) fn key_view(gateway: &Gateway, key: &VirtualKey, value: Option<String
         value: value.unwrap_or_else(|| row.value_hint.clone()),
         is_active: row.is_active,
         calendar_aligned: row.calendar_aligned,
-        expires_at: row.expires_at.map(|moment| moment.to_string()),
+        expires_at: row.expires_at,
         team_id: team.as_ref().map(|team| team.id.clone()),
         customer_id: customer.as_ref().map(|customer| customer.id.clone()),
         team,
         customer,
         provider_configs: grants(gateway, key),
         limits: LimitsView::of(gateway, &OwnerKey::VirtualKey(row.id.clone()), &key.meters),
-        created_at: row.created_at.to_string(),
-        updated_at: row.updated_at.to_string(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
     }
 }
 
@@ -190,7 +215,7 @@ impl LimitsView {
             calendar_aligned: false,
             requests: None,
             tokens: None,
-            owner: owner_field(owner),
+            owner: OwnerView::of(owner),
         };
         self.rate_limit.get_or_insert_with(new).add(meter, now);
         match self.rate_limits.iter_mut().find(|limit| limit.id == id.id()) {
@@ -212,8 +237,8 @@ impl BudgetView {
             reset_duration: meter.window.length.clone(),
             calendar_aligned: meter.window.length.is_on_calendar(),
             current_usage: Usd::from_pico(meter.used_at(now).raw()),
-            last_reset: meter.window_at(now).start.to_string(),
-            owner: owner_field(owner),
+            last_reset: meter.window_at(now).start,
+            owner: OwnerView::of(owner),
         }
     }
 }
@@ -224,7 +249,7 @@ impl RateLimitView {
         let (limit, used) = (meter.limit.raw(), meter.used_at(now).raw());
         let length = meter.window.length.clone();
         self.calendar_aligned |= length.is_on_calendar();
-        let last_reset = meter.window_at(now).start.to_string();
+        let last_reset = meter.window_at(now).start;
         match meter.measure {
             Measure::Usd => {}
             Measure::Requests => {
@@ -247,15 +272,15 @@ impl RateLimitView {
     }
 }
 
-/// The field that names an owner, and its id.
-fn owner_field(owner: &OwnerKey) -> BTreeMap<&'static str, Arc<str>> {
-    let (field, id) = match owner {
-        OwnerKey::Customer(id) => ("customer_id", id),
-        OwnerKey::Team(id) => ("team_id", id),
-        OwnerKey::VirtualKey(id) => ("virtual_key_id", id),
-        OwnerKey::Grant(id) => ("provider_config_id", id),
-        OwnerKey::Provider(name) => ("provider", name),
-        OwnerKey::Model(id) => ("model_config_id", id),
-    };
-    BTreeMap::from([(field, Arc::clone(id))])
+impl OwnerView {
+    fn of(owner: &OwnerKey) -> OwnerView {
+        match owner {
+            OwnerKey::Customer(id) => OwnerView::Customer(Arc::clone(id)),
+            OwnerKey::Team(id) => OwnerView::Team(Arc::clone(id)),
+            OwnerKey::VirtualKey(id) => OwnerView::VirtualKey(Arc::clone(id)),
+            OwnerKey::Grant(id) => OwnerView::ProviderConfig(Arc::clone(id)),
+            OwnerKey::Provider(name) => OwnerView::Provider(Arc::clone(name)),
+            OwnerKey::Model(id) => OwnerView::ModelConfig(Arc::clone(id)),
+        }
+    }
 }

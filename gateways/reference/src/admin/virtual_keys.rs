@@ -24,19 +24,22 @@ use crate::ledger::{Meter, MeterId};
 use crate::policy::{Policy, VirtualKey};
 use crate::store::{Change, KeyRow, Membership, OwnerKey, Standing, StoredKey};
 
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Listed {
     virtual_keys: Vec<KeyView>,
     #[serde(flatten)]
     counts: Counts,
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct One {
     virtual_key: KeyView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 pub(super) struct Changed {
     pub(super) message: &'static str,
     pub(super) virtual_key: KeyView,

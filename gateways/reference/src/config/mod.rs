@@ -60,7 +60,7 @@ pub(crate) use rate_limit::{Counter, RateLimitSpec};
 pub(crate) use schema::{inline_schema, provider_key_schema, provider_schema, schema};
 pub(crate) use server::ServerLimits;
 pub(crate) use settings::{
-    Admin, Client, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
+    Admin, Client, Framework, Logging, Override, OverrideMatch, OverrideScope, Pricing, RequestType, Settings,
 };
 pub(crate) use types::{AllowList, ConfigId, Fields, Weight};
 pub(crate) use written::{WrittenProvider, WrittenProviders};

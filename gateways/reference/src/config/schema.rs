@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::file::{ConfigFile, ProviderFile, ProviderKeyFile};
 use super::overrides::PatchText;
 use super::types::{AllowList, ConfigId, Only, Weight};
+use crate::clock::Moment;
 use crate::money::Usd;
 use crate::window::ResetDuration;
 
@@ -29,23 +30,38 @@ pub(crate) fn schema() -> Value {
     schema.to_value()
 }
 
-/// The schema of a provider, as the management API takes it.
+/// The schema of a provider, as the management API takes and shows it.
 pub(crate) fn provider_schema() -> Value {
-    inline_schema::<ProviderFile>()
+    written_schema::<ProviderFile>()
 }
 
-/// The schema of a provider's key, as the management API takes it.
+/// The schema of a provider's key, as the management API takes and shows it.
 pub(crate) fn provider_key_schema() -> Value {
-    inline_schema::<ProviderKeyFile>()
+    written_schema::<ProviderKeyFile>()
 }
 
 /// The schema of a type, with all that it is made of in its place.
 pub(crate) fn inline_schema<T: JsonSchema>() -> Value {
+    inline::<T>().to_value()
+}
+
+/// The schema of a type in which variables may be named.
+fn written_schema<T: JsonSchema>() -> Value {
+    let mut schema = inline::<T>();
+    // A name of this program's own.
+    schema.remove("title");
+    AllowVariables.transform(&mut schema);
+    schema.to_value()
+}
+
+fn inline<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.contract = Contract::Deserialize;
         settings.inline_subschemas = true;
+        // It stands inside a document of the same dialect.
+        settings.meta_schema = None;
     });
-    settings.into_generator().into_root_schema_for::<T>().to_value()
+    settings.into_generator().into_root_schema_for::<T>()
 }
 
 struct AllowVariables;
@@ -80,7 +96,7 @@ fn allow_variable(schema: &mut Schema) {
 
 /// A schema that stands where it is used.
 macro_rules! inline_schema {
-    ($type:ty, $name:literal, $schema:expr) => {
+    ($type:ty, $name:literal, |$generator:pat_param| $schema:expr) => {
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
@@ -90,10 +106,13 @@ macro_rules! inline_schema {
                 $name.into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
                 $schema
             }
         }
+    };
+    ($type:ty, $name:literal, $schema:expr) => {
+        inline_schema!($type, $name, |_| $schema);
     };
 }
 
@@ -138,10 +157,18 @@ inline_schema!(
         "minimum": 0,
     })
 );
+inline_schema!(Usd, "Usd", |generator| {
+    let mut schema = json_schema!({ "description": "Dollars, at most 12 decimal places.", "type": "number" });
+    // A sum of what is used can be a little more than what may be asked for.
+    if generator.contract().is_deserialize() {
+        schema.insert("exclusiveMaximum".to_owned(), json!(9_223_372));
+    }
+    schema
+});
 inline_schema!(
-    Usd,
-    "Usd",
-    json_schema!({ "description": "Dollars, at most 12 decimal places.", "type": "number", "exclusiveMaximum": 9_223_372 })
+    Moment,
+    "Moment",
+    json_schema!({ "description": "A point in time, in UTC.", "type": "string", "format": "date-time" })
 );
 inline_schema!(
     ResetDuration,
@@ -152,11 +179,19 @@ inline_schema!(
         "pattern": LENGTH,
     })
 );
-inline_schema!(
-    PatchText,
-    "PatchText",
+inline_schema!(PatchText, "PatchText", |generator| {
+    if generator.contract().is_serialize() {
+        return prices();
+    }
     json_schema!({
         "description": "Prices by the names of the price sheet, as an object or as a JSON text of one.",
-        "anyOf": [{ "type": "object", "additionalProperties": { "type": "number", "minimum": 0 } }, { "type": "string" }],
+        "anyOf": [prices(), { "type": "string" }],
     })
-);
+});
+
+/// A figure for each price, null for none, and for a search one for each of its sizes.
+fn prices() -> Schema {
+    let price = json!({ "type": "number", "minimum": 0 });
+    let prices = json!([price, { "type": "object", "additionalProperties": price }, { "type": "null" }]);
+    json_schema!({ "type": "object", "additionalProperties": { "anyOf": prices } })
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderName;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::file::ClientFile;
 use super::overrides::NamedOverride;
@@ -86,13 +88,23 @@ pub(crate) struct Pricing {
 
 impl Pricing {
     /// `framework_config` as the management API answers it.
-    pub(crate) fn shown(&self) -> serde_json::Value {
-        serde_json::json!({
-            "pricing_url": self.sheet_url,
-            "model_parameters_url": self.parameters_url,
-            "pricing_sync_interval": self.sync_interval.as_secs(),
-        })
+    pub(crate) fn shown(&self) -> Framework {
+        Framework {
+            pricing_url: self.sheet_url.clone(),
+            model_parameters_url: self.parameters_url.clone(),
+            pricing_sync_interval: self.sync_interval.as_secs(),
+        }
     }
+}
+
+/// What of the section `framework` the management API answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(crate) struct Framework {
+    pricing_url: Option<String>,
+    model_parameters_url: Option<String>,
+    /// Seconds.
+    pricing_sync_interval: u64,
 }
 
 /// A price that an administrator sets.

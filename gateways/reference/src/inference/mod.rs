@@ -17,12 +17,14 @@
 //! - [`media`]: images and audio
 //! - [`recording`]: how long a recording can be
 //! - [`models`]: the list of models
+//! - [`described`]: what is answered, for the description of the API
 
 mod answer;
 mod attempt;
 mod bounds;
 mod caller;
 mod count;
+mod described;
 mod elsewhere;
 mod handle;
 mod hold;
@@ -38,6 +40,7 @@ mod route;
 mod server_tools;
 
 pub(crate) use caller::identify;
+pub(crate) use described::{answers, gemini_answers, object};
 pub(crate) use handle::handle;
 pub(crate) use models::list_models;
 pub(crate) use route::{Asked, Route};

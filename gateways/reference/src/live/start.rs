@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::providers;
 use super::sealer::{Sealer, SecretError};
 use crate::administrator::{self, Administrator, AdministratorError, StoredAdmin};
-use crate::config::{self, Admin, Client, Invalid, Providers, Settings, WrittenProviders};
+use crate::config::{self, Admin, Client, Framework, Invalid, Providers, Settings, WrittenProviders};
 use crate::pricing::{KeptError, KeptOverrides, kept};
 use crate::slow_hash::{SlowHash, new_salt};
 use crate::store::{Change, DocumentKind, DocumentRow, FileHash, Standing};
@@ -18,7 +18,7 @@ pub(crate) struct FileMarks {
     /// A slow hash is made of it only where it is stored.
     pub(crate) admin: Option<Admin>,
     /// `framework_config` as the management API answers it.
-    pub(crate) framework: Value,
+    pub(crate) framework: Framework,
     pub(crate) providers: WrittenProviders,
 }
 

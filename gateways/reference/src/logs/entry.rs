@@ -1,20 +1,25 @@
 //! A request of the log as it is answered, in Bifrost's shape.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
 
+use super::writer::AttemptColumn;
 use crate::clock::Moment;
 use crate::money::Usd;
 
 /// A request.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Log", deny_unknown_fields)]
 pub(crate) struct Entry {
     id: String,
     request_id: Option<String>,
-    timestamp: String,
+    timestamp: Moment,
     route: String,
     object: String,
     stream: bool,
@@ -23,6 +28,7 @@ pub(crate) struct Entry {
     model: String,
     fallback_index: i64,
     /// Every provider's turn.
+    #[schemars(with = "Vec<AttemptColumn<'static>>")]
     attempt_trail: Box<RawValue>,
     virtual_key_id: Option<String>,
     virtual_key_name: Option<String>,
@@ -37,16 +43,17 @@ pub(crate) struct Entry {
     token_usage: TokenUsage,
     cost: Usd,
     /// Milliseconds.
-    latency: Millis,
+    latency: Exact,
     /// Milliseconds from the request's arrival to a stream's first event.
-    time_to_first_chunk: Option<Millis>,
+    time_to_first_chunk: Option<Exact>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct TokenUsage {
     prompt_tokens: i64,
     completion_tokens: i64,
@@ -56,18 +63,41 @@ struct TokenUsage {
     reasoning_tokens: i64,
 }
 
-/// Microseconds, shown as milliseconds with every digit.
+/// A number of which every digit is shown.
 #[derive(Clone, Copy)]
-struct Millis(i64);
+struct Exact(Decimal);
 
-impl Serialize for Millis {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number(Decimal::new(self.0, 3), serializer)
+impl Exact {
+    /// Microseconds as milliseconds.
+    fn millis(micros: i64) -> Exact {
+        Exact(Decimal::new(micros, 3))
+    }
+
+    /// How many percent `part` is of `whole`; of nothing, 0.
+    fn percent(part: i64, whole: i64) -> Exact {
+        Exact(Decimal::new(part.saturating_mul(10_000).checked_div(whole).unwrap_or(0), 2))
     }
 }
 
-fn number<S: Serializer>(number: Decimal, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(number.normalize().to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.0.normalize().to_string();
+        RawValue::from_string(digits).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl JsonSchema for Exact {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Exact".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0 })
+    }
 }
 
 impl FromRow<'_, SqliteRow> for Entry {
@@ -77,7 +107,7 @@ impl FromRow<'_, SqliteRow> for Entry {
         Ok(Entry {
             id: row.try_get("id")?,
             request_id: row.try_get("request_id")?,
-            timestamp: Moment::from_millis(row.try_get("started_at")?).to_string(),
+            timestamp: Moment::from_millis(row.try_get("started_at")?),
             route: row.try_get("route")?,
             object: row.try_get("object")?,
             stream: row.try_get("stream")?,
@@ -105,8 +135,8 @@ impl FromRow<'_, SqliteRow> for Entry {
                 reasoning_tokens: row.try_get("reasoning_tokens")?,
             },
             cost: Usd::from_pico(row.try_get("cost")?),
-            latency: Millis(row.try_get("latency")?),
-            time_to_first_chunk: row.try_get::<Option<i64>, _>("first_chunk")?.map(Millis),
+            latency: Exact::millis(row.try_get("latency")?),
+            time_to_first_chunk: row.try_get::<Option<i64>, _>("first_chunk")?.map(Exact::millis),
             input: row.try_get("input")?,
             output: row.try_get("output")?,
         })
@@ -114,13 +144,14 @@ impl FromRow<'_, SqliteRow> for Entry {
 }
 
 /// Sums over requests.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogStats", deny_unknown_fields)]
 pub(crate) struct Totals {
     pub(crate) total_requests: i64,
     /// Percent.
-    success_rate: Percent,
+    success_rate: Exact,
     /// Milliseconds.
-    average_latency: Millis,
+    average_latency: Exact,
     total_tokens: i64,
     total_cost: Usd,
 }
@@ -137,22 +168,10 @@ impl FromRow<'_, SqliteRow> for Totals {
         let latency: i64 = row.try_get("latency")?;
         Ok(Totals {
             total_requests: requests,
-            success_rate: Percent { of: requests, part: row.try_get("successes")? },
-            average_latency: Millis(latency.checked_div(requests).unwrap_or(0)),
+            success_rate: Exact::percent(row.try_get("successes")?, requests),
+            average_latency: Exact::millis(latency.checked_div(requests).unwrap_or(0)),
             total_tokens: row.try_get("tokens")?,
             total_cost: Usd::from_pico(row.try_get("cost")?),
         })
-    }
-}
-
-struct Percent {
-    of: i64,
-    part: i64,
-}
-
-impl Serialize for Percent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hundredths = self.part.saturating_mul(10_000).checked_div(self.of).unwrap_or(0);
-        number(Decimal::new(hundredths, 2), serializer)
     }
 }

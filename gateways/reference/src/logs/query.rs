@@ -1,5 +1,7 @@
 //! Which requests an administrator asks for, and in which order.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::clock::Moment;
@@ -39,7 +41,7 @@ pub(crate) struct Page {
 }
 
 /// What requests are ordered by.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SortBy {
     #[default]
@@ -50,7 +52,7 @@ pub(crate) enum SortBy {
 }
 
 /// In which direction.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     Asc,

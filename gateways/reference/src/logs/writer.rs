@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, QueryBuilder, Sqlite};
@@ -115,9 +116,10 @@ async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) 
     sql.build().execute(connection).await.map(drop)
 }
 
-/// A provider's turn as the column has it.
-#[derive(Serialize)]
-struct AttemptColumn<'a> {
+/// A provider's turn as the column and the answer have it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Attempt", deny_unknown_fields)]
+pub(super) struct AttemptColumn<'a> {
     provider: &'a str,
     model: &'a str,
     fallback_index: usize,

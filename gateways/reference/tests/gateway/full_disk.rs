@@ -46,6 +46,9 @@ async fn a_full_disk_refuses_calls_and_is_no_good_health_until_there_is_room() {
     room(&world, "1");
     // What was asked a second ago may be said again.
     until(async || health(&world).await == 503).await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let ill = world.send(world.request(Method::GET, "/health")).await;
+    assert_eq!(crate::answers::hold(&api, "get", "/health", &ill)["status"], "error");
     for _ in 0..3 {
         assert_eq!(health(&world).await, 503);
         let refused = world.call().await;
