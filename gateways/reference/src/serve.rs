@@ -75,7 +75,7 @@ impl ServeError {
     fn located(self, folder: &Path) -> ServeError {
         match self {
             ServeError::Merge(error) => {
-                ConfigError::of_entity(folder, error.section(), &error.declared, error.to_string()).into()
+                ConfigError::located(folder, Invalid::new(error.at(), error.to_string())).into()
             }
             other => other,
         }

@@ -49,11 +49,6 @@ pub(super) trait Kind: Entity + Send + Sync + 'static {
     /// Changes what the body names.
     fn edit(&mut self, body: Self::Body, gateway: &Gateway) -> Result<(), Problem>;
 
-    /// What no two of them may share.
-    fn unique(&self) -> String {
-        self.label()
-    }
-
     /// The customer that it is of, if it has one.
     fn customer_id(&self) -> Option<&str> {
         None
@@ -362,10 +357,6 @@ impl Kind for ModelConfig {
             (Some(other), _) => return Err(invalid(format!("scope is `global` or `virtual_key`, not `{other}`"))),
         }
         Ok(())
-    }
-
-    fn unique(&self) -> String {
-        self.label().to_ascii_lowercase()
     }
 
     fn shown(limited: &Limited<ModelConfig>, gateway: &Gateway) -> Owner {

@@ -16,7 +16,9 @@ use super::types::{AllowList, ConfigId, Weight};
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::identity::{KeyHash, KeyValue};
-use crate::store::{Customer, Declared, DeclaredEntity, DeclaredKey, Membership, ModelConfig, OwnerKey, Team};
+use crate::store::{
+    Customer, Declared, DeclaredEntity, DeclaredKey, Entity as _, Membership, ModelConfig, OwnerKey, Team,
+};
 
 const SECTION: Place<'static> = Place::Section("governance");
 
@@ -224,9 +226,8 @@ impl Collector<'_> {
             }
         };
         let entity = ModelConfig { model_name: file.model_name, provider, virtual_key_id };
-        let label = crate::store::Entity::label(&entity);
-        self.targets.note(at, "model_name", "model configuration", label.to_ascii_lowercase())?;
-        let id: Arc<str> = file.id.map_or(label, |id| id.0).into();
+        self.targets.note(at, "model_name", "model configuration", entity.unique())?;
+        let id: Arc<str> = file.id.map_or_else(|| entity.label(), |id| id.0).into();
         self.models.note(at, "id", "model configuration's id", Arc::clone(&id))?;
         self.meters.add(at, &OwnerKey::Model(Arc::clone(&id)), file.calendar_aligned, meters)?;
         self.declared.models.push(DeclaredEntity { id, entity, calendar_aligned: file.calendar_aligned });

@@ -53,16 +53,6 @@ impl ConfigError {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         ConfigError::Wrong { position: Position::of_path(&text, &problem.at), file, problem }
     }
-
-    /// What is wrong with the entity of this name in a section of `governance`, with its place in the file.
-    pub(crate) fn of_entity(app_dir: &Path, section: &str, name: &str, problem: String) -> ConfigError {
-        let text = std::fs::read_to_string(app_dir.join(FILE)).unwrap_or_default();
-        let file: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        let entities = file["governance"][section].as_array();
-        let place = entities.and_then(|entities| entities.iter().position(|entity| entity["name"] == name));
-        let place = place.map_or_else(String::new, |place| format!("[{place}]"));
-        ConfigError::located(app_dir, Invalid::new(format!("governance.{section}{place}"), problem))
-    }
 }
 
 /// A value that does not make sense, before it is known in which file it stands.

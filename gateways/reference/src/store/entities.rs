@@ -29,8 +29,13 @@ pub(crate) trait Entity: Clone {
     /// What it says of itself: a change of the file is recognised by it.
     fn parts(&self) -> Vec<&str>;
 
-    /// How a refusal names it, and what no two of them may share.
+    /// How a message names it.
     fn label(&self) -> String;
+
+    /// What no two of them may share.
+    fn unique(&self) -> String {
+        self.label()
+    }
 
     /// Whose meters are its own.
     fn owner(id: Arc<str>) -> OwnerKey;
@@ -132,6 +137,11 @@ impl Entity for ModelConfig {
     fn label(&self) -> String {
         let key = self.virtual_key_id.as_ref().map_or_else(String::new, |id| format!("{id}: "));
         key + &self.target()
+    }
+
+    /// A model's name counts in whatever case it is written.
+    fn unique(&self) -> String {
+        self.label().to_ascii_lowercase()
     }
 
     fn owner(id: Arc<str>) -> OwnerKey {

@@ -6,6 +6,7 @@
 //! no longer counts (a key is not valid), but what was spent is kept for the day it
 //! comes back. Usage is never touched.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::IsKnown;
@@ -16,7 +17,7 @@ use super::rows::{Change, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standin
 use super::used::Used;
 use crate::clock::Moment;
 use crate::grant::grants_json;
-use crate::identity::{self, KeyHash, KeyValue};
+use crate::identity::{self, KeyValue};
 use crate::maps::{Map, Set};
 
 /// The configuration that holds from now on, and what has to be written for it.
@@ -65,21 +66,23 @@ impl<T> Noted<T> {
 )]
 pub(crate) struct MergeError {
     noun: &'static str,
-    /// The name of the one that the file has.
-    pub(crate) declared: String,
+    /// Which of its section the one of the file is.
+    place: usize,
+    declared: String,
     saved: String,
     field: &'static str,
 }
 
 impl MergeError {
-    /// The section of `governance` that the file's one stands in.
-    pub(crate) fn section(&self) -> &'static str {
-        match self.noun {
+    /// Where the one of the file stands in it.
+    pub(crate) fn at(&self) -> String {
+        let section = match self.noun {
             Customer::NOUN => "customers",
             Team::NOUN => "teams",
             ModelConfig::NOUN => "model_configs",
             _ => "virtual_keys",
-        }
+        };
+        format!("governance.{section}[{}]", self.place)
     }
 }
 
@@ -131,12 +134,13 @@ fn entities<T: Entity>(
     won: &mut Won,
 ) -> Result<Vec<EntityRow<T>>, MergeError> {
     let mut saved: Map<Arc<str>, EntityRow<T>> = saved.into_iter().map(|row| (Arc::clone(&row.id), row)).collect();
-    let mut live = Vec::new();
-    for declared in declared {
+    // Each with its place in the file, if the file says something new of it.
+    let mut live: Vec<(Option<usize>, EntityRow<T>)> = Vec::new();
+    for (place, declared) in declared.into_iter().enumerate() {
         let hash = entity_hash(&declared);
         let DeclaredEntity { id, entity, calendar_aligned } = declared;
-        let row = match saved.remove(&id) {
-            Some(row) if row.file_hash == Some(hash) && row.standing != Standing::Left => row,
+        let (new, row) = match saved.remove(&id) {
+            Some(row) if row.file_hash == Some(hash) && row.standing != Standing::Left => (None, row),
             before => {
                 won.extend(before.is_some().then(|| T::owner(Arc::clone(&id))));
                 let created_at = before.map_or(now, |row| row.created_at);
@@ -151,29 +155,38 @@ fn entities<T: Entity>(
                     standing: Standing::Live,
                 };
                 changes.push(T::put(row.clone()));
-                row
+                (Some(place), row)
             }
         };
         if row.standing == Standing::Live {
-            live.push(row);
+            live.push((new, row));
         }
     }
     let mut rest: Vec<EntityRow<T>> = saved.into_values().filter(|row| row.standing == Standing::Live).collect();
     rest.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let labels: Set<String> = live.iter().map(|row| row.entity.label()).collect();
     for mut row in rest {
         if row.file_hash.is_some() {
             row.standing = Standing::Left;
             changes.push(T::put(row));
-            continue;
+        } else {
+            live.push((None, row));
         }
-        let label = row.entity.label();
-        if labels.contains(&label) {
-            return Err(MergeError { noun: T::NOUN, declared: label.clone(), saved: label, field: "name" });
-        }
-        live.push(row);
     }
-    Ok(live)
+    check_labels(&live)?;
+    Ok(live.into_iter().map(|(_, row)| row).collect())
+}
+
+/// What the file says anew cannot be called as one is that an administrator made or renamed.
+fn check_labels<T: Entity>(live: &[(Option<usize>, EntityRow<T>)]) -> Result<(), MergeError> {
+    let stored = live.iter().filter(|(new, _)| new.is_none());
+    let stored: Map<String, &T> = stored.map(|(_, row)| (row.entity.unique(), &row.entity)).collect();
+    for (place, row) in live.iter().filter_map(|(new, row)| Some(((*new)?, row))) {
+        if let Some(saved) = stored.get(&row.entity.unique()) {
+            let (declared, saved) = (row.entity.label(), saved.label());
+            return Err(MergeError { noun: T::NOUN, place, declared, saved, field: "name" });
+        }
+    }
+    Ok(())
 }
 
 fn keys(
@@ -212,38 +225,37 @@ fn keys(
         }
         Noted { row: key, has_changed: has_left }
     });
-    let of_file = merged.keys.len();
     merged.keys.extend(rest);
-    check_clashes(&merged.keys, of_file)
+    // Those of the file come first, as they stand in it.
+    check_clashes(&merged.keys)
 }
 
-/// A key made through the API cannot have the name of one of the file, and no two keys have one
-/// value: an edit through the API may have given one of the file what the file gives another.
-fn check_clashes(keys: &[Noted<StoredKey>], of_file: usize) -> Result<(), MergeError> {
-    let is_live = |key: &&KeyRow| key.standing == Standing::Live;
-    let (declared, kept) = keys.split_at(of_file);
-    let clash = |declared: &str, saved: &str, field| {
-        Err(MergeError { noun: "virtual key", declared: declared.to_owned(), saved: saved.to_owned(), field })
-    };
-    if !kept.is_empty() {
-        let names: Set<&str> = rows(declared).filter(is_live).map(|row| row.name.as_str()).collect();
-        if let Some(row) = rows(kept).filter(is_live).find(|row| names.contains(row.name.as_str())) {
-            return clash(&row.name, &row.name, "name");
-        }
-    }
-    let mut values: Map<KeyHash, &str> = Map::with_capacity_and_hasher(keys.len(), Default::default());
+/// No two keys have one name or one value: an administrator may have made one like that of the
+/// file, or given one of the file what the file gives another.
+fn check_clashes(keys: &[Noted<StoredKey>]) -> Result<(), MergeError> {
+    let has_news = keys.iter().any(|key| key.has_changed);
+    let names = has_news.then(|| clash(keys, |row| row.name.as_str())).flatten();
+    let shared = names.map(|pair| (pair, "name")).or_else(|| Some((clash(keys, |row| row.value_hash)?, "value")));
+    let Some(((place, declared, saved), field)) = shared else { return Ok(()) };
+    let (declared, saved) = (declared.name.clone(), saved.name.clone());
+    Err(MergeError { noun: "virtual key", place, declared, saved, field })
+}
+
+/// Two keys that share what no two may: the newer one with its place, and the other.
+fn clash<'a, K: Eq + Hash>(
+    keys: &'a [Noted<StoredKey>],
+    of: impl Fn(&'a KeyRow) -> K,
+) -> Option<(usize, &'a KeyRow, &'a KeyRow)> {
+    let mut known: Map<K, &KeyRow> = Map::with_capacity_and_hasher(keys.len(), Default::default());
     // Those that were stored come first: what they clash with is newer.
-    let (stored, new): (Vec<_>, Vec<_>) = keys.iter().rev().partition(|key| !key.has_changed);
-    for row in stored.into_iter().chain(new).map(|key| &key.row.row).filter(is_live) {
-        if let Some(saved) = values.insert(row.value_hash, &row.name) {
-            return clash(&row.name, saved, "value");
+    let (stored, new): (Vec<_>, Vec<_>) = keys.iter().enumerate().rev().partition(|(_, key)| !key.has_changed);
+    let rows = stored.into_iter().chain(new).map(|(place, key)| (place, &key.row.row));
+    for (place, row) in rows.filter(|(_, row)| row.standing == Standing::Live) {
+        if let Some(saved) = known.insert(of(row), row) {
+            return Some((place, row, saved));
         }
     }
-    Ok(())
-}
-
-fn rows(keys: &[Noted<StoredKey>]) -> impl Iterator<Item = &KeyRow> {
-    keys.iter().map(|key| &key.row.row)
+    None
 }
 
 fn stored_key(

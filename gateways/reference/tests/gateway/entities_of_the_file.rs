@@ -1,9 +1,10 @@
 //! Entities that the file and the management API both speak of, and limits that are made again.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::entities::{AGENT, TEAMS, budget, call, delete, get, ok, put, refused};
-use crate::support::{KEY, World, body};
+use crate::support::{KEY, Process, World, body};
 
 #[tokio::test]
 async fn a_team_of_the_file_that_was_deleted_comes_back_whole_when_the_file_changes_it() {
@@ -87,5 +88,68 @@ async fn a_limit_that_is_made_again_survives_a_restart_and_the_files_own_does_no
     }
     for _ in 0..2 {
         assert_eq!(call(&world, KEY).await, ok());
+    }
+}
+
+#[tokio::test]
+async fn an_entity_of_the_file_that_was_made_through_the_api_meanwhile_is_named_with_its_place() {
+    let mut world = World::start(|config| {
+        for section in ["customers", "teams"] {
+            config["governance"][section] = json!([{"name": "first"}]);
+        }
+        config["governance"]["model_configs"] = json!([{"model_name": "first"}]);
+    })
+    .await;
+    // The file calls each by a variable.
+    let named = || json!({"name": "env.OPENAI_API_KEY"});
+    let model = json!({"model_name": "env.OPENAI_API_KEY", "provider": "primary"});
+    let kinds = [
+        ("customers", "customer 'openai-key'", "'openai-key'", json!({"name": "openai-key"}), named()),
+        ("teams", "team 'openai-key'", "'openai-key'", json!({"name": "openai-key"}), named()),
+        ("virtual_keys", "virtual key 'openai-key'", "'openai-key'", json!({"name": "openai-key"}), named()),
+        (
+            "model_configs",
+            "model configuration 'primary/openai-key'",
+            "'primary/OpenAI-key'",
+            json!({"model_name": "OpenAI-key", "provider": "primary"}),
+            model,
+        ),
+    ];
+    for (section, _, _, made, _) in &kinds {
+        let path = format!("/api/governance/{}", section.replace('_', "-"));
+        let made = world.admin(Method::POST, &path, Some(made)).await;
+        assert_eq!(made.status, 200, "{section}: {}", made.text);
+    }
+    assert!(world.process.take().unwrap().terminate().await);
+    let config = world.config.clone();
+    for (section, declared, saved, _, entity) in kinds {
+        world.config = config.clone();
+        world.config["governance"][section].as_array_mut().unwrap().push(entity.clone());
+        world.write_config();
+        let text = std::fs::read_to_string(world.folder.path().join("config.json")).unwrap();
+        let column = text.find(&entity.to_string()).unwrap() + 1;
+        let Err(line) = Process::start(world.folder.path(), &[]).await else { panic!("it started with {section}") };
+        let problem = format!("the {declared} of config.json has the same name as {saved}");
+        assert!(line.contains(&format!("config.json:1:{column}: governance.{section}[1]: {problem}")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_entity_of_the_file_cannot_have_the_name_that_the_api_gave_another() {
+    let mut world = World::start(|config| {
+        config["governance"]["teams"] = json!([{"id": "t", "name": "evals"}]);
+    })
+    .await;
+    put(&world, &format!("{TEAMS}/t"), json!({"name": "nightly"})).await;
+    put(&world, AGENT, json!({"name": "robot"})).await;
+    assert!(world.process.take().unwrap().terminate().await);
+    let config = world.config.clone();
+    for (section, name, noun) in [("teams", "nightly", "team"), ("virtual_keys", "robot", "virtual key")] {
+        world.config = config.clone();
+        world.config["governance"][section].as_array_mut().unwrap().insert(0, json!({"name": name}));
+        world.write_config();
+        let Err(line) = Process::start(world.folder.path(), &[]).await else { panic!("it started with {section}") };
+        let problem = format!("the {noun} '{name}' of config.json has the same name as '{name}'");
+        assert!(line.contains(&format!("governance.{section}[0]: {problem}")), "{line}");
     }
 }

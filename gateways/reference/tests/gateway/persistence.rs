@@ -6,7 +6,7 @@ use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::json;
 
-use crate::support::{DEADLINE, KEY, PROMPT, Process, World, body, streamed};
+use crate::support::{DEADLINE, KEY, PROMPT, World, body, streamed};
 
 #[tokio::test]
 async fn spend_survives_a_stop_right_after_the_last_call() {
@@ -238,20 +238,4 @@ async fn thousands_of_keys_are_read_again_and_each_keeps_what_it_spent() {
     for number in [1, 998, 1_001, KEYS - 2] {
         assert_eq!(call(&world, number).await, 200, "{number}");
     }
-}
-
-#[tokio::test]
-async fn a_key_of_the_file_that_was_made_through_the_api_meanwhile_is_named_with_its_line() {
-    let mut world = World::start(|_| {}).await;
-    let key = json!({"name": "other", "provider_configs": []});
-    let made = world.admin(Method::POST, "/api/governance/virtual-keys", Some(&key)).await;
-    assert_eq!(made.status, 200, "{}", made.text);
-    assert!(world.process.take().unwrap().terminate().await);
-    let keys = world.config["governance"]["virtual_keys"].as_array_mut().unwrap();
-    keys.push(json!({"id": "vk-other", "name": "other", "value": "sk-other"}));
-    world.write_config();
-    let Err(line) = Process::start(world.folder.path(), &[]).await else { panic!("it started") };
-    assert!(line.contains("config.json:1:"), "{line}");
-    let problem = "governance.virtual_keys[1]: the virtual key 'other' of config.json has the same name as 'other'";
-    assert!(line.contains(problem), "{line}");
 }
