@@ -1,10 +1,14 @@
 //! Which of a provider's keys serves a call next, and after which pause.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::config::{Provider, ProviderKey, Weight};
 use crate::dice::{Dice, choose};
+use crate::failure::{Failure, Remedy};
 
 /// A pause is between four and six fifths of what it would be, so that callers that failed
 /// together do not come back together.
@@ -18,6 +22,22 @@ pub(crate) struct KeysTried<'a> {
     refused: HashSet<&'a str>,
     /// Busy, and asked again when no other is left.
     busy: HashSet<&'a str>,
+    /// What each that wants to be left alone said last; without a key, what the provider said.
+    said: HashMap<Option<&'a str>, Said>,
+}
+
+/// A failure that says how long a key wants to be left alone.
+struct Said {
+    failure: Failure,
+    at: Instant,
+    told: Duration,
+}
+
+impl Said {
+    /// How long it has to be left alone from now on.
+    fn left(&self) -> Duration {
+        self.told.saturating_sub(self.at.elapsed())
+    }
 }
 
 /// A key to ask next.
@@ -27,26 +47,65 @@ pub(crate) struct Next<'a> {
     pub(crate) was_busy: bool,
 }
 
+/// Why there is no key to ask next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// None is left that was not refused.
+    Refused,
+    /// Those that are left want to be left alone for longer than can be waited.
+    Busy,
+}
+
 impl<'a> KeysTried<'a> {
-    pub(crate) fn refused(&mut self, key: &'a ProviderKey) {
-        self.refused.insert(&key.id);
+    /// Notes how a try failed, with a key or with none.
+    pub(crate) fn failed(&mut self, key: Option<&'a ProviderKey>, failure: &Failure, remedy: Remedy) {
+        let id = key.map(|key| key.id.as_str());
+        // Its last word counts, also where that says nothing.
+        self.said.remove(&id);
+        if let Some(told) = failure.retry_after(Timestamp::now()) {
+            self.said.insert(id, Said { failure: failure.clone(), at: Instant::now(), told });
+        }
+        match remedy {
+            Remedy::Rotate => self.refused.extend(id),
+            Remedy::RotateAndWait => self.busy.extend(id),
+            Remedy::Wait => {}
+        }
     }
 
-    pub(crate) fn busy(&mut self, key: &'a ProviderKey) {
-        self.busy.insert(&key.id);
+    /// How long this key, or the provider without one, has to be left alone.
+    pub(crate) fn wait(&self, key: Option<&ProviderKey>) -> Duration {
+        self.said.get(&key.map(|key| key.id.as_str())).map(Said::left).unwrap_or_default()
     }
 
-    /// One of `keys` by weight: of those not tried yet, else of the busy ones.
-    pub(crate) fn next(&mut self, keys: impl Iterator<Item = &'a ProviderKey>, dice: &Dice) -> Option<Next<'a>> {
-        let left: Vec<&ProviderKey> = keys.filter(|key| !self.refused.contains(key.id.as_str())).collect();
+    /// One of `keys` by weight that has to be left alone for `longest` at most: of those not tried
+    /// yet, else of the busy ones.
+    pub(crate) fn next(
+        &mut self,
+        keys: impl Iterator<Item = &'a ProviderKey>,
+        longest: Duration,
+        dice: &Dice,
+    ) -> Result<Next<'a>, NoKey> {
+        let mut left: Vec<&ProviderKey> = keys.filter(|key| !self.refused.contains(key.id.as_str())).collect();
+        if left.is_empty() {
+            return Err(NoKey::Refused);
+        }
+        left.retain(|key| self.wait(Some(key)) <= longest);
         let fresh: Vec<&ProviderKey> =
             left.iter().filter(|key| !self.busy.contains(key.id.as_str())).copied().collect();
         let was_busy = fresh.is_empty();
         if was_busy {
             self.busy.clear();
         }
-        let key = by_weight(if was_busy { &left } else { &fresh }, dice)?;
-        Some(Next { key, was_busy })
+        let key = by_weight(if was_busy { &left } else { &fresh }, dice).ok_or(NoKey::Busy)?;
+        Ok(Next { key, was_busy })
+    }
+
+    /// Where each of `keys` that was not refused has said how long it wants to be left alone: what
+    /// the one said that may be asked first.
+    pub(crate) fn first_free(&self, keys: impl Iterator<Item = &'a ProviderKey>) -> Option<&Failure> {
+        let left = keys.filter(|key| !self.refused.contains(key.id.as_str()));
+        let said: Option<Vec<&Said>> = left.map(|key| self.said.get(&Some(key.id.as_str()))).collect();
+        said?.into_iter().min_by_key(|said| said.left()).map(|said| &said.failure)
     }
 }
 
@@ -84,21 +143,51 @@ mod tests {
 
     use super::*;
     use crate::config::provider_tests::{key, provider};
+    use axum::http::{HeaderValue, StatusCode};
+    use bytes::Bytes;
     use proptest::prelude::*;
+
+    /// A refusal that says how many seconds its key wants to be left alone.
+    fn busy_for(seconds: Option<u64>) -> Failure {
+        let retry_after = seconds.map(HeaderValue::from);
+        let (status, body) = (StatusCode::TOO_MANY_REQUESTS, Bytes::new());
+        Failure::Status { status, content_type: None, retry_after, body }
+    }
 
     #[test]
     fn a_busy_key_is_asked_again_when_no_other_is_left_and_a_refused_one_never() {
         let keys = [key("a"), key("b")];
         let dice = Dice::new(1);
         let mut tried = KeysTried::default();
-        tried.busy(&keys[0]);
-        let next = tried.next(keys.iter(), &dice).unwrap();
+        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::RotateAndWait);
+        let next = tried.next(keys.iter(), Duration::ZERO, &dice).unwrap();
         assert_eq!((next.key.id.as_str(), next.was_busy), ("b", false));
-        tried.refused(&keys[1]);
-        let next = tried.next(keys.iter(), &dice).unwrap();
+        tried.failed(Some(&keys[1]), &busy_for(None), Remedy::Rotate);
+        let next = tried.next(keys.iter(), Duration::ZERO, &dice).unwrap();
         assert_eq!((next.key.id.as_str(), next.was_busy), ("a", true));
-        tried.refused(&keys[0]);
-        assert!(tried.next(keys.iter(), &dice).is_none());
+        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::Rotate);
+        assert_eq!(tried.next(keys.iter(), Duration::MAX, &dice).err(), Some(NoKey::Refused));
+    }
+
+    #[test]
+    fn a_key_that_wants_to_be_left_alone_for_too_long_is_passed_over_until_it_says_otherwise() {
+        let keys = [key("a"), key("b")];
+        let dice = Dice::new(1);
+        let mut tried = KeysTried::default();
+        let longest = Duration::from_secs(5);
+        tried.failed(Some(&keys[0]), &busy_for(Some(3)), Remedy::RotateAndWait);
+        assert!(tried.first_free(keys.iter()).is_none(), "the other one has said nothing");
+        tried.failed(Some(&keys[1]), &busy_for(Some(u64::MAX)), Remedy::RotateAndWait);
+        for _ in 0..9 {
+            let next = tried.next(keys.iter(), longest, &dice).unwrap();
+            assert_eq!((next.key.id.as_str(), next.was_busy), ("a", true));
+            tried.busy.insert("a");
+        }
+        let told = |tried: &KeysTried<'_>| tried.first_free(keys.iter())?.retry_after(Timestamp::UNIX_EPOCH);
+        assert_eq!(told(&tried), Some(Duration::from_secs(3)));
+        assert_eq!(tried.next(keys.iter(), Duration::from_secs(1), &dice).err(), Some(NoKey::Busy));
+        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::Wait);
+        assert_eq!((tried.wait(Some(&keys[0])), told(&tried)), (Duration::ZERO, None));
     }
 
     proptest! {

@@ -1,14 +1,12 @@
 //! Calls to providers: which of its keys, how often, how long.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::address;
@@ -18,7 +16,7 @@ use crate::dice::Dice;
 use crate::endpoint::Endpoint;
 use crate::failure::Remedy;
 pub(crate) use crate::failure::{Failure, Progress};
-use crate::keys_tried::{KeysTried, Pauses};
+use crate::keys_tried::{KeysTried, NoKey, Pauses};
 use crate::pin::Pin;
 use crate::sent::Sent;
 use crate::upload::Upload;
@@ -153,8 +151,6 @@ pub(crate) struct Tries<'a> {
     tried: KeysTried<'a>,
     pauses: Pauses,
     left: u32,
-    /// How long the provider wants to be left alone by each key that it told so, or without one.
-    told_to_wait: HashMap<Option<&'a str>, Duration>,
     key: Option<&'a ProviderKey>,
 }
 
@@ -162,9 +158,9 @@ impl<'a> Tries<'a> {
     pub(crate) fn of(upstream: &'a Upstream, call: &'a Call<'a>, dice: &'a Dice) -> Tries<'a> {
         let mut tried = KeysTried::default();
         let key_ids = call.key_ids.map(Cow::Borrowed);
-        let key = tried.next(call.keys(key_ids.as_deref()), dice).map(|next| next.key);
+        let key = tried.next(call.keys(key_ids.as_deref()), Duration::ZERO, dice).ok().map(|next| next.key);
         let (pauses, left) = (Pauses::of(call.provider), call.provider.max_retries);
-        Tries { upstream, call, dice, key_ids, tried, pauses, left, told_to_wait: HashMap::new(), key }
+        Tries { upstream, call, dice, key_ids, tried, pauses, left, key }
     }
 
     /// The key of the present try.
@@ -172,19 +168,16 @@ impl<'a> Tries<'a> {
         self.key
     }
 
-    fn key_id(&self) -> Option<&'a str> {
-        self.key.map(|key| key.id.as_str())
-    }
-
     /// From now on the virtual key may use these. Another key is chosen where the present one is
-    /// not among them; tells whether there is one.
+    /// not among them; tells whether there is one that can be asked at once.
     pub(crate) fn may_use(&mut self, key_ids: Option<&AllowList>) -> bool {
         self.key_ids = key_ids.cloned().map(Cow::Owned);
         let is_still = |key: &&ProviderKey| self.call.keys(self.key_ids.as_deref()).any(|other| other.id == key.id);
         if self.key.as_ref().is_none_or(is_still) {
             return true;
         }
-        self.key = self.tried.next(self.call.keys(self.key_ids.as_deref()), self.dice).map(|next| next.key);
+        let keys = self.call.keys(self.key_ids.as_deref());
+        self.key = self.tried.next(keys, Duration::ZERO, self.dice).ok().map(|next| next.key);
         self.key.is_some()
     }
 
@@ -196,36 +189,41 @@ impl<'a> Tries<'a> {
     /// After a failure: chooses the key for another try, and waits where that helps. Fails
     /// with what the caller is told where no other try can help, or may be made.
     pub(crate) async fn again(&mut self, failure: Failure) -> Result<(), Failure> {
-        let (Some(remedy), Some(left)) = (failure.remedy(), self.left.checked_sub(1)) else {
-            return Err(failure);
-        };
+        let Some(remedy) = failure.remedy() else { return Err(failure) };
+        self.tried.failed(self.key, &failure, remedy);
+        let Some(left) = self.left.checked_sub(1) else { return Err(self.told(failure)) };
         self.left = left;
-        let told = failure.retry_after(Timestamp::now()).unwrap_or_default();
-        self.told_to_wait.insert(self.key_id(), told);
+        let longest = self.call.provider.backoff_max;
         let mut has_to_wait = remedy != Remedy::Rotate;
-        if let Some(known) = self.key.filter(|_| remedy != Remedy::Wait) {
-            if remedy == Remedy::Rotate {
-                self.tried.refused(known);
-            } else {
-                self.tried.busy(known);
+        match self.key {
+            Some(_) if remedy != Remedy::Wait => {
+                match self.tried.next(self.call.keys(self.key_ids.as_deref()), longest, self.dice) {
+                    Ok(next) => {
+                        has_to_wait |= next.was_busy;
+                        self.key = Some(next.key);
+                    }
+                    Err(NoKey::Refused) => return Err(exhausted(failure)),
+                    Err(NoKey::Busy) => return Err(self.told(failure)),
+                }
             }
-            let Some(next) = self.tried.next(self.call.keys(self.key_ids.as_deref()), self.dice) else {
-                return Err(exhausted(failure));
-            };
-            has_to_wait |= next.was_busy;
-            self.key = Some(next.key);
-        } else if remedy == Remedy::Rotate {
-            return Err(failure);
+            None if remedy == Remedy::Rotate => return Err(failure),
+            _ => {}
         }
         // Another key was not told to wait.
-        let least = self.told_to_wait.get(&self.key_id()).copied().unwrap_or_default();
-        if least > self.call.provider.backoff_max {
-            return Err(failure);
+        let least = self.tried.wait(self.key);
+        if least > longest {
+            return Err(self.told(failure));
         }
-        if has_to_wait {
+        if has_to_wait || !least.is_zero() {
             tokio::time::sleep(self.pauses.next(self.dice).max(least)).await;
         }
         Ok(())
+    }
+
+    /// What the caller is told where no other try may be made: the last failure, unless each key
+    /// that is left has said when it may be asked again. Then what helps is to wait for the first.
+    fn told(&self, last: Failure) -> Failure {
+        self.tried.first_free(self.call.keys(self.key_ids.as_deref())).cloned().unwrap_or(last)
     }
 }
 

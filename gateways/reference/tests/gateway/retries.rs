@@ -212,6 +212,49 @@ async fn a_provider_that_wants_to_be_left_alone_for_longer_is_not_tried_again() 
 }
 
 #[tokio::test]
+async fn of_keys_that_want_to_be_left_alone_the_one_that_says_for_how_long_soonest_has_its_turn() {
+    // The first key is chosen before the second wherever it may be.
+    let world = world(2, |config| {
+        let primary = &mut config["providers"]["primary"];
+        primary["keys"].as_array_mut().unwrap().truncate(2);
+        primary["keys"][1]["weight"] = json!(0);
+        primary["network_config"]["retry_backoff_max"] = json!("2s");
+    })
+    .await;
+    let busy = |seconds: u64| json!({"status": {"code": 429, "retry_after": seconds}});
+    world.faults(&json!({"primary": [{"sequence": [busy(60), busy(1)]}]}));
+    assert_eq!(world.call().await.status, 200);
+    assert_eq!(used(&world), ["value-a", "value-b", "value-b"]);
+    let ledger = world.upstream.ledger();
+    let arrivals: Vec<u64> = ledger.inference().map(|entry| entry.at_us).collect();
+    assert!(arrivals[2] - arrivals[1] >= 1_000_000, "{arrivals:?}");
+}
+
+#[tokio::test]
+async fn a_caller_is_told_of_the_key_that_is_free_first_where_every_key_is_busy() {
+    let told = async |retries: u32, keys: usize, faults: Value| {
+        let world = world(retries, |config| {
+            config["providers"]["primary"]["keys"].as_array_mut().unwrap().truncate(keys);
+        })
+        .await;
+        world.faults(&json!({"primary": [{"sequence": faults}]}));
+        let answer = world.call().await;
+        assert_eq!(used(&world).len(), faults.as_array().unwrap().len(), "{faults}");
+        let wait = answer.headers.get("retry-after").map(|wait| wait.to_str().unwrap().to_owned());
+        (answer.status.as_u16(), wait.unwrap_or_default())
+    };
+    let busy = |seconds: u64| json!({"status": {"code": 429, "retry_after": seconds}});
+    let first = |seconds: &str| (429, seconds.to_owned());
+    for retries in [1, 9] {
+        assert_eq!(told(retries, 2, json!([busy(7), busy(60)])).await, first("7"));
+        assert_eq!(told(retries, 2, json!([busy(60), busy(7)])).await, first("7"));
+        assert_eq!(told(retries, 2, json!([busy(7), fault(401)])).await, first("7"), "a refused key helps nobody");
+    }
+    assert_eq!(told(1, 3, json!([busy(7), busy(60)])).await, first("60"), "nothing is known of the third");
+    assert_eq!(told(1, 2, json!([busy(7), fault(429)])).await, first(""), "nor of the second");
+}
+
+#[tokio::test]
 async fn the_pauses_between_tries_grow_from_the_first_to_the_longest() {
     let world = world(5, |config| {
         let network = &mut config["providers"]["primary"]["network_config"];
@@ -230,20 +273,22 @@ async fn the_pauses_between_tries_grow_from_the_first_to_the_longest() {
     assert!(pauses.iter().sum::<u64>() < 2_400, "{pauses:?}");
 }
 
-/// A world in which `primary` is busy or resets at first, and another try follows after two
-/// seconds: what an edit of the virtual key in between comes to, and which keys were used.
-async fn edited_between_tries(fault: &Value, method: Method, edit: Option<&Value>) -> (u16, Vec<String>) {
-    let world = world(1, |config| {
+/// A world in which `primary` fails so at first, and the last time in a way that another try follows
+/// after two seconds: what an edit of the virtual key in between comes to, and which keys were used.
+async fn edited_between_tries(faults: &[Value], method: Method, edit: Option<&Value>) -> (u16, Vec<String>) {
+    let world = world(2, |config| {
+        // The first is chosen before the second wherever it may be.
+        config["providers"]["primary"]["keys"][1]["weight"] = json!(0);
         let network = &mut config["providers"]["primary"]["network_config"];
         network["retry_backoff_initial"] = json!("2s");
         network["retry_backoff_max"] = json!("2s");
-        config["governance"]["virtual_keys"][0]["provider_configs"][0]["key_ids"] = json!(["a"]);
+        config["governance"]["virtual_keys"][0]["provider_configs"][0]["key_ids"] = json!(["a", "b"]);
     })
     .await;
-    world.faults(&json!({"primary": [{"sequence": [fault]}]}));
+    world.faults(&json!({"primary": [{"sequence": faults}]}));
     let call = world.call();
     let edited = async {
-        assert!(world.upstream.wait_until(|ledger| ledger.inference().count() == 1, DEADLINE).await);
+        assert!(world.upstream.wait_until(|ledger| ledger.inference().count() == faults.len(), DEADLINE).await);
         world.admin(method, "/api/governance/virtual-keys/vk-agent", edit).await
     };
     let (answer, edited) = tokio::join!(call, edited);
@@ -253,12 +298,22 @@ async fn edited_between_tries(fault: &Value, method: Method, edit: Option<&Value
 
 #[tokio::test]
 async fn another_try_goes_by_the_virtual_key_as_it_is_then() {
-    let other =
-        json!({"provider_configs": [{"provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": ["b"]}]});
-    for fault in [fault(503), json!("reset_before")] {
-        let (status, used) = edited_between_tries(&fault, Method::PUT, Some(&other)).await;
-        assert_eq!((status, used), (200, vec!["value-a".to_owned(), "value-b".to_owned()]), "{fault}");
-        let (status, used) = edited_between_tries(&fault, Method::DELETE, None).await;
-        assert_eq!((status, used), (401, vec!["value-a".to_owned()]), "{fault}");
+    let may_use = |key_ids: Value| {
+        let config = json!({"provider": "primary", "weight": 1, "allowed_models": ["*"], "key_ids": key_ids});
+        json!({ "provider_configs": [config] })
+    };
+    let values = |used: &[&str]| used.iter().map(|key| format!("value-{key}")).collect::<Vec<_>>();
+    for (fault, own_status) in [(fault(503), 503), (json!("reset_before"), 502)] {
+        let failed = std::slice::from_ref(&fault);
+        let other = edited_between_tries(failed, Method::PUT, Some(&may_use(json!(["b"])))).await;
+        assert_eq!(other, (200, values(&["a", "b"])), "{fault}");
+        let none = edited_between_tries(failed, Method::PUT, Some(&may_use(json!([])))).await;
+        assert_eq!(none, (400, values(&["a"])), "{fault}");
+        let deleted = edited_between_tries(failed, Method::DELETE, None).await;
+        assert_eq!(deleted, (401, values(&["a"])), "{fault}");
+        // The only one that it may use then has been refused.
+        let refused = [self::fault(401), fault.clone()];
+        let spent = edited_between_tries(&refused, Method::PUT, Some(&may_use(json!(["a"])))).await;
+        assert_eq!(spent, (own_status, values(&["a", "b"])), "{fault}");
     }
 }
