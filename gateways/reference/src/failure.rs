@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::retry_after;
 
@@ -48,6 +49,17 @@ pub(crate) enum Remedy {
 }
 
 impl Failure {
+    /// An error that came with a status of success, as OpenRouter's do: its `code` says the
+    /// status that it should have had. `body` is without the provider's keys.
+    pub(crate) fn inside(answer: &Value, body: Bytes) -> Failure {
+        let code = answer.pointer("/error/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        let status = code.and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.filter(|status| status.is_client_error() || status.is_server_error());
+        let content_type = Some(HeaderValue::from_static("application/json"));
+        let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+        Failure::Status { status, content_type, retry_after: None, body }
+    }
+
     /// Whether the provider had begun to answer with success, and may charge.
     pub(crate) fn had_begun(&self) -> bool {
         matches!(self, Failure::Broken(_) | Failure::Timeout(Progress::Began))

@@ -301,16 +301,20 @@ fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
 /// A plain answer in the caller's protocol.
 fn told(provider: &Provider, bridge: Option<&Bridge>, kind: Kind, body: Bytes) -> Result<Bytes, Failure> {
     let no_json = || Failure::Broken("the provider's answer is no JSON".to_owned());
+    let shown = |body: &Bytes| Bytes::from(provider.hide_keys(&String::from_utf8_lossy(body)));
     if kind == Kind::NoJson {
         return Err(no_json());
     }
     if let Some(bridge) = bridge {
         let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
+        if kind == Kind::Error {
+            return Err(Failure::inside(&parsed, shown(&body)));
+        }
         let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;
         return Ok(answer.to_string().into());
     }
     if kind == Kind::Error {
-        return Ok(provider.hide_keys(&String::from_utf8_lossy(&body)).into());
+        return Ok(shown(&body));
     }
     Ok(body)
 }

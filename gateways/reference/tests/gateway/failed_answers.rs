@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::callers::Caller;
+use crate::callers::{Caller, request};
 use crate::own_words;
 use crate::support::KEY;
 
@@ -35,6 +35,30 @@ async fn a_plain_answer_that_failed_is_told_as_a_failure() {
     assert_eq!(response.json()["status"], "failed", "{}", response.text);
     assert_eq!(send(Caller::Chat).await.json()["choices"][0]["finish_reason"], "error");
     assert_eq!(world.spent().await, "0.00375");
+}
+
+#[tokio::test]
+async fn an_error_with_a_status_of_success_is_told_to_callers_of_other_protocols_and_costs_what_was_held() {
+    for (code, status, word) in [(json!(429), 429, "RESOURCE_EXHAUSTED"), (json!("overloaded"), 502, "UNAVAILABLE")] {
+        let error = json!({"error": {"code": code, "message": "try later, upstream-key"}, "user_id": "u"});
+        // Such a server has no responses: for their callers too it is asked for a chat completion.
+        let world = own_words::world("nebius", own_words::says(200, &error).await, |config| {
+            config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+        })
+        .await;
+        let send = async |caller: Caller| world.send(request(&world, caller, false)).await;
+        for caller in [Caller::Messages, Caller::Responses, Caller::Gemini] {
+            let answer = send(caller).await;
+            assert_eq!(answer.status.as_u16(), status, "{caller:?}: {}", answer.text);
+            let message = &answer.json()["error"]["message"];
+            assert_eq!(message, "try later, [provider key]", "{caller:?}: {}", answer.text);
+            assert_eq!(answer.header("x-gateway-attempts"), format!("primary:{status}"), "{caller:?}");
+        }
+        assert_eq!(send(Caller::Gemini).await.json()["error"]["status"], word);
+        let native = send(Caller::Chat).await;
+        assert_eq!((native.status.as_u16(), &native.json()["error"]["code"]), (200, &code), "{}", native.text);
+        assert_eq!(world.spent().await, "0.00575");
+    }
 }
 
 #[tokio::test]
