@@ -126,6 +126,22 @@ async fn of_several_levels_that_refuse_the_widest_is_named_and_the_tightest_refu
 }
 
 #[tokio::test]
+async fn a_limit_is_told_before_a_budget_also_before_a_wider_one() {
+    let world = governed(|governance| {
+        let budget = json!({"max_limit": "number:0.00125", "reset_duration": "1h"});
+        governance["customers"] = json!([{"name": "acme", "budgets": [budget]}]);
+        governance["virtual_keys"][0]["customer_id"] = json!("acme");
+        let limit = json!({"request_max_limit": 1, "request_reset_duration": "1m"});
+        governance["model_configs"] = json!([{"model_name": "mock-1", "rate_limit": limit}]);
+    })
+    .await;
+    assert_eq!(call(&world, Some(KEY), "mock-1").await.status, 200);
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(429, "model", "mock-1"));
+    world.advance("1m").await;
+    assert_eq!(named(&call(&world, Some(KEY), "mock-1").await), refusal(402, "customer", "acme"));
+}
+
+#[tokio::test]
 async fn several_windows_of_one_metric_hold_at_once() {
     let world = governed(|governance| {
         governance["virtual_keys"][0]["rate_limits"] = json!([
