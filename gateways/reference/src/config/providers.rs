@@ -1,6 +1,6 @@
 //! Providers of the file, checked.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,7 +212,8 @@ fn keys(
     empty_means_all: bool,
 ) -> Result<Vec<ProviderKey>, Invalid> {
     let mut keys: Vec<ProviderKey> = Vec::new();
-    let mut ids: HashSet<String> = HashSet::new();
+    // The name of each by its id, and the other way round: also of those that are disabled.
+    let (mut names, mut ids): (HashMap<String, String>, HashMap<String, String>) = Default::default();
     for (index, file) in files.into_iter().enumerate() {
         let at = format!("providers.{provider}.keys[{index}]");
         if file.value.is_empty() && !standard.is_local {
@@ -221,15 +222,32 @@ fn keys(
         if HeaderValue::from_str(&file.value).is_err() {
             return Err(Invalid::new(format!("{at}.value"), "the key cannot stand in a header"));
         }
-        if keys.iter().any(|key| key.name == file.name) {
+        if ids.contains_key(&file.name) {
             return Err(Invalid::new(format!("{at}.name"), format!("`{}` stands there twice", file.name)));
         }
         let is_enabled = file.enabled != Some(false);
         let key = key(&at, file, standard, allow_private, empty_means_all)?;
         // It is known by its id, which is its name where it has none of its own.
-        if !ids.insert(key.id.clone()) {
+        if names.contains_key(&key.id) {
             return Err(Invalid::new(format!("{at}.id"), format!("`{}` stands there twice", key.id)));
         }
+        let both = "a list of keys that says so would mean both";
+        if let Some(id) = ids.get(&key.id) {
+            let problem = format!(
+                "`{}`, the id of the key `{}`, is the name of the key with the id `{id}`: {both}",
+                key.id, key.name
+            );
+            return Err(Invalid::new(format!("{at}.id"), problem));
+        }
+        if let Some(name) = names.get(&key.name) {
+            let problem = format!(
+                "`{}`, the name of the key with the id `{}`, is the id of the key `{name}`: {both}",
+                key.name, key.id
+            );
+            return Err(Invalid::new(format!("{at}.name"), problem));
+        }
+        names.insert(key.id.clone(), key.name.clone());
+        ids.insert(key.name.clone(), key.id.clone());
         if is_enabled {
             keys.push(key);
         }

@@ -46,6 +46,7 @@ mod prefixes;
 mod pricing;
 mod provider_api;
 mod provider_errors;
+mod provider_key_names;
 mod providers;
 mod refusals;
 mod required_headers;
