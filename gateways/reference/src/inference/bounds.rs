@@ -12,7 +12,7 @@ use crate::rates::Service;
 use crate::translate::{Form, camel};
 
 /// Fields that hold what a model reads: a text, tokens, or messages made of parts.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 11] = [
     "messages",
     "system",
     "prompt",
@@ -24,7 +24,6 @@ const TEXTS: [&str; 12] = [
     "systemInstruction",
     "system_instruction",
     "content",
-    "requests",
 ];
 /// Settings in words, lists or objects of which no model reads anything. Whatever else a request
 /// says in such, a provider may spell out for its model.
@@ -210,6 +209,13 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
         }
         // Looks into everything, where counting may skip: a provider reads it all.
         let Some(Readable) = field(fields, name)? else { continue };
+        if route == Route::BatchEmbedContents && name == "requests" {
+            // Each is a request for one embedding.
+            for one in field::<Vec<Fields>>(fields, name)?.unwrap_or_default() {
+                sum = sum.and(input(Route::EmbedContent, &one)?);
+            }
+            continue;
+        }
         let goes_in = if is_text { parts::read(raw) } else { parts::unknown(name, raw) };
         sum = sum.and(goes_in.map_err(|_| Problem::bad_request(format!("{name} has a value that cannot be read")))?);
     }

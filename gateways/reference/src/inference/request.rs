@@ -11,6 +11,7 @@ use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
 use super::server_tools::{self, ServerTool};
+use crate::config::ApiBase;
 use crate::dialect::Dialect;
 use crate::errors::Problem;
 use crate::pricing::Media;
@@ -59,6 +60,7 @@ impl Request {
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
         }
+        refuse_another_model(route, &fields, &model)?;
         let bounds = bounds::read(route, &fields)?;
         Ok(Request {
             route,
@@ -180,6 +182,25 @@ fn refuse_providers_fallbacks(fields: &Fields) -> Result<(), Problem> {
         _ => return Ok(()),
     };
     Err(Problem::bad_request(format!("{field}: {NOT_PASSED_ON}; name other models in `fallbacks`")))
+}
+
+/// Gemini's requests for embeddings name the model of the path again. Another would not be asked.
+fn refuse_another_model(route: Route, fields: &Fields, model: &str) -> Result<(), Problem> {
+    let bare = |name: &str| ApiBase::Gemini.model(name).to_ascii_lowercase();
+    let check = |fields: &Fields| match field::<String>(fields, "model")? {
+        Some(named) if bare(&named) != bare(model) => {
+            Err(Problem::bad_request(format!("model: '{named}' is not the model of the path, '{model}'")))
+        }
+        _ => Ok(()),
+    };
+    match route {
+        Route::EmbedContent => check(fields),
+        Route::BatchEmbedContents => {
+            check(fields)?;
+            field::<Vec<Fields>>(fields, "requests")?.unwrap_or_default().iter().try_for_each(check)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the answer is a stream: by the path, or by the body where it can be one.

@@ -157,6 +157,33 @@ async fn geminis_embeddings_are_served_by_both_kinds_and_charged() {
 }
 
 #[tokio::test]
+async fn what_is_embedded_may_name_the_model_of_the_path_again_which_costs_nothing_and_no_other() {
+    let world = world("gemini", "0.00045").await;
+    let send = async |action: &str, body: Value| {
+        let path = format!("/genai/v1beta/models/mock-1:{action}");
+        world.send(world.request(Method::POST, &path).header("x-goog-api-key", KEY).json(&body)).await
+    };
+    let one = |model: &str| {
+        let content = json!({"parts": [{"text": PROMPT}]});
+        json!({"model": model, "content": content, "taskType": "RETRIEVAL_QUERY", "outputDimensionality": 3})
+    };
+    for (action, body) in [
+        ("embedContent", one("models/mock-2")),
+        ("batchEmbedContents", json!({"requests": [one("models/mock-1"), one("models/mock-2")]})),
+    ] {
+        let refused = send(action, body).await;
+        let problem = "model: 'models/mock-2' is not the model of the path, 'mock-1'";
+        assert_eq!((refused.status.as_u16(), &refused.json()["error"]["message"]), (400, &json!(problem)));
+    }
+    assert_eq!(world.upstream_calls(), 0);
+    // Sixty bytes each are held, and charged where the provider counts nothing.
+    let batch = send("batchEmbedContents", json!({"requests": [one("models/mock-1"), one("mock-1")]})).await;
+    assert_eq!((batch.status.as_u16(), world.spent().await.as_str()), (200, "0.0003"), "{}", batch.text);
+    let alone = send("embedContent", one("models/MOCK-1")).await;
+    assert_eq!((alone.status.as_u16(), world.spent().await.as_str()), (200, "0.00045"), "{}", alone.text);
+}
+
+#[tokio::test]
 async fn what_the_provider_cannot_be_told_is_refused_by_name_in_the_callers_words() {
     let world = world("openai", "1").await;
     for (caller, field, value) in
