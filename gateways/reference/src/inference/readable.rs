@@ -1,4 +1,7 @@
 //! JSON that is looked at to its end, of which nothing is kept.
+//!
+//! It stands beside `json::Json`, which refuses the same but keeps what it reads: of a long body that would be
+//! a copy of each text with an escape in it, and a place in a list for each number of an embedding's input.
 
 use std::fmt;
 
