@@ -50,9 +50,7 @@ struct Asked {
     max_tokens: Option<i64>,
     min_latency: Option<i64>,
     max_latency: Option<i64>,
-    #[schemars(with = "Option<String>")]
     sort_by: SortBy,
-    #[schemars(with = "Option<String>")]
     order: Order,
     limit: Option<u32>,
     offset: u32,

@@ -86,10 +86,12 @@ impl Described {
 /// Holds an answer against what is described of it, and returns it.
 pub(crate) fn hold(api: &Value, method: &str, path: &str, answer: &Answer) -> Value {
     let at = format!("{method} {path}: {} {}", answer.status, answer.text);
-    let described = &api["paths"][path][method]["responses"][answer.status.as_str()];
+    let content = &api["paths"][path][method]["responses"][answer.status.as_str()]["content"];
     let media_type = answer.header("content-type").split(';').next().unwrap();
-    let mut schema = described["content"][media_type]["schema"].clone();
-    assert!(schema.is_object(), "{media_type} is not described: {at}");
+    let (of_which, _) = media_type.split_once('/').unwrap();
+    let described = content.get(media_type).or_else(|| content.get(format!("{of_which}/*")));
+    let described = described.unwrap_or_else(|| panic!("{media_type} is not described: {at}"));
+    let mut schema = described.get("schema").cloned().unwrap_or_else(|| json!({}));
     schema["components"] = api["components"].clone();
     let told = if media_type == "application/json" { answer.json() } else { json!(answer.text) };
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();

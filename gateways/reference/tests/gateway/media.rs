@@ -66,6 +66,23 @@ async fn images_speech_and_transcriptions_cost_their_own_units() {
 }
 
 #[tokio::test]
+async fn images_and_audio_are_answered_in_the_media_types_that_are_described() {
+    let world = world(&units(), &json!({"input": 100, "output": 100, "seconds": 12})).await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let transcriptions = "/openai/v1/audio/transcriptions";
+    for (path, request, media_type) in [
+        ("/v1/images/generations", image(&world, 1), "application/json"),
+        ("/v1/audio/speech", speech(&world, "four"), "audio/mpeg"),
+        (transcriptions, transcription(&world, 100, &[]), "application/json"),
+        (transcriptions, transcription(&world, 100, &[("response_format", "text")]), "text/plain"),
+    ] {
+        let answer = world.send(request).await;
+        assert!(answer.header("content-type").starts_with(media_type), "{path}: {:?}", answer.headers);
+        crate::answers::hold(&api, "post", path, &answer);
+    }
+}
+
+#[tokio::test]
 async fn images_and_transcriptions_cost_their_tokens_where_those_are_priced() {
     let world = world(&json!({"input": "$2.50", "output": "$10"}), &json!({"input": 100, "output": 1000})).await;
     for request in [image(&world, 1), transcription(&world, 100_000, &[])] {

@@ -107,4 +107,8 @@ async fn every_body_and_every_query_of_the_management_api_is_described() {
     let names: Vec<&str> =
         team["get"]["parameters"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["limit", "offset", "search", "customer_id"]);
+    let of_logs = api["paths"]["/api/logs"]["get"]["parameters"].as_array().unwrap();
+    let words = |name: &str| of_logs.iter().find(|one| one["name"] == name).unwrap()["schema"]["enum"].clone();
+    assert_eq!(words("sort_by"), json!(["timestamp", "latency", "tokens", "cost"]));
+    assert_eq!(words("order"), json!(["asc", "desc"]));
 }
