@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::fields::{Fields, field};
 use super::input::Input;
 use super::parts;
 use super::readable::Readable;
-use super::request::{Fields, field};
 use super::route::Route;
 use crate::errors::Problem;
 use crate::rates::Service;
@@ -124,7 +124,7 @@ pub(super) fn read(route: Route, fields: &Fields) -> Result<Bounds, Problem> {
 impl Bounds {
     /// Gemini's bounds stand one level deeper, in either spelling.
     fn add_gemini_config(&mut self, config: &Fields) -> Result<(), Problem> {
-        for (name, raw) in config {
+        for (name, raw) in config.iter() {
             match camel(name).as_str() {
                 "maxOutputTokens" => self.max_output = larger(self.max_output, field(config, name)?),
                 "candidateCount" => match field::<u64>(config, name)? {
@@ -202,8 +202,8 @@ fn answers(fields: &Fields) -> Result<u64, Problem> {
 
 fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
     let mut sum = Input::default();
-    for (name, raw) in fields {
-        let is_text = TEXTS.contains(&name.as_str());
+    for (name, raw) in fields.iter() {
+        let is_text = TEXTS.contains(&name);
         if !is_text && (is_silent(route, name) || !raw.get().starts_with(['"', '[', '{'])) {
             continue;
         }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::fields::{Fields, field};
 use super::recording;
-use super::request::{Fields, field};
 use super::route::Route;
 use crate::books::Held;
 use crate::errors::Problem;

@@ -26,6 +26,7 @@ mod caller;
 mod count;
 mod described;
 mod elsewhere;
+mod fields;
 mod handle;
 mod hold;
 mod input;

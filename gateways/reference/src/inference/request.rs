@@ -1,12 +1,15 @@
 //! What a request says, as far as the gateway must know. Everything else passes
 //! through as it was written.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use indexmap::IndexMap;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bounds::{self, Bounds};
+use super::fields::{Fields, field};
 use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
@@ -19,9 +22,6 @@ use crate::upload::Upload;
 
 /// The most fallbacks that a caller may name: each can be a call that costs.
 const MOST_FALLBACKS: usize = 8;
-
-/// The fields of a body as they were written.
-pub(super) type Fields = IndexMap<String, Box<RawValue>>;
 
 /// A request whose body has been read.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Request {
         let mut fields: Fields =
             serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("Invalid JSON: {error}")))?;
         let fallbacks = fallbacks(&fields)?;
-        fields.shift_remove("fallbacks");
+        fields.remove("fallbacks");
         refuse_providers_fallbacks(&fields)?;
         let model = match model {
             Some(model) => model,
@@ -120,28 +120,32 @@ impl Request {
         if let Some(upload) = &self.upload {
             return Ok(upload.body_for(model));
         }
-        let mut fields = self.fields.clone();
+        let mut fields = self.fields.written();
         if !self.route.names_model_in_path() {
-            fields.insert("model".to_owned(), raw(&Value::from(model))?);
-        } else if fields.contains_key("model") {
-            fields.insert("model".to_owned(), raw(&gemini_name(model))?);
+            fields.set("model", Cow::Owned(raw(&Value::from(model))?));
+        } else if fields.get("model").is_some() {
+            fields.set("model", Cow::Owned(raw(&gemini_name(model))?));
         }
-        if self.route == Route::BatchEmbedContents {
-            name_each(&mut fields, model)?;
+        if self.route == Route::BatchEmbedContents
+            && let Some(requests) = name_each(&self.fields, model)?
+        {
+            fields.set("requests", Cow::Owned(requests));
         }
-        if self.route == Route::GenerateContent {
-            name_inner(&mut fields, model)?;
+        if self.route == Route::GenerateContent
+            && let Some(inner) = name_inner(&self.fields, model)?
+        {
+            fields.set(COUNTED, Cow::Owned(inner));
         }
         let has_options = matches!(self.route, Route::ChatCompletions | Route::Completions);
         if has_options && !dialect.takes_stream_options {
-            fields.shift_remove("stream_options");
+            fields.remove("stream_options");
         } else if has_options && self.is_stream {
             let mut options = match &self.stream_options {
                 Some(Value::Object(options)) => options.clone(),
                 _ => serde_json::Map::new(),
             };
             options.insert("include_usage".to_owned(), Value::Bool(true));
-            fields.insert("stream_options".to_owned(), raw(&Value::Object(options))?);
+            fields.set("stream_options", Cow::Owned(raw(&Value::Object(options))?));
         }
         let body = serde_json::to_vec(&fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         Ok(body.into())
@@ -221,27 +225,24 @@ fn is_stream(route: Route, fields: &Fields) -> Result<bool, Problem> {
 }
 
 /// Gemini wants the model of the path in each part of a batch too.
-fn name_each(fields: &mut Fields, model: &str) -> Result<(), Problem> {
+fn name_each(fields: &Fields, model: &str) -> Result<Option<Box<RawValue>>, Problem> {
     let requests: Option<Vec<Fields>> = field(fields, "requests")?;
-    let Some(mut requests) = requests else { return Ok(()) };
+    let Some(mut requests) = requests else { return Ok(None) };
     for request in &mut requests {
-        request.insert("model".to_owned(), raw(&gemini_name(model))?);
+        request.set("model".to_owned(), raw(&gemini_name(model))?);
     }
-    let requests = serde_json::value::to_raw_value(&requests);
-    let requests = requests.map_err(|error| Problem::bad_request(error.to_string()))?;
-    fields.insert("requests".to_owned(), requests);
-    Ok(())
+    raw(&requests).map(Some)
 }
 
+/// Where a request is that is to be counted.
+const COUNTED: &str = "generateContentRequest";
+
 /// What is to be counted may be a whole request, which names the model of the path again.
-fn name_inner(fields: &mut Fields, model: &str) -> Result<(), Problem> {
-    const NAME: &str = "generateContentRequest";
-    let inner: Option<Fields> = field(fields, NAME)?;
-    let Some(mut inner) = inner.filter(|inner| inner.contains_key("model")) else { return Ok(()) };
-    inner.insert("model".to_owned(), raw(&gemini_name(model))?);
-    let inner = serde_json::value::to_raw_value(&inner).map_err(|error| Problem::bad_request(error.to_string()))?;
-    fields.insert(NAME.to_owned(), inner);
-    Ok(())
+fn name_inner(fields: &Fields, model: &str) -> Result<Option<Box<RawValue>>, Problem> {
+    let inner: Option<Fields> = field(fields, COUNTED)?;
+    let Some(mut inner) = inner.filter(|inner| inner.get("model").is_some()) else { return Ok(None) };
+    inner.set("model".to_owned(), raw(&gemini_name(model))?);
+    raw(&inner).map(Some)
 }
 
 /// A model as Gemini's bodies name it.
@@ -249,17 +250,8 @@ fn gemini_name(model: &str) -> Value {
     Value::from(format!("models/{model}"))
 }
 
-fn raw(value: &Value) -> Result<Box<RawValue>, Problem> {
-    RawValue::from_string(value.to_string()).map_err(|error| Problem::bad_request(error.to_string()))
-}
-
-/// The value of a field; one that is null is left out, as clients mean it.
-pub(super) fn field<T: serde::de::DeserializeOwned>(fields: &Fields, name: &str) -> Result<Option<T>, Problem> {
-    let Some(raw) = fields.get(name) else {
-        return Ok(None);
-    };
-    serde_json::from_str::<Option<T>>(raw.get())
-        .map_err(|_| Problem::bad_request(format!("{name} has a value that cannot be read")))
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Problem> {
+    serde_json::value::to_raw_value(value).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 #[cfg(test)]

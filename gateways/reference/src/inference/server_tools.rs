@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use super::request::{Fields, field};
+use super::fields::{Fields, field};
 use super::route::Route;
 use crate::errors::Problem;
 use crate::pricing::{Extra, Extras, SearchSize, Tariff};

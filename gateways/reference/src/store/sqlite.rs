@@ -151,19 +151,22 @@ fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
 
 fn write(connection: &Connection, batch: &Batch) -> Result<(), rusqlite::Error> {
     batch.changes.iter().try_for_each(|change| tables::apply(connection, change))?;
-    let mut insert = connection.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
-    for hold in &batch.holds {
-        hold.put(&mut insert)?;
+    if !batch.holds.is_empty() {
+        let mut insert =
+            connection.prepare_cached("INSERT INTO holds (id, cost, tokens, meters) VALUES (?, ?, ?, ?)")?;
+        batch.holds.iter().try_for_each(|hold| hold.put(&mut insert).map(drop))?;
     }
-    // A state that was noted before an edit began a new window does not bring the old one back.
-    let mut update =
-        connection.prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
-    for state in batch.states.values() {
-        update.execute(params![state.used, state.window_start, state.id])?;
+    if !batch.states.is_empty() {
+        // A state that was noted before an edit began a new window does not bring the old one back.
+        let mut update = connection
+            .prepare_cached("UPDATE meters SET used = ?, window_start = max(window_start, ?) WHERE id = ?")?;
+        for state in batch.states.values() {
+            update.execute(params![state.used, state.window_start, state.id])?;
+        }
     }
-    let mut delete = connection.prepare_cached("DELETE FROM holds WHERE id = ?")?;
-    for id in &batch.closed {
-        delete.execute([id])?;
+    if !batch.closed.is_empty() {
+        let mut delete = connection.prepare_cached("DELETE FROM holds WHERE id = ?")?;
+        batch.closed.iter().try_for_each(|id| delete.execute([id]).map(drop))?;
     }
     if batch.is_ping {
         // A commit that changes no page finds a disk with room whenever it is asked, and an empty
