@@ -78,7 +78,7 @@ impl<'a> KeysTried<'a> {
     }
 
     /// One of `keys` by weight that has to be left alone for `longest` at most: of those not tried
-    /// yet, else of the busy ones.
+    /// yet, else of the busy ones that may be asked soonest.
     pub(crate) fn next(
         &mut self,
         keys: impl Iterator<Item = &'a ProviderKey>,
@@ -95,6 +95,10 @@ impl<'a> KeysTried<'a> {
         let was_busy = fresh.is_empty();
         if was_busy {
             self.busy.clear();
+            let waits: Vec<Duration> = left.iter().map(|key| self.wait(Some(key))).collect();
+            let soonest = waits.iter().min().copied();
+            let mut waits = waits.into_iter();
+            left.retain(|_| waits.next() == soonest);
         }
         let key = by_weight(if was_busy { &left } else { &fresh }, dice).ok_or(NoKey::Busy)?;
         Ok(Next { key, was_busy })

@@ -51,7 +51,7 @@ struct Listed<'a, V> {
     counts: Counts,
 }
 
-/// What stands beside an entity that is only read.
+// What stands beside an entity that is only read.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Nothing {}

@@ -46,7 +46,7 @@ pub(super) fn routes() -> Routes {
 #[derive(Serialize)]
 struct KeyView(Value);
 
-/// The same with its provider.
+/// A key of a provider, and the provider's name.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct KeyOfProvider {

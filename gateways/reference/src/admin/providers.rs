@@ -85,10 +85,11 @@ fn new() -> Value {
     named("provider")
 }
 
-/// What an update takes: each field may be left out.
+/// What an update takes: each field may be left out, and what was read may be sent back.
 fn settings() -> Value {
     let mut schema = new();
     schema.as_object_mut().and_then(|schema| schema.shift_remove("required"));
+    schema["properties"]["name"] = json!({ "type": "string" });
     schema
 }
 

@@ -92,7 +92,7 @@ pub(super) fn done(message: impl Into<String>) -> Response {
     respond(&Done { message: message.into() })
 }
 
-/// The same where Bifrost has one more word for it.
+/// That something was done, where Bifrost has one more word for it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]
 pub(super) struct Succeeded {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::governance_file::GovernanceFile;
 use super::overrides::PatchText;
-use super::types::{AllowList, ConfigId, Only, Weight, distinct, distinct_if_any};
+use super::types::{AllowList, ConfigId, Only, Weight, distinct, distinct_if_any, object, object_if_any, objects};
 use crate::window::ResetDuration;
 
 #[derive(Deserialize, JsonSchema)]
@@ -36,9 +36,10 @@ pub(super) struct ConfigFile<'a> {
     pub(super) governance: GovernanceFile<'a>,
 }
 
-/// Also the shape of `client_config` in the management API. Every field may be left out.
+/// The client settings: of the file, and `client_config` in the management API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClientConfig")]
 pub(crate) struct ClientFile {
     /// The headers without which no request of inference is looked at.
     pub(super) required_headers: Option<Vec<String>>,
@@ -75,6 +76,7 @@ pub(super) struct ServerFile {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BudgetAdmission")]
 pub(crate) enum AdmissionFile {
     Reserved,
     PostPaid,
@@ -82,6 +84,7 @@ pub(crate) enum AdmissionFile {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "UnpricedModels")]
 pub(crate) enum UnpricedFile {
     Deny,
     Allow,
@@ -89,6 +92,7 @@ pub(crate) enum UnpricedFile {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Durability")]
 pub(crate) enum DurabilityFile {
     Process,
     PowerLoss,
@@ -150,10 +154,11 @@ pub(super) struct AuthFile {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderFile {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     pub(super) keys: Vec<ProviderKeyFile>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub(super) network_config: NetworkFile,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) custom_provider_config: Option<CustomFile>,
 }
 
@@ -173,9 +178,13 @@ pub(super) struct ProviderKeyFile {
     /// The provider's names for models.
     #[serde(default, deserialize_with = "distinct")]
     pub(super) aliases: IndexMap<String, String>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) azure_key_config: Option<AzureKeyFile>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) vllm_key_config: Option<ServerKeyFile>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) ollama_key_config: Option<ServerKeyFile>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) sgl_key_config: Option<ServerKeyFile>,
 }
 

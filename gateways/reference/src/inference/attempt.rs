@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::hold::{Asks, Hold, key_ids};
 use super::request::Request;
@@ -298,6 +299,13 @@ fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
     response
 }
 
+/// Whether there is an answer, whatever else stands beside it: by the fields that protocols have it in.
+fn has_answer(body: &Value) -> bool {
+    let is_there = |answer: &Value| answer.as_array().map_or(!answer.is_null(), |items| !items.is_empty());
+    let names = ["choices", "data", "output", "content", "candidates", "embedding", "embeddings"];
+    names.iter().filter_map(|name| body.get(name)).any(is_there)
+}
+
 /// A plain answer in the caller's protocol.
 fn told(provider: &Provider, bridge: Option<&Bridge>, kind: Kind, body: Bytes) -> Result<Bytes, Failure> {
     let no_json = || Failure::Broken("the provider's answer is no JSON".to_owned());
@@ -307,7 +315,7 @@ fn told(provider: &Provider, bridge: Option<&Bridge>, kind: Kind, body: Bytes) -
     }
     if let Some(bridge) = bridge {
         let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
-        if kind == Kind::Error {
+        if kind == Kind::Error && !has_answer(&parsed) {
             return Err(Failure::inside(&parsed, shown(&body)));
         }
         let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, field};
+use super::fields::{Fields, field, value};
 use super::input::Input;
 use super::parts;
 use super::readable::Readable;
@@ -126,14 +126,14 @@ impl Bounds {
     fn add_gemini_config(&mut self, config: &Fields) -> Result<(), Problem> {
         for (name, raw) in config.iter() {
             match camel(name).as_str() {
-                "maxOutputTokens" => self.max_output = larger(self.max_output, field(config, name)?),
-                "candidateCount" => match field::<u64>(config, name)? {
+                "maxOutputTokens" => self.max_output = larger(self.max_output, value(name, raw)?),
+                "candidateCount" => match value::<u64>(name, raw)? {
                     Some(0) => return Err(Problem::bad_request(format!("{name} must be at least 1"))),
                     wanted => self.answers = self.answers.max(wanted.unwrap_or(1)),
                 },
                 "responseSchema" | "responseJsonSchema" => {
                     // Looks into everything: what cannot be read cannot be bounded.
-                    let _: Option<Readable> = field(config, name)?;
+                    let _: Option<Readable> = value(name, raw)?;
                     self.input = self.input.and(Input::of_bytes(raw.get().len()));
                 }
                 _ => {}
@@ -208,10 +208,10 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
             continue;
         }
         // Looks into everything, where counting may skip: a provider reads it all.
-        let Some(Readable) = field(fields, name)? else { continue };
+        let Some(Readable) = value(name, raw)? else { continue };
         if route == Route::BatchEmbedContents && name == "requests" {
             // Each is a request for one embedding.
-            for one in field::<Vec<Fields>>(fields, name)?.unwrap_or_default() {
+            for one in value::<Vec<Fields>>(name, raw)?.unwrap_or_default() {
                 sum = sum.and(input(Route::EmbedContent, &one)?);
             }
             continue;

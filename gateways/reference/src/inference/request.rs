@@ -315,6 +315,14 @@ mod tests {
     }
 
     #[test]
+    fn a_body_of_very_many_fields_is_read_in_one_pass() {
+        let fields: String = (0..200_000).map(|number| format!(r#","a{number}":[]"#)).collect();
+        let body = format!(r#"{{"model":"m"{fields}}}"#);
+        let request = Request::parse(Route::ChatCompletions.into(), body.as_bytes()).unwrap();
+        assert_eq!(request.body_for("m", Dialect::COMPATIBLE).unwrap(), body);
+    }
+
+    #[test]
     fn null_is_the_same_as_nothing() {
         let request = parse(&json!({"model": "m", "max_tokens": null, "stream": null, "n": null, "fallbacks": null}));
         assert_eq!((request.bounds.max_output, request.is_stream), (None, false));

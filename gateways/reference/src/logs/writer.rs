@@ -116,7 +116,7 @@ async fn insert(connection: &mut SqliteConnection, records: &[Arc<CallRecord>]) 
     sql.build().execute(connection).await.map(drop)
 }
 
-/// A provider's turn as the column and the answer have it.
+/// A provider's turn.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Attempt", deny_unknown_fields)]
 pub(super) struct AttemptColumn<'a> {

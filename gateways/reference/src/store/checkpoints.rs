@@ -12,8 +12,8 @@ use super::database;
 
 /// From how many pages on the log is not left to grow until the traffic pauses: 64 MB.
 const MOST_PAGES: i64 = 16_000;
-/// How long writers may wait for somebody who reads from a log that is to be emptied.
-const MOST_WAIT: Duration = Duration::from_millis(50);
+/// How long writers may wait for somebody who reads from a log that is to be emptied, and that for them.
+const MOST_WAIT: Duration = Duration::from_millis(250);
 
 /// Asks for checkpoints. Dropping it waits for the one that is being made.
 pub(super) struct Checkpoints {
@@ -35,7 +35,7 @@ impl Checkpoints {
                 match checkpoint(&connection, MOST_PAGES) {
                     Ok(Log::Short | Log::Emptied) => {}
                     Ok(Log::Held) => {
-                        tracing::warn!("somebody reads the database, and its log grows until they are done");
+                        tracing::warn!("others use the database without a pause, and its log grows meanwhile");
                     }
                     Err(error) => tracing::warn!(%error, "the database's log could not be folded into it, and grows"),
                 }
@@ -74,7 +74,7 @@ enum Log {
     Short,
     /// It was too long, and begins anew.
     Emptied,
-    /// It is too long, and somebody still reads from it.
+    /// It is too long, and others use it.
     Held,
 }
 

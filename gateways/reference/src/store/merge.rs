@@ -234,24 +234,30 @@ fn keys(
 /// file, or given one of the file what the file gives another.
 fn check_clashes(keys: &[Noted<StoredKey>]) -> Result<(), MergeError> {
     let has_news = keys.iter().any(|key| key.has_changed);
-    let names = has_news.then(|| clash(keys, |row| row.name.as_str())).flatten();
-    let shared = names.map(|pair| (pair, "name")).or_else(|| Some((clash(keys, |row| row.value_hash)?, "value")));
+    // Two names that were both stored before are told apart by their ids, as they were.
+    let names = has_news.then(|| clash(keys, |row| row.name.as_str(), |key| key.has_changed)).flatten();
+    let values = || clash(keys, |row| row.value_hash, |_| true);
+    let shared = names.map(|pair| (pair, "name")).or_else(|| Some((values()?, "value")));
     let Some(((place, declared, saved), field)) = shared else { return Ok(()) };
     let (declared, saved) = (declared.name.clone(), saved.name.clone());
     Err(MergeError { noun: "virtual key", place, declared, saved, field })
 }
 
-/// Two keys that share what no two may: the newer one with its place, and the other.
+/// Two keys that share what no two may: the newer one, which `counts`, with its place, and the other.
 fn clash<'a, K: Eq + Hash>(
     keys: &'a [Noted<StoredKey>],
     of: impl Fn(&'a KeyRow) -> K,
+    counts: impl Fn(&Noted<StoredKey>) -> bool,
 ) -> Option<(usize, &'a KeyRow, &'a KeyRow)> {
     let mut known: Map<K, &KeyRow> = Map::with_capacity_and_hasher(keys.len(), Default::default());
     // Those that were stored come first: what they clash with is newer.
     let (stored, new): (Vec<_>, Vec<_>) = keys.iter().enumerate().rev().partition(|(_, key)| !key.has_changed);
-    let rows = stored.into_iter().chain(new).map(|(place, key)| (place, &key.row.row));
-    for (place, row) in rows.filter(|(_, row)| row.standing == Standing::Live) {
-        if let Some(saved) = known.insert(of(row), row) {
+    for (place, key) in stored.into_iter().chain(new) {
+        let row = &key.row.row;
+        if row.standing != Standing::Live {
+            continue;
+        }
+        if let Some(saved) = known.insert(of(row), row).filter(|_| counts(key)) {
             return Some((place, row, saved));
         }
     }

@@ -88,3 +88,16 @@ async fn another_provider_serves_a_caller_who_could_not_be_told() {
     let attempts = answer.header("x-gateway-attempts");
     assert_eq!((answer.status.as_u16(), attempts), (200, "primary:broken"), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn an_answer_beside_which_an_error_stands_that_says_nothing_is_an_answer() {
+    let choice = json!({"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"});
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200});
+    let answer = json!({"id": "c", "model": "mock-1", "choices": [choice], "usage": usage, "error": {}});
+    let world = own_words::world("nebius", own_words::says(200, &answer).await, |_| {}).await;
+    for caller in [Caller::Messages, Caller::Responses, Caller::Gemini, Caller::Chat] {
+        let told = world.send(request(&world, caller, false)).await;
+        assert_eq!((told.status.as_u16(), told.header("x-gateway-attempts")), (200, ""), "{caller:?}: {}", told.text);
+    }
+    assert_eq!(world.spent().await, "0.005");
+}

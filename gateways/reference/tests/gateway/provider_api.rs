@@ -201,6 +201,8 @@ fn senseless(world: &World) -> Vec<(Method, &'static str, Value, u16, &'static s
             400,
             "default_request_timeout_in_seconds: must be at most a day (86400 seconds)",
         ),
+        // A list in the place of an object: nobody could say which of its values is a credential.
+        (Method::PUT, "/api/providers/made", json!({"network_config": [null, 30]}), 400, "expected an object"),
         (Method::PUT, "/api/providers/made", json!({"keys": []}), 400, "/api/providers/made/keys"),
         (Method::PUT, "/api/providers/made", json!({"provider": "another"}), 400, "keeps its name"),
         (Method::DELETE, "/api/providers/primary", json!({}), 409, "is named by the virtual keys 'agent'"),
