@@ -198,14 +198,15 @@ async fn requests_on_their_way_are_active_until_they_have_ended() {
 #[tokio::test]
 async fn the_pace_of_a_stream_is_told_between_its_events() {
     let world = World::start(|_| {}).await;
-    world.model(&json!({"chunks": 4, "latency": {"between_chunks": "30ms"}}));
+    world.model(&json!({"chunks": 4, "latency": {"between_chunks": "300ms"}}));
     let (_, whole) = world.stream("/v1/chat/completions", &streamed()).await;
     assert!(whole);
     let metrics = scrape(&world).await;
     let of = |what: &str| sample(&metrics, &format!("bifrost_stream_inter_token_latency_seconds_{what}"), &[]);
-    // The role, four pieces and the reason to finish: five pauses, three of which are long.
+    // The role, four pieces and the reason to finish: five pauses, three of which are long. What is read late,
+    // by a process that has to wait for a processor, makes them shorter: half of them is enough.
     assert_eq!(of("count"), "5");
-    assert!(of("sum").parse::<f64>().unwrap() >= 0.09, "{metrics}");
+    assert!(of("sum").parse::<f64>().unwrap() >= 0.45, "{metrics}");
     world.call().await;
     let metrics = scrape(&world).await;
     assert_eq!(samples(&metrics, "bifrost_stream_inter_token_latency_seconds_count", &[]), ["5"]);
