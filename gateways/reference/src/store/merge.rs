@@ -17,7 +17,7 @@ use super::rows::{Change, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standin
 use super::used::Used;
 use crate::clock::Moment;
 use crate::grant::grants_json;
-use crate::identity::{self, KeyValue};
+use crate::identity::{self, KeyHash, KeyValue};
 use crate::maps::{Map, Set};
 
 /// The configuration that holds from now on, and what has to be written for it.
@@ -178,15 +178,22 @@ fn entities<T: Entity>(
 
 /// What the file says anew cannot be called as one is that an administrator made or renamed.
 fn check_labels<T: Entity>(live: &[(Option<usize>, EntityRow<T>)]) -> Result<(), MergeError> {
-    let stored = live.iter().filter(|(new, _)| new.is_none());
-    let stored: Map<String, &T> = stored.map(|(_, row)| (row.entity.unique(), &row.entity)).collect();
-    for (place, row) in live.iter().filter_map(|(new, row)| Some(((*new)?, row))) {
-        if let Some(saved) = stored.get(&row.entity.unique()) {
-            let (declared, saved) = (row.entity.label(), saved.label());
-            return Err(MergeError { noun: T::NOUN, place, declared, saved, field: "name" });
-        }
-    }
-    Ok(())
+    let all = live.iter().map(|(new, row)| (*new, &row.entity));
+    let Some((place, declared, saved)) = newcomer(all, T::unique) else { return Ok(()) };
+    let (declared, saved) = (declared.label(), saved.label());
+    Err(MergeError { noun: T::NOUN, place, declared, saved, field: "name" })
+}
+
+/// Of `all`, the new ones with their places in the file: the first that shares what no two may
+/// with one that is not new, and that one.
+fn newcomer<'a, T, K: Eq + Hash>(
+    all: impl Iterator<Item = (Option<usize>, &'a T)> + Clone,
+    of: impl Fn(&'a T) -> K,
+) -> Option<(usize, &'a T, &'a T)> {
+    let mut new = all.clone().filter_map(|(new, one)| Some((new?, one))).peekable();
+    new.peek()?;
+    let stored: Map<K, &T> = all.filter(|(new, _)| new.is_none()).map(|(_, one)| (of(one), one)).collect();
+    new.find_map(|(place, one)| Some((place, one, *stored.get(&of(one))?)))
 }
 
 fn keys(
@@ -233,35 +240,29 @@ fn keys(
 /// No two keys have one name or one value: an administrator may have made one like that of the
 /// file, or given one of the file what the file gives another.
 fn check_clashes(keys: &[Noted<StoredKey>]) -> Result<(), MergeError> {
-    let has_news = keys.iter().any(|key| key.has_changed);
     // Two names that were both stored before are told apart by their ids, as they were.
-    let names = has_news.then(|| clash(keys, |row| row.name.as_str(), |key| key.has_changed)).flatten();
-    let values = || clash(keys, |row| row.value_hash, |_| true);
-    let shared = names.map(|pair| (pair, "name")).or_else(|| Some((values()?, "value")));
+    let rows = live(keys).map(|(place, key)| (key.has_changed.then_some(place), &key.row.row));
+    let same_name = newcomer(rows, |row| row.name.as_str()).map(|pair| (pair, "name"));
+    let shared = same_name.or_else(|| Some((same_value(keys)?, "value")));
     let Some(((place, declared, saved), field)) = shared else { return Ok(()) };
     let (declared, saved) = (declared.name.clone(), saved.name.clone());
     Err(MergeError { noun: "virtual key", place, declared, saved, field })
 }
 
-/// Two keys that share what no two may: the newer one, which `counts`, with its place, and the other.
-fn clash<'a, K: Eq + Hash>(
-    keys: &'a [Noted<StoredKey>],
-    of: impl Fn(&'a KeyRow) -> K,
-    counts: impl Fn(&Noted<StoredKey>) -> bool,
-) -> Option<(usize, &'a KeyRow, &'a KeyRow)> {
-    let mut known: Map<K, &KeyRow> = Map::with_capacity_and_hasher(keys.len(), Default::default());
+/// Two keys with one value: the newer one with its place, and the other.
+fn same_value(keys: &[Noted<StoredKey>]) -> Option<(usize, &KeyRow, &KeyRow)> {
+    let mut known: Map<KeyHash, &KeyRow> = Map::with_capacity_and_hasher(keys.len(), Default::default());
+    let of = |is_new| live(keys).rev().filter(move |(_, key)| key.has_changed == is_new);
     // Those that were stored come first: what they clash with is newer.
-    let (stored, new): (Vec<_>, Vec<_>) = keys.iter().enumerate().rev().partition(|(_, key)| !key.has_changed);
-    for (place, key) in stored.into_iter().chain(new) {
+    of(false).chain(of(true)).find_map(|(place, key)| {
         let row = &key.row.row;
-        if row.standing != Standing::Live {
-            continue;
-        }
-        if let Some(saved) = known.insert(of(row), row).filter(|_| counts(key)) {
-            return Some((place, row, saved));
-        }
-    }
-    None
+        known.insert(row.value_hash, row).map(|saved| (place, row, saved))
+    })
+}
+
+/// Those that count, with their places.
+fn live(keys: &[Noted<StoredKey>]) -> impl DoubleEndedIterator<Item = (usize, &Noted<StoredKey>)> + Clone {
+    keys.iter().enumerate().filter(|(_, key)| key.row.row.standing == Standing::Live)
 }
 
 fn stored_key(
