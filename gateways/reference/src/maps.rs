@@ -4,14 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use foldhash::fast::RandomState;
+pub(crate) use foldhash::fast::RandomState as Quick;
 use indexmap::IndexMap;
 
 /// A map in no order.
-pub(crate) type Map<K, V> = HashMap<K, V, RandomState>;
+pub(crate) type Map<K, V> = HashMap<K, V, Quick>;
 
 /// A set in no order.
-pub(crate) type Set<T> = HashSet<T, RandomState>;
+pub(crate) type Set<T> = HashSet<T, Quick>;
 
 /// A map in the order in which its entries were added.
-pub(crate) type Ordered<K, V> = IndexMap<K, V, RandomState>;
+pub(crate) type Ordered<K, V> = IndexMap<K, V, Quick>;

@@ -145,15 +145,7 @@ impl Scrape {
                 histogram.encode(family.encode_family(&labels.with("is_success", is_success.to_owned()))?)?;
             }
         }
-        for (name, help, observed) in SPREAD {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-            for (labels, series) in &self.series {
-                if let Some(histogram) = observed(series).get() {
-                    histogram.encode(family.encode_family(&labels.pairs())?)?;
-                }
-            }
-        }
-        Ok(())
+        spread(encoder, SPREAD, &self.series, Labels::pairs)
     }
 
     fn provider_keys(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
@@ -182,14 +174,24 @@ impl Scrape {
             let count = series.requests.load(Ordering::Relaxed);
             ConstCounter::new(count).encode(family.encode_family(&labels.pairs())?)?;
         }
-        for (name, help, observed) in HTTP {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-            for (labels, series) in &self.http {
-                if let Some(histogram) = observed(series).get() {
-                    histogram.encode(family.encode_family(&labels.pairs())?)?;
-                }
+        spread(encoder, HTTP, &self.http, HttpLabels::pairs)
+    }
+}
+
+/// A table of histograms, each of the series that have something in it.
+fn spread<L, T>(
+    encoder: &mut DescriptorEncoder<'_>,
+    table: [Spread<T>; 3],
+    all: &[(L, Arc<T>)],
+    pairs: fn(&L) -> Vec<(&str, String)>,
+) -> Encoded {
+    for (name, help, observed) in table {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, series) in all {
+            if let Some(histogram) = observed(series).get() {
+                histogram.encode(family.encode_family(&pairs(labels))?)?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -1,20 +1,20 @@
 //! What is counted of HTTP requests, whatever they ask for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::Method;
 use indexmap::Equivalent;
 
+use super::family::Family;
 use super::histogram::Observed;
 use super::labels::OTHER;
-use crate::maps::Ordered;
 
 /// All requests. Their series are as many as the routes, methods and statuses that there are.
 #[derive(Debug, Default)]
 pub(super) struct HttpMetrics {
-    series: RwLock<Ordered<HttpLabels, Arc<HttpSeries>>>,
+    series: Family<HttpLabels, HttpSeries>,
 }
 
 /// An answered request.
@@ -53,9 +53,15 @@ impl Equivalent<HttpLabels> for LabelsRef<'_> {
     }
 }
 
+impl LabelsRef<'_> {
+    fn to_owned(&self) -> HttpLabels {
+        HttpLabels { path: self.path.to_owned(), method: self.method, status: self.status }
+    }
+}
+
 impl HttpLabels {
     /// Name and value of each.
-    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn pairs(&self) -> Vec<(&str, String)> {
         vec![("path", self.path.clone()), ("method", self.method.to_owned()), ("status", self.status.to_string())]
     }
 }
@@ -73,7 +79,7 @@ impl HttpMetrics {
     pub(super) fn count(&self, answered: &Answered<'_>) {
         let labels =
             LabelsRef { path: answered.route.unwrap_or(OTHER), method: word(answered.method), status: answered.status };
-        let series = self.series(&labels);
+        let series = self.series.find(&labels).unwrap_or_else(|_| self.series.begin(labels.to_owned()));
         series.requests.fetch_add(1, Ordering::Relaxed);
         series.duration.request(answered.duration);
         answered.request_bytes.into_iter().for_each(|bytes| series.request_bytes.bytes(bytes));
@@ -82,17 +88,7 @@ impl HttpMetrics {
 
     /// Every series as it is now.
     pub(super) fn all(&self) -> Vec<(HttpLabels, Arc<HttpSeries>)> {
-        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
-        series.iter().map(|(labels, series)| (labels.clone(), Arc::clone(series))).collect()
-    }
-
-    fn series(&self, labels: &LabelsRef<'_>) -> Arc<HttpSeries> {
-        if let Some(series) = self.series.read().unwrap_or_else(PoisonError::into_inner).get(labels) {
-            return Arc::clone(series);
-        }
-        let owned = HttpLabels { path: labels.path.to_owned(), method: labels.method, status: labels.status };
-        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(owned).or_default())
+        self.series.all()
     }
 }
 

@@ -1,13 +1,14 @@
 //! What is counted of requests, while they end: a few atomic additions in one series.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indexmap::IndexMap;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::family::Family;
 use super::histogram::Observed;
 use super::labels::{Labels, LabelsRef};
 use super::provider_keys::ProviderKeys;
@@ -20,7 +21,8 @@ const MOST_SERIES: usize = 10_000;
 /// All series.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    series: RwLock<IndexMap<Labels, Arc<Series>>>,
+    /// Callers choose models: their names may be meant to collide.
+    series: Family<Labels, Series, RandomState>,
     pub(super) keys: ProviderKeys,
 }
 
@@ -124,29 +126,23 @@ impl Metrics {
         }
     }
 
-    /// The pace of a stream that has begun.
-    pub(super) fn pace(&self, record: &CallRecord) -> Pace {
-        Pace { series: self.series(labels(record, record.attempts.last())), last: None }
+    /// The pace of a stream that has begun with this attempt.
+    pub(super) fn pace(&self, record: &CallRecord, attempt: &Attempt) -> Pace {
+        Pace { series: self.series(labels(record, Some(attempt))), last: None }
     }
 
     /// Every series as it is now.
     pub(super) fn all(&self) -> Vec<(Labels, Arc<Series>)> {
-        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
-        series.iter().map(|(labels, series)| (labels.clone(), Arc::clone(series))).collect()
+        self.series.all()
     }
 
     fn series(&self, labels: LabelsRef<'_>) -> Arc<Series> {
-        let find = |labels: LabelsRef<'_>| {
-            let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
-            series.get(&labels).map(Arc::clone).ok_or(series.len() >= MOST_SERIES)
-        };
-        let labels = match find(labels) {
+        let labels = match self.series.find(&labels) {
             Ok(series) => return series,
-            Err(is_full) if is_full => labels.bounded(),
+            Err(count) if count >= MOST_SERIES => labels.bounded(),
             Err(_) => labels,
         };
-        let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(series.entry(labels.to_owned()).or_default())
+        self.series.begin(labels.to_owned())
     }
 }
 

@@ -7,11 +7,13 @@
 //! - [`queue`]: the bounded way from a request to a sink
 //! - [`metrics`]: what is counted of requests to providers, under which [`labels`];
 //!   [`provider_keys`], [`active`] and [`http`]: what is counted of providers' keys, of requests on their
-//!   way, and of all that are answered. [`exposition`] is the text of all, with its [`histogram`]s
+//!   way, and of all that are answered. A [`family`] has series by their labels; [`exposition`] is the
+//!   text of all, with its [`histogram`]s
 //! - [`lines`]: one line in the gateway's own log for each request
 
 mod active;
 pub(crate) mod exposition;
+mod family;
 mod histogram;
 mod http;
 mod labels;

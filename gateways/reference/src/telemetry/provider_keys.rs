@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::Equivalent;
 
+use super::family::Family;
 use super::labels::OTHER;
 use super::record::{Attempt, SelectedKey};
-use crate::maps::Ordered;
 
 /// How many sums of rotations there may be: callers choose models.
 const MOST_ROTATIONS: usize = 1_000;
@@ -16,44 +16,42 @@ const MOST_ROTATIONS: usize = 1_000;
 /// All keys that were used.
 #[derive(Debug, Default)]
 pub(super) struct ProviderKeys {
-    up: RwLock<Ordered<KeyLabels, AtomicBool>>,
+    up: Family<KeyLabels, AtomicBool>,
     rotations: Mutex<BTreeMap<RotationLabels, u64>>,
 }
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct KeyLabels {
-    pub(super) provider: Arc<str>,
-    pub(super) id: String,
-    pub(super) name: String,
+    provider: Arc<str>,
+    key: SelectedKey,
 }
 
 /// The same without a copy, to find it by.
 #[derive(Hash)]
 struct KeyRef<'a> {
     provider: &'a str,
-    id: &'a str,
-    name: &'a str,
+    key: &'a SelectedKey,
 }
 
 impl Equivalent<KeyLabels> for KeyRef<'_> {
     fn equivalent(&self, other: &KeyLabels) -> bool {
-        (self.provider, self.id, self.name) == (&*other.provider, &other.id, &other.name)
+        (self.provider, self.key) == (&*other.provider, &other.key)
     }
 }
 
 /// Which key another took over from, of which model, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RotationLabels {
-    pub(super) key: KeyLabels,
-    pub(super) model: String,
-    pub(super) reason: &'static str,
+    key: KeyLabels,
+    model: String,
+    reason: &'static str,
 }
 
 impl KeyLabels {
     /// Name and value of each.
     pub(super) fn pairs(&self) -> Vec<(&'static str, &str)> {
-        vec![("provider", &*self.provider), ("key_id", &self.id), ("key_name", &self.name)]
+        vec![("provider", &*self.provider), ("key_id", &self.key.id), ("key_name", &self.key.name)]
     }
 }
 
@@ -85,8 +83,7 @@ impl ProviderKeys {
 
     /// Each key, and whether it worked when it was used last.
     pub(super) fn all(&self) -> Vec<(KeyLabels, bool)> {
-        let up = self.up.read().unwrap_or_else(PoisonError::into_inner);
-        up.iter().map(|(key, up)| (key.clone(), up.load(Ordering::Relaxed))).collect()
+        self.up.all().into_iter().map(|(key, up)| (key, up.load(Ordering::Relaxed))).collect()
     }
 
     /// How often another key took over.
@@ -95,13 +92,8 @@ impl ProviderKeys {
     }
 
     fn set(&self, provider: &Arc<str>, key: &SelectedKey, is_up: bool) {
-        let known = KeyRef { provider, id: &key.id, name: &key.name };
-        if let Some(up) = self.up.read().unwrap_or_else(PoisonError::into_inner).get(&known) {
-            up.store(is_up, Ordering::Relaxed);
-            return;
-        }
-        let mut keys = self.up.write().unwrap_or_else(PoisonError::into_inner);
-        keys.entry(labels(provider, key)).or_default().store(is_up, Ordering::Relaxed);
+        let known = self.up.find(&KeyRef { provider, key });
+        known.unwrap_or_else(|_| self.up.begin(labels(provider, key))).store(is_up, Ordering::Relaxed);
     }
 
     fn rotated(&self, key: KeyLabels, model: &str, reason: &'static str) {
@@ -115,7 +107,7 @@ impl ProviderKeys {
 }
 
 fn labels(provider: &Arc<str>, key: &SelectedKey) -> KeyLabels {
-    KeyLabels { provider: Arc::clone(provider), id: key.id.clone(), name: key.name.clone() }
+    KeyLabels { provider: Arc::clone(provider), key: key.clone() }
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub(crate) struct Tokens {
 }
 
 /// A key of a provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SelectedKey {
     pub(crate) id: String,
     pub(crate) name: String,

@@ -45,7 +45,7 @@ impl Telemetry {
 
     /// The pace of a stream that has begun.
     pub(super) fn pace(&self, record: &CallRecord) -> Option<Pace> {
-        (!record.attempts.is_empty()).then(|| self.metrics.pace(record))
+        record.attempts.last().map(|attempt| self.metrics.pace(record, attempt))
     }
 
     /// Counts a finished request, and tells every sink of it.
