@@ -33,6 +33,7 @@ mod limit_headers;
 mod listen;
 mod live;
 mod logs;
+mod lower_case;
 mod maps;
 mod money;
 mod network;

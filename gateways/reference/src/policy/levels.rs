@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::ApiBase;
 use crate::ledger::{Level, MeterId, Owner};
+use crate::lower_case::lower_case;
 use crate::maps::{Map, Ordered};
 use crate::store::{Customer, EntityRow, FileHash, ModelConfig, Team};
 
@@ -193,12 +194,7 @@ impl Targets {
 /// A model's name as limits know it: neither another case of its letters nor Gemini's collection
 /// before it is a way around them.
 pub(super) fn folded(model: &str) -> Cow<'_, str> {
-    let model = ApiBase::Gemini.model(model);
-    if model.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(model.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(model)
-    }
+    lower_case(ApiBase::Gemini.model(model))
 }
 
 impl CustomerPolicy {

@@ -4,7 +4,6 @@
 //! - [`overrides`]: the administrator's own prices, found by scope and model
 //! - [`kept`]: the overrides of `config.json` and of the administrators, brought together
 //! - [`catalog`]: both together: the price of a model for a key, a provider and its key
-//! - [`folded`]: a model's name as these know it
 //! - [`price`]: from a price and a usage to a cost, and to the most that it can be
 //! - [`media`]: the same for images and audio, which have units of their own
 //! - [`extras`]: the same for what is charged beside tokens: searches and sessions of code
@@ -12,7 +11,6 @@
 
 mod catalog;
 mod extras;
-mod folded;
 pub(crate) mod kept;
 mod media;
 mod overrides;

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::catalog::PriceQuestion;
-use super::folded::folded;
 use super::kept::KeptOverrides;
 use crate::config::{Override, OverrideMatch, OverrideScope, RequestType};
+use crate::lower_case::lower_case;
 use crate::rates::Rates;
 
 /// The overrides in force. What a request looks up does not grow with their number.
@@ -67,7 +67,7 @@ impl Overrides {
             return None;
         }
         let PriceQuestion { key, provider, provider_key, model, kind } = question;
-        let model = &*folded(model);
+        let model = &*lower_case(model);
         let of = |key: Option<&str>, provider: Option<&str>, provider_key: Option<&str>| {
             let owned = |name: Option<&str>| name.map(str::to_owned);
             let scope =

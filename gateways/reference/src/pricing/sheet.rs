@@ -9,9 +9,9 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::folded::folded;
 use crate::config::Pricing;
 use crate::connect::{self, describe};
+use crate::lower_case::lower_case;
 use crate::rates::Rates;
 
 /// For a whole sheet, be it at the start or later.
@@ -88,7 +88,7 @@ impl Sheet {
         let entries: IndexMap<String, Box<RawValue>> =
             serde_json::from_str(text).map_err(|error| PricingError::Shape(url.to_owned(), error))?;
         for (model, raw) in entries {
-            if let Cow::Owned(lower) = folded(&model) {
+            if let Cow::Owned(lower) = lower_case(&model) {
                 self.capitals.insert(lower, model.clone());
             }
             let entry = match Entry::read(raw.get()) {
@@ -117,10 +117,11 @@ impl Sheet {
 
     /// The entry of this name, else the one that differs in the case of its letters alone.
     fn named(&self, name: &str) -> Option<&Entry> {
-        let lower = || folded(name);
-        let written = || self.capitals.get(&*lower());
-        let known = self.models.get(name).or_else(|| self.models.get(&*lower()));
-        known.or_else(|| self.models.get(written()?))
+        let written = |lower: &str| self.models.get(self.capitals.get(lower)?);
+        self.models.get(name).or_else(|| match lower_case(name) {
+            Cow::Borrowed(lower) => written(lower),
+            Cow::Owned(lower) => self.models.get(&lower).or_else(|| written(&lower)),
+        })
     }
 
     /// The models that the sheet has for a provider, or for any.
