@@ -5,7 +5,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::errors::Wording;
-use crate::routes::{Answer, Method, Served};
+use crate::routes::{Answer, Method, Served, content, json_content};
 
 /// What the routes below a path are about, and who may call them; the longest path counts.
 const ABOUT: [(&str, &str, Caller); 18] = [
@@ -124,14 +124,13 @@ fn operation(served: &Served, generator: &mut SchemaGenerator) -> Value {
         "responses": responses(*answer, caller, generator),
     });
     if let Some(schema) = body {
-        operation["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema() } } });
+        operation["requestBody"] = json!({ "required": true, "content": json_content(schema()) });
     } else if *name == "post" && matches!(caller, Caller::VirtualKey(_)) {
         // As its provider's own API has it.
         let is_form = path.ends_with("/audio/transcriptions");
         let content_type = if is_form { "multipart/form-data" } else { "application/json" };
-        operation["requestBody"] =
-            json!({ "required": true, "content": { (content_type): { "schema": { "type": "object" } } } });
+        let content = content(content_type, json!({ "type": "object" }));
+        operation["requestBody"] = json!({ "required": true, "content": content });
     }
     operation
 }
@@ -172,10 +171,8 @@ fn about(path: &str) -> (&'static str, Caller) {
 
 /// The answer whose body has this schema.
 fn failure(schema: &str) -> Value {
-    json!({
-        "description": "What went wrong",
-        "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
-    })
+    let content = json_content(json!({ "$ref": format!("#/components/schemas/{schema}") }));
+    json!({ "description": "What went wrong", "content": content })
 }
 
 /// The body of every error in Anthropic's words; `code` is the gateway's own.

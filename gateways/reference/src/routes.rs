@@ -91,9 +91,14 @@ impl Answer {
     }
 }
 
-/// The content of an answer in JSON that has this schema.
+/// What OpenAPI calls the content of a body in JSON that has this schema.
 pub(crate) fn json_content(schema: impl Into<Value>) -> Value {
-    json!({ "application/json": { "schema": schema.into() } })
+    content("application/json", schema)
+}
+
+/// The same of another media type.
+pub(crate) fn content(media_type: &str, schema: impl Into<Value>) -> Value {
+    json!({ (media_type): { "schema": schema.into() } })
 }
 
 impl Methods {

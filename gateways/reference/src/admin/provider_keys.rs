@@ -44,7 +44,7 @@ pub(super) fn routes() -> Routes {
 /// A key as it was written, with what holds where nothing is written; of its value no more than
 /// the beginning.
 #[derive(Serialize)]
-struct KeyView(Value);
+struct KeyView(Fields);
 
 /// A key of a provider, and the provider's name.
 #[derive(Serialize, JsonSchema)]
@@ -70,7 +70,7 @@ impl JsonSchema for KeyView {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let mut schema = provider_key_schema();
         schema["properties"]["id"] = json!({ "type": "string" });
-        schema["required"] = json!(["id", "name", "value", "models", "weight", "enabled"]);
+        schema["required"] = defaults().into_iter().map(|(name, _)| name).collect();
         schema.try_into().unwrap_or_default()
     }
 }
@@ -230,12 +230,22 @@ fn shown(fields: &Fields) -> String {
     }
 }
 
+/// What is always shown, with what holds where nothing is written.
+fn defaults() -> [(&'static str, Value); 6] {
+    [
+        ("id", Value::Null),
+        ("name", Value::Null),
+        ("value", Value::Null),
+        ("models", json!(["*"])),
+        ("weight", json!(1)),
+        ("enabled", json!(true)),
+    ]
+}
+
 fn view(id: &str, fields: &Fields) -> KeyView {
-    let mut view = json!({ "id": id, "name": null, "value": null, "models": ["*"], "weight": 1, "enabled": true });
-    for (name, value) in fields {
-        view[name] = value.clone();
-    }
-    view["id"] = json!(id);
-    view["value"] = json!(shown(fields));
+    let mut view: Fields = defaults().map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    view.extend(fields.clone());
+    view.insert("id".to_owned(), json!(id));
+    view.insert("value".to_owned(), json!(shown(fields)));
     KeyView(view)
 }
