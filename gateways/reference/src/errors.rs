@@ -201,7 +201,7 @@ fn gemini_status(status: u16) -> &'static str {
 }
 
 /// Anthropic's name for an error of this status.
-fn anthropic_type(status: StatusCode) -> &'static str {
+pub(crate) fn anthropic_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
         402 => "billing_error",

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::errors::anthropic_type;
 use crate::retry_after;
 
 /// Why a provider did not answer with success.
@@ -112,16 +113,10 @@ impl Failure {
         }
     }
 
-    /// Why another key has to take over, in Bifrost's words, if one has to.
+    /// Why another key has to take over, in Bifrost's words, which are Anthropic's, if one has to.
     pub(crate) fn rotates_for(&self) -> Option<&'static str> {
-        match self {
-            Failure::Status { status, .. } => match status.as_u16() {
-                401 => Some("authentication_error"),
-                402 => Some("billing_error"),
-                403 => Some("permission_error"),
-                429 => Some("rate_limit_error"),
-                _ => None,
-            },
+        match (self, self.remedy()?) {
+            (Failure::Status { status, .. }, Remedy::Rotate | Remedy::RotateAndWait) => Some(anthropic_type(*status)),
             _ => None,
         }
     }

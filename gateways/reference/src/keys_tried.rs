@@ -79,37 +79,35 @@ impl<'a> KeysTried<'a> {
 
     /// One of `keys` by weight that has to be left alone for `longest` at most: of those not tried
     /// yet, else of the busy ones that may be asked soonest.
-    pub(crate) fn next(
-        &mut self,
-        keys: impl Iterator<Item = &'a ProviderKey>,
-        longest: Duration,
-        dice: &Dice,
-    ) -> Result<Next<'a>, NoKey> {
-        let mut left: Vec<&ProviderKey> = keys.filter(|key| !self.refused.contains(key.id.as_str())).collect();
+    pub(crate) fn next(&mut self, keys: &[&'a ProviderKey], longest: Duration, dice: &Dice) -> Result<Next<'a>, NoKey> {
+        let mut left: Vec<(Duration, &ProviderKey)> =
+            self.not_refused(keys).map(|key| (self.wait(Some(key)), key)).collect();
         if left.is_empty() {
             return Err(NoKey::Refused);
         }
-        left.retain(|key| self.wait(Some(key)) <= longest);
-        let fresh: Vec<&ProviderKey> =
-            left.iter().filter(|key| !self.busy.contains(key.id.as_str())).copied().collect();
-        let was_busy = fresh.is_empty();
+        left.retain(|(wait, _)| *wait <= longest);
+        let is_fresh = |key: &&ProviderKey| !self.busy.contains(key.id.as_str());
+        let mut best: Vec<&ProviderKey> = left.iter().map(|(_, key)| *key).filter(is_fresh).collect();
+        let was_busy = best.is_empty();
         if was_busy {
             self.busy.clear();
-            let waits: Vec<Duration> = left.iter().map(|key| self.wait(Some(key))).collect();
-            let soonest = waits.iter().min().copied();
-            let mut waits = waits.into_iter();
-            left.retain(|_| waits.next() == soonest);
+            let soonest = left.iter().map(|(wait, _)| *wait).min();
+            best = left.into_iter().filter(|(wait, _)| Some(*wait) == soonest).map(|(_, key)| key).collect();
         }
-        let key = by_weight(if was_busy { &left } else { &fresh }, dice).ok_or(NoKey::Busy)?;
+        let key = by_weight(&best, dice).ok_or(NoKey::Busy)?;
         Ok(Next { key, was_busy })
     }
 
     /// Where each of `keys` that was not refused has said how long it wants to be left alone: what
     /// the one said that may be asked first.
-    pub(crate) fn first_free(&self, keys: impl Iterator<Item = &'a ProviderKey>) -> Option<&Failure> {
-        let left = keys.filter(|key| !self.refused.contains(key.id.as_str()));
-        let said: Option<Vec<&Said>> = left.map(|key| self.said.get(&Some(key.id.as_str()))).collect();
+    pub(crate) fn first_free(&self, keys: &[&'a ProviderKey]) -> Option<&Failure> {
+        let said = self.not_refused(keys).map(|key| self.said.get(&Some(key.id.as_str())));
+        let said: Option<Vec<&Said>> = said.collect();
         said?.into_iter().min_by_key(|said| said.left()).map(|said| &said.failure)
+    }
+
+    fn not_refused(&self, keys: &[&'a ProviderKey]) -> impl Iterator<Item = &'a ProviderKey> {
+        keys.iter().copied().filter(|key| !self.refused.contains(key.id.as_str()))
     }
 }
 
@@ -160,38 +158,40 @@ mod tests {
 
     #[test]
     fn a_busy_key_is_asked_again_when_no_other_is_left_and_a_refused_one_never() {
-        let keys = [key("a"), key("b")];
+        let (a, b) = (key("a"), key("b"));
+        let keys = [&a, &b];
         let dice = Dice::new(1);
         let mut tried = KeysTried::default();
-        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::RotateAndWait);
-        let next = tried.next(keys.iter(), Duration::ZERO, &dice).unwrap();
+        tried.failed(Some(keys[0]), &busy_for(None), Remedy::RotateAndWait);
+        let next = tried.next(&keys, Duration::ZERO, &dice).unwrap();
         assert_eq!((next.key.id.as_str(), next.was_busy), ("b", false));
-        tried.failed(Some(&keys[1]), &busy_for(None), Remedy::Rotate);
-        let next = tried.next(keys.iter(), Duration::ZERO, &dice).unwrap();
+        tried.failed(Some(keys[1]), &busy_for(None), Remedy::Rotate);
+        let next = tried.next(&keys, Duration::ZERO, &dice).unwrap();
         assert_eq!((next.key.id.as_str(), next.was_busy), ("a", true));
-        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::Rotate);
-        assert_eq!(tried.next(keys.iter(), Duration::MAX, &dice).err(), Some(NoKey::Refused));
+        tried.failed(Some(keys[0]), &busy_for(None), Remedy::Rotate);
+        assert_eq!(tried.next(&keys, Duration::MAX, &dice).err(), Some(NoKey::Refused));
     }
 
     #[test]
     fn a_key_that_wants_to_be_left_alone_for_too_long_is_passed_over_until_it_says_otherwise() {
-        let keys = [key("a"), key("b")];
+        let (a, b) = (key("a"), key("b"));
+        let keys = [&a, &b];
         let dice = Dice::new(1);
         let mut tried = KeysTried::default();
         let longest = Duration::from_secs(5);
-        tried.failed(Some(&keys[0]), &busy_for(Some(3)), Remedy::RotateAndWait);
-        assert!(tried.first_free(keys.iter()).is_none(), "the other one has said nothing");
-        tried.failed(Some(&keys[1]), &busy_for(Some(u64::MAX)), Remedy::RotateAndWait);
+        tried.failed(Some(keys[0]), &busy_for(Some(3)), Remedy::RotateAndWait);
+        assert!(tried.first_free(&keys).is_none(), "the other one has said nothing");
+        tried.failed(Some(keys[1]), &busy_for(Some(u64::MAX)), Remedy::RotateAndWait);
         for _ in 0..9 {
-            let next = tried.next(keys.iter(), longest, &dice).unwrap();
+            let next = tried.next(&keys, longest, &dice).unwrap();
             assert_eq!((next.key.id.as_str(), next.was_busy), ("a", true));
             tried.busy.insert("a");
         }
-        let told = |tried: &KeysTried<'_>| tried.first_free(keys.iter())?.retry_after(Timestamp::UNIX_EPOCH);
+        let told = |tried: &KeysTried<'_>| tried.first_free(&keys)?.retry_after(Timestamp::UNIX_EPOCH);
         assert_eq!(told(&tried), Some(Duration::from_secs(3)));
-        assert_eq!(tried.next(keys.iter(), Duration::from_secs(1), &dice).err(), Some(NoKey::Busy));
-        tried.failed(Some(&keys[0]), &busy_for(None), Remedy::Wait);
-        assert_eq!((tried.wait(Some(&keys[0])), told(&tried)), (Duration::ZERO, None));
+        assert_eq!(tried.next(&keys, Duration::from_secs(1), &dice).err(), Some(NoKey::Busy));
+        tried.failed(Some(keys[0]), &busy_for(None), Remedy::Wait);
+        assert_eq!((tried.wait(Some(keys[0])), told(&tried)), (Duration::ZERO, None));
     }
 
     proptest! {

@@ -1,6 +1,5 @@
 //! Calls to providers: which of its keys, how often, how long.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody as _};
@@ -46,9 +45,8 @@ pub(crate) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// The keys that may be used.
-    fn keys<'b>(&self, key_ids: Option<&'b AllowList>) -> impl Iterator<Item = &'a ProviderKey> + use<'a, 'b> {
-        let pin = self.pin;
-        self.provider.keys_for(self.model, key_ids).filter(move |key| pin.admits(key))
+    fn keys(&self, key_ids: Option<&AllowList>) -> Vec<&'a ProviderKey> {
+        self.provider.keys_for(self.model, key_ids).filter(|key| self.pin.admits(key)).collect()
     }
 }
 
@@ -146,8 +144,8 @@ pub(crate) struct Tries<'a> {
     upstream: &'a Upstream,
     call: &'a Call<'a>,
     dice: &'a Dice,
-    /// Which of the provider's keys the virtual key may use now.
-    key_ids: Option<Cow<'a, AllowList>>,
+    /// Those of the provider that may be used now.
+    keys: Vec<&'a ProviderKey>,
     tried: KeysTried<'a>,
     pauses: Pauses,
     left: u32,
@@ -157,10 +155,10 @@ pub(crate) struct Tries<'a> {
 impl<'a> Tries<'a> {
     pub(crate) fn of(upstream: &'a Upstream, call: &'a Call<'a>, dice: &'a Dice) -> Tries<'a> {
         let mut tried = KeysTried::default();
-        let key_ids = call.key_ids.map(Cow::Borrowed);
-        let key = tried.next(call.keys(key_ids.as_deref()), Duration::ZERO, dice).ok().map(|next| next.key);
+        let keys = call.keys(call.key_ids);
+        let key = tried.next(&keys, Duration::ZERO, dice).ok().map(|next| next.key);
         let (pauses, left) = (Pauses::of(call.provider), call.provider.max_retries);
-        Tries { upstream, call, dice, key_ids, tried, pauses, left, key }
+        Tries { upstream, call, dice, keys, tried, pauses, left, key }
     }
 
     /// The key of the present try.
@@ -171,13 +169,11 @@ impl<'a> Tries<'a> {
     /// From now on the virtual key may use these. Another key is chosen where the present one is
     /// not among them; tells whether there is one that can be asked at once.
     pub(crate) fn may_use(&mut self, key_ids: Option<&AllowList>) -> bool {
-        self.key_ids = key_ids.cloned().map(Cow::Owned);
-        let is_still = |key: &&ProviderKey| self.call.keys(self.key_ids.as_deref()).any(|other| other.id == key.id);
-        if self.key.as_ref().is_none_or(is_still) {
+        self.keys = self.call.keys(key_ids);
+        if self.key.is_none_or(|key| self.keys.iter().any(|other| other.id == key.id)) {
             return true;
         }
-        let keys = self.call.keys(self.key_ids.as_deref());
-        self.key = self.tried.next(keys, Duration::ZERO, self.dice).ok().map(|next| next.key);
+        self.key = self.tried.next(&self.keys, Duration::ZERO, self.dice).ok().map(|next| next.key);
         self.key.is_some()
     }
 
@@ -196,16 +192,14 @@ impl<'a> Tries<'a> {
         let longest = self.call.provider.backoff_max;
         let mut has_to_wait = remedy != Remedy::Rotate;
         match self.key {
-            Some(_) if remedy != Remedy::Wait => {
-                match self.tried.next(self.call.keys(self.key_ids.as_deref()), longest, self.dice) {
-                    Ok(next) => {
-                        has_to_wait |= next.was_busy;
-                        self.key = Some(next.key);
-                    }
-                    Err(NoKey::Refused) => return Err(exhausted(failure)),
-                    Err(NoKey::Busy) => return Err(self.told(failure)),
+            Some(_) if remedy != Remedy::Wait => match self.tried.next(&self.keys, longest, self.dice) {
+                Ok(next) => {
+                    has_to_wait |= next.was_busy;
+                    self.key = Some(next.key);
                 }
-            }
+                Err(NoKey::Refused) => return Err(exhausted(failure)),
+                Err(NoKey::Busy) => return Err(self.told(failure)),
+            },
             None if remedy == Remedy::Rotate => return Err(failure),
             _ => {}
         }
@@ -223,7 +217,7 @@ impl<'a> Tries<'a> {
     /// What the caller is told where no other try may be made: the last failure, unless each key
     /// that is left has said when it may be asked again. Then what helps is to wait for the first.
     fn told(&self, last: Failure) -> Failure {
-        self.tried.first_free(self.call.keys(self.key_ids.as_deref())).cloned().unwrap_or(last)
+        self.tried.first_free(&self.keys).cloned().unwrap_or(last)
     }
 }
 
