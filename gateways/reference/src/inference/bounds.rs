@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, field, value};
-use super::input::Input;
+use super::input::{Input, saturated};
 use super::parts;
 use super::readable::Readable;
 use super::route::Route;
@@ -232,10 +232,6 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
 /// Whether no model reads it, or what one reads of it counts elsewhere.
 fn is_silent(route: Route, name: &str) -> bool {
     SILENT.contains(&name) || KEPT.contains(&name) || route.form() == Form::Content && GEMINI_CONFIG.contains(&name)
-}
-
-fn saturated(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::config::{AllowList, Provider, RequestType};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::ledger::{Claim, Measure, MeterId};
-use crate::policy::VirtualKey;
+use crate::policy::{Policy, VirtualKey};
 use crate::pricing::{PriceQuestion, Tariff, Unbounded};
 use crate::routing::{self, Candidate};
 use crate::store::NotWritten;
@@ -55,9 +55,13 @@ impl Asks<'_> {
 
     /// Whether the virtual key is as it was when the hold was made.
     pub(super) fn is_current(&self, hold: &Hold) -> bool {
-        let (policy, now) = (self.gateway.policy(), self.gateway.books.now());
-        let current = |key: &VirtualKey| caller::current(&policy.keys, &key.row.value_hash, now);
-        hold.key.as_ref().is_none_or(|key| current(key).is_ok_and(|current| Arc::ptr_eq(&current, key)))
+        let policy = self.gateway.policy();
+        hold.key.as_ref().is_none_or(|key| self.now(&policy, key).is_ok_and(|now| Arc::ptr_eq(&now, key)))
+    }
+
+    /// The virtual key as it is now, if it may be used.
+    fn now(&self, policy: &Policy, key: &VirtualKey) -> Result<Arc<VirtualKey>, Problem> {
+        caller::current(&policy.keys, &key.row.value_hash, self.gateway.books.now())
     }
 
     /// Admits the request by what its virtual key says at this moment: since it was asked for
@@ -66,8 +70,7 @@ impl Asks<'_> {
         let Asks { gateway, candidate, notes, .. } = self;
         // Until the claim is admitted no edit can come between.
         let policy = gateway.policy();
-        let current = |key: &VirtualKey| caller::current(&policy.keys, &key.row.value_hash, gateway.books.now());
-        let key = self.key.map(current).transpose()?;
+        let key = self.key.map(|key| self.now(&policy, key)).transpose()?;
         if key.is_some() {
             let allowed = routing::explicit(&candidate.provider, &candidate.model, key.as_deref(), &candidate.pin);
             allowed.map_err(|error| answer::refused(&error))?;

@@ -31,7 +31,7 @@ impl Input {
     pub(crate) const PICTURE: Input = Input { bytes: 0, pictures: 1, is_open: false, is_linked: false };
 
     pub(crate) fn of_bytes(bytes: usize) -> Input {
-        Input { bytes: u64::try_from(bytes).unwrap_or(u64::MAX), ..Input::default() }
+        Input { bytes: saturated(bytes), ..Input::default() }
     }
 
     pub(crate) fn and(self, other: Input) -> Input {
@@ -54,6 +54,10 @@ impl Input {
         let first = if is_open { whole } else { shown };
         first.saturating_add(whole.saturating_mul(rounds))
     }
+}
+
+pub(super) fn saturated(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::fields::{Fields, field};
+use super::input::saturated;
 use super::recording;
 use super::route::Route;
 use crate::books::Held;
@@ -36,11 +37,11 @@ pub(super) fn read(route: Route, fields: &Fields) -> Result<Option<Media>, Probl
                 return refuse("stream_format", "sse");
             }
             let text: String = field(fields, "input")?.unwrap_or_default();
-            let letters = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            let letters = saturated(text.len());
             // At a quarter of the usual speed, the slowest that there is, it takes four times as long.
             let has_speed = field::<Value>(fields, "speed")?.is_some();
             let seconds = if has_speed { letters } else { letters.div_ceil(LETTERS_OF_SECOND) };
-            let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+            let characters = saturated(text.chars().count());
             Ok(Some(Media::Speech { characters, seconds }))
         }
         _ => Ok(None),

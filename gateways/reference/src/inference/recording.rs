@@ -1,6 +1,8 @@
 //! How long a recording can be: by its bytes, and by what it says of itself where it may be
 //! silent in fewer.
 
+use super::input::saturated;
+
 /// No codec in use takes less for a second of speech.
 const BYTES_OF_SECOND: u64 = 500;
 /// A FLAC frame of silence: its header, a constant for each channel and two checksums.
@@ -62,10 +64,6 @@ fn big_endian(bytes: &[u8]) -> u64 {
 
 fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
-}
-
-fn saturated(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -166,9 +166,10 @@ mod tests {
         let piece = [b'x'; 64];
         let begun = std::time::Instant::now();
         // Looked through anew at each piece, these would be 137 GB.
-        for _ in 0..(LARGEST_EVENT / 64 / 4) {
+        for pieces in 1..=(LARGEST_EVENT / 64 / 4) {
             parser.push(&piece).unwrap();
             assert!(parser.next_event().is_none());
+            assert_eq!(parser.unended, 64 * pieces - 1);
         }
         parser.push(b"\n\n").unwrap();
         assert_eq!(parser.next_event().unwrap().raw.len(), LARGEST_EVENT / 4 + 2);
