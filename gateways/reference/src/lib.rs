@@ -37,6 +37,7 @@ mod lower_case;
 mod maps;
 mod money;
 mod network;
+mod objects;
 mod openapi;
 mod panics;
 mod pin;

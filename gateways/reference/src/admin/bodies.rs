@@ -7,6 +7,7 @@ use super::reply::invalid;
 use crate::config::{AllowList, ConfigId, RateLimitSpec, Weight};
 use crate::errors::Problem;
 use crate::money::Usd;
+use crate::objects::read_from_objects;
 use crate::window::ResetDuration;
 
 /// What a body says of budgets and limits. What is absent stays as it is.
@@ -28,7 +29,7 @@ macro_rules! limited_body {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Default, Deserialize, JsonSchema)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, remote = "Self")]
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
             budgets: Option<Vec<BudgetBody>>,
@@ -39,6 +40,8 @@ macro_rules! limited_body {
             #[serde(default)]
             reset_budget_usage: bool,
         }
+
+        read_from_objects!($name);
 
         impl $name {
             /// Takes what it says of budgets and limits.
@@ -134,7 +137,7 @@ limited_body! {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct BudgetBody {
     pub(super) id: Option<ConfigId>,
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -143,6 +146,8 @@ pub(super) struct BudgetBody {
     /// Wins over that of the owner.
     pub(super) calendar_aligned: Option<bool>,
 }
+
+read_from_objects!(BudgetBody);
 
 /// A field that is null says something, other than one that is absent.
 fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {

@@ -18,10 +18,11 @@ use super::reply::{Reply, change, invalid, not_written, respond, succeeded};
 use crate::config::{self, Client, ClientFile, Framework, Invalid};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::objects::read_from_objects;
 use crate::store::{Change, DocumentKind, DocumentRow, Standing};
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ConfigBody {
     #[schemars(with = "Option<ClientFile>")]
     client_config: Option<Map<String, Value>>,
@@ -29,6 +30,8 @@ pub(super) struct ConfigBody {
     framework_config: Option<Value>,
     auth_config: Option<AuthBody>,
 }
+
+read_from_objects!(ConfigBody);
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Config", deny_unknown_fields)]

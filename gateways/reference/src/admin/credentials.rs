@@ -8,6 +8,7 @@ use super::reply::invalid;
 use crate::administrator::{self, Administrator, StoredAdmin, StoredPassword};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::objects::read_from_objects;
 use crate::slow_hash::{BadSalt, SlowHash};
 use crate::store::{Change, DocumentKind, DocumentRow, Standing};
 
@@ -16,13 +17,15 @@ const REDACTED: &str = "<redacted>";
 const SHORTEST_PASSWORD: usize = 8;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct AuthBody {
     is_enabled: Option<bool>,
     admin_username: Option<String>,
     admin_password: Option<String>,
     disable_auth_on_inference: Option<bool>,
 }
+
+read_from_objects!(AuthBody);
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Administrator", deny_unknown_fields)]

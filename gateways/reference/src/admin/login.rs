@@ -15,6 +15,7 @@ use super::reply::{Done, Reply, done, respond};
 use super::sessions::LENGTH_SECONDS;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::objects::read_from_objects;
 use crate::routes::{Routes, get, post};
 
 /// The most that a stranger's body may have.
@@ -29,11 +30,13 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct Login {
     username: String,
     password: String,
 }
+
+read_from_objects!(Login);
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]

@@ -16,15 +16,18 @@ use super::virtual_keys::{Changed, find, stored};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, KeyHash};
+use crate::objects::read_from_objects;
 use crate::policy::VirtualKey;
 use crate::store::{Change, Standing};
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct Several {
     #[schemars(length(min = 1))]
     ids: IndexSet<String>,
 }
+
+read_from_objects!(Several);
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]

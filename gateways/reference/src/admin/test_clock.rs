@@ -12,13 +12,16 @@ use super::auth::Authorized;
 use super::reply::{Reply, respond};
 use crate::clock::Moment;
 use crate::gateway::Gateway;
+use crate::objects::read_from_objects;
 use crate::window::ResetDuration;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct Advance {
     advance: ResetDuration,
 }
+
+read_from_objects!(Advance);
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]

@@ -6,15 +6,16 @@ use super::unsupported;
 /// The error with its field's path, and without the position.
 pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
+    // That of the whole is a dot, and where there is no JSON, it ends with a question mark.
+    let whole = path.trim_end_matches(['?', '.']);
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     // What stands there may be a credential, also where none should.
     if message.starts_with("invalid ") {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
-        return Invalid::new(path, format!("expected {}", in_json(wanted)));
+        return Invalid::new(whole, format!("expected {}", in_json(wanted)));
     }
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        // Where there is no JSON, the path ends with a question mark.
-        return Invalid::new(path.trim_end_matches(['?', '.']), message);
+        return Invalid::new(whole, message);
     };
     // The path of an unknown field ends in the field itself.
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::governance_file::GovernanceFile;
 use super::overrides::PatchText;
-use super::types::{AllowList, ConfigId, Only, Weight, distinct, distinct_if_any, object, object_if_any, objects};
+use super::types::{AllowList, ConfigId, Only, Weight, distinct, distinct_if_any};
+use crate::objects::{read_from_objects, written_as_objects};
 use crate::window::ResetDuration;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ConfigFile<'a> {
+    // For editors; says nothing to the gateway.
     #[serde(rename = "$schema")]
-    #[expect(dead_code, reason = "for editors; says nothing to the gateway")]
     pub(super) schema: Option<String>,
     pub(super) version: Option<u64>,
     pub(super) encryption_key: Option<String>,
@@ -38,7 +39,7 @@ pub(super) struct ConfigFile<'a> {
 
 /// The client settings: of the file, and `client_config` in the management API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schemars(rename = "ClientConfig")]
 pub(crate) struct ClientFile {
     /// The headers without which no request of inference is looked at.
@@ -63,7 +64,7 @@ pub(crate) struct ClientFile {
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ServerFile {
     /// The most bytes of a request's head.
     pub(super) read_buffer_size: Option<usize>,
@@ -99,7 +100,7 @@ pub(crate) enum DurabilityFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct PluginFile {
     pub(super) name: String,
     pub(super) enabled: bool,
@@ -107,20 +108,20 @@ pub(super) struct PluginFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct GovernancePluginFile {
     pub(super) is_vk_mandatory: Option<bool>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct FrameworkFile {
     #[serde(default)]
     pub(super) pricing: PricingFile,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct PricingFile {
     pub(super) pricing_url: Option<String>,
     pub(super) model_parameters_url: Option<String>,
@@ -128,7 +129,7 @@ pub(super) struct PricingFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct StoreFile {
     pub(super) enabled: bool,
     #[serde(rename = "type")]
@@ -137,13 +138,13 @@ pub(super) struct StoreFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct SqliteFile {
     pub(super) path: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct AuthFile {
     pub(super) is_enabled: bool,
     pub(super) admin_username: Option<String>,
@@ -152,18 +153,17 @@ pub(super) struct AuthFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ProviderFile {
-    #[serde(default, deserialize_with = "objects")]
+    #[serde(default)]
     pub(super) keys: Vec<ProviderKeyFile>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default)]
     pub(super) network_config: NetworkFile,
-    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) custom_provider_config: Option<CustomFile>,
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ProviderKeyFile {
     pub(super) id: Option<ConfigId>,
     pub(super) name: String,
@@ -178,18 +178,14 @@ pub(super) struct ProviderKeyFile {
     /// The provider's names for models.
     #[serde(default, deserialize_with = "distinct")]
     pub(super) aliases: IndexMap<String, String>,
-    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) azure_key_config: Option<AzureKeyFile>,
-    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) vllm_key_config: Option<ServerKeyFile>,
-    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) ollama_key_config: Option<ServerKeyFile>,
-    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) sgl_key_config: Option<ServerKeyFile>,
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct AzureKeyFile {
     pub(super) endpoint: String,
     pub(super) api_version: Option<String>,
@@ -200,7 +196,7 @@ pub(super) struct AzureKeyFile {
 
 /// A server of one's own.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ServerKeyFile {
     pub(super) url: String,
     /// The one model that a vLLM server has.
@@ -208,7 +204,7 @@ pub(super) struct ServerKeyFile {
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct NetworkFile {
     pub(super) base_url: Option<String>,
     pub(super) default_request_timeout_in_seconds: Option<u64>,
@@ -231,7 +227,7 @@ pub(super) enum BackoffFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct CustomFile {
     pub(super) base_provider_type: String,
     #[serde(default)]
@@ -242,7 +238,7 @@ pub(super) struct CustomFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct OverrideFile {
     pub(super) id: Option<ConfigId>,
     pub(super) name: Option<String>,
@@ -257,3 +253,16 @@ pub(super) struct OverrideFile {
     pub(super) pricing_patch: Option<PatchText>,
     pub(super) patch: Option<PatchText>,
 }
+
+read_from_objects!(
+    ConfigFile<'a>,
+    ClientFile,
+    ServerFile,
+    PluginFile,
+    GovernancePluginFile,
+    FrameworkFile,
+    PricingFile
+);
+read_from_objects!(StoreFile, SqliteFile, AuthFile, OverrideFile);
+read_from_objects!(ProviderFile, ProviderKeyFile, AzureKeyFile, ServerKeyFile, NetworkFile, CustomFile);
+written_as_objects!(ClientFile);

@@ -12,10 +12,11 @@ use super::rate_limit::RateLimitSpec;
 use super::types::{AllowList, ConfigId, Weight};
 use crate::few::few;
 use crate::money::Usd;
+use crate::objects::read_from_objects;
 use crate::window::ResetDuration;
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct GovernanceFile<'a> {
     pub(super) auth_config: Option<AuthFile>,
     #[serde(borrow, default)]
@@ -89,7 +90,7 @@ macro_rules! owner_file {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Deserialize, JsonSchema)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, remote = "Self")]
         pub(super) struct $name {
             $($(#[$meta])* pub(super) $field: $type,)*
             #[serde(default, deserialize_with = "few")]
@@ -106,6 +107,8 @@ macro_rules! owner_file {
             #[serde(default, deserialize_with = "few")]
             rate_limit_ids: Box<[ConfigId]>,
         }
+
+        read_from_objects!($name);
 
         impl $name {
             /// Takes what it says of its budgets and limits.
@@ -194,7 +197,7 @@ owner_file! {
 
 /// A budget, in the list of all or inside its owner.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct BudgetFile {
     pub(crate) id: Option<ConfigId>,
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -210,3 +213,5 @@ pub(crate) struct BudgetFile {
     /// Wins over that of the owner.
     pub(crate) calendar_aligned: Option<bool>,
 }
+
+read_from_objects!(GovernanceFile<'a>, BudgetFile);

@@ -33,6 +33,8 @@ mod governance;
 mod governance_file;
 mod load;
 mod meters;
+#[cfg(test)]
+mod objects_tests;
 mod once;
 mod overrides;
 mod place;

@@ -11,6 +11,7 @@ use super::load::Invalid;
 use super::provider::Providers;
 use super::settings::{Override, OverrideMatch, OverrideScope, RequestType};
 use super::types::{ConfigId, distinct};
+use crate::objects::{read_from_objects, written_as_objects};
 use crate::rates::{RateError, Rates};
 
 /// An override as it was written, and what it means.
@@ -23,7 +24,7 @@ pub(crate) struct NamedOverride {
 
 /// What an override says, in Bifrost's words.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct OverrideSpec {
     #[serde(default)]
     pub(crate) name: String,
@@ -40,6 +41,9 @@ pub(crate) struct OverrideSpec {
     pub(crate) request_types: Vec<String>,
     pub(crate) patch: PatchText,
 }
+
+read_from_objects!(OverrideSpec);
+written_as_objects!(OverrideSpec);
 
 /// A patch as the text of its object. It is read from an object, as Bifrost's API has it, or
 /// from a JSON text in a text, as its file has it.

@@ -5,11 +5,12 @@ use serde::Deserialize;
 
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure};
+use crate::objects::read_from_objects;
 use crate::window::{NotOnCalendar, ResetDuration};
 
 /// A rate limit, in the list of all or inside its owner.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct RateLimitSpec {
     pub(crate) id: Option<ConfigId>,
     pub(crate) request_max_limit: Option<u64>,
@@ -19,6 +20,8 @@ pub(crate) struct RateLimitSpec {
     /// Wins over that of the owner, which holds where a window has a place in the calendar.
     pub(crate) calendar_aligned: Option<bool>,
 }
+
+read_from_objects!(RateLimitSpec);
 
 /// One of the two counters of a rate limit.
 pub(crate) struct Counter {

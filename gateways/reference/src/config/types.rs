@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use indexmap::IndexMap;
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -175,48 +174,6 @@ impl Serialize for Weight {
             .map_err(S::Error::custom)?
             .serialize(serializer)
     }
-}
-
-/// What is read from an object, and not from a list of its values in their order, of which nobody could
-/// say which value is a credential.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Reader(PhantomData))
-    }
-}
-
-/// Reads an object.
-pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Object::deserialize(deserializer).map(|Object(read)| read)
-}
-
-/// Reads an object, or null.
-pub(super) fn object_if_any<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer).map(|read| read.map(|Object(read)| read))
-}
-
-/// Reads a list of objects.
-pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let read: Vec<Object<T>> = Vec::deserialize(deserializer)?;
-    Ok(read.into_iter().map(|Object(read)| read).collect())
 }
 
 /// Reads an object in which no name stands twice: nobody could say which of the two is meant.

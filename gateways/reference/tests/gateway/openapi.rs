@@ -112,3 +112,74 @@ async fn every_body_and_every_query_of_the_management_api_is_described() {
     assert_eq!(words("sort_by"), json!(["timestamp", "latency", "tokens", "cost"]));
     assert_eq!(words("order"), json!(["asc", "desc"]));
 }
+
+/// Notes the paths of the objects that a schema has, and how many fields each may have.
+fn note(schema: &Value, path: &str, places: &mut Vec<(String, usize)>) {
+    for one in schema["anyOf"].as_array().into_iter().flatten() {
+        note(one, path, places);
+    }
+    if let Some(items) = schema.get("items") {
+        note(items, &format!("{path}[0]"), places);
+    }
+    let is_object = schema["type"] == "object" || schema["type"] == json!(["object", "null"]);
+    if is_object {
+        let fields = schema["properties"].as_object();
+        places.push((path.to_owned(), fields.map_or(1, serde_json::Map::len)));
+        for (name, field) in fields.into_iter().flatten() {
+            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            note(field, &below, places);
+        }
+    }
+}
+
+/// A body of this schema with this at this path, and beside it what else the body needs, as far as
+/// that is a text.
+fn body_with(schema: &Value, path: &str, value: Value) -> Value {
+    let names = path.rsplit('.').filter(|name| !name.is_empty());
+    let mut body = names.fold(value, |value, name| match name.strip_suffix("[0]") {
+        Some(list) => json!({ (list): [value] }),
+        None => json!({ (name): value }),
+    });
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    for name in required.filter(|name| schema["properties"][name]["type"] == "string") {
+        if let Some(fields) = body.as_object_mut() {
+            fields.entry(name).or_insert(json!("x"));
+        }
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_list_stands_for_no_object_of_a_body() {
+    let world = World::start(|config| {
+        config["governance"]["pricing_overrides"] = json!([{
+            "id": "o", "name": "o", "scope_kind": "global", "match_type": "exact", "pattern": "m",
+            "request_types": ["chat_completion"], "patch": {"input_cost_per_token": 1},
+        }]);
+    })
+    .await;
+    let api = world.send(world.request(Method::GET, "/api/openapi.json")).await.json();
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for (path, methods) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/api")) {
+        let there = ["{provider}", "{name}"].iter().fold(path.clone(), |path, name| path.replace(name, "primary"));
+        let there = there.replace("{key}", "primary-key").replace("{id}", "o");
+        for (method, operation) in methods.as_object().unwrap() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let mut places = Vec::new();
+            note(schema, "", &mut places);
+            for (place, fields) in places {
+                for list in [vec![], vec![Value::Null; fields]] {
+                    let body = body_with(schema, &place, list.into());
+                    let answer = world.admin(method.to_uppercase().parse().unwrap(), &there, Some(&body)).await;
+                    let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+                    asked += 1;
+                    if answer.status != 400 || !message.contains(&place) || !message.contains("expected") {
+                        wrong.push(format!("{method} {there} {body}: {}", answer.text));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(asked > 100, "{asked}");
+}

@@ -319,7 +319,11 @@ fn network(config: &mut Value) -> &mut Value {
 #[tokio::test]
 async fn a_credential_of_the_wrong_type_is_not_repeated_in_a_message() {
     type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 10] = [
+    let cases: [(Edit, &str); 11] = [
+        (
+            |config| config["providers"]["primary"] = json!([[{"name": "k", "value": "4815162342"}], {}, null]),
+            "providers.primary: expected an object",
+        ),
         (
             |config| config["providers"]["primary"]["keys"][0]["value"] = json!(4_815_162_342_u64),
             "providers.primary.keys[0].value: expected a string",
