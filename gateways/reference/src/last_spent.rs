@@ -40,8 +40,9 @@ impl LastSpent {
     }
 }
 
+/// Another case of a name's letters is no new model: it would be held as one each time.
 fn key(model: &Unbounded) -> (Arc<str>, String) {
-    (Arc::clone(&model.provider), model.model.clone())
+    (Arc::clone(&model.provider), model.model.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -63,6 +64,13 @@ mod tests {
         assert_eq!(last.get(&model("m", 1)), Some(spent(51, 6)));
         assert_eq!(last.get(&model("m", 10)), Some(spent(510, 60)));
         assert_eq!(last.get(&model("other", 1)), None);
+    }
+
+    #[test]
+    fn a_model_is_the_same_in_whatever_case_it_is_written() {
+        let last = LastSpent::default();
+        last.set(&model("Fast", 1), spent(7, 7));
+        assert_eq!(last.get(&model("fAST", 1)), Some(spent(7, 7)));
     }
 
     #[test]
