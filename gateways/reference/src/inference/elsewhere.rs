@@ -4,6 +4,7 @@
 //! What nobody knows yet is taken for such by its name or its value. Known by name is only what
 //! says something by itself, so that a provider's next word for a document fails closed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -78,6 +79,9 @@ const SAID: [&str; 57] = [
 const REFERENCES: [&str; 3] = ["url", "uri", "uuid"];
 const ENDINGS: [&str; 12] = ["_url", "_uri", "_id", "_uuid", "Url", "Uri", "Id", "Uuid", "URL", "URI", "ID", "UUID"];
 
+/// What readers of links take out wherever it stands.
+const DROPPED: [char; 3] = ['\n', '\r', '\t'];
+
 /// Whether a field stands for something that is kept elsewhere.
 pub(super) fn is_elsewhere(name: &str, value: &RawValue) -> Result<bool, serde_json::Error> {
     if SAID.contains(&name) {
@@ -91,13 +95,35 @@ fn is_reference(name: &str) -> bool {
     REFERENCES.contains(&one) || ENDINGS.iter().any(|ending| one.ends_with(ending))
 }
 
-/// Whether a text is a link and nothing else. One that carries what it leads to is as long as it
-/// is where that is text.
+/// Whether a text is a link and nothing else, as RFC 3986 writes it, with what readers of links take
+/// from it. One that carries what it leads to is as long as it is where that is text.
 fn is_link(text: &str) -> bool {
-    let is_one =
-        |(scheme, _): (&str, &str)| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let carries_more = text.strip_prefix("data:").is_some_and(|rest| !rest.starts_with("text/"));
-    carries_more || text.split_once("://").is_some_and(is_one) && !text.contains(char::is_whitespace)
+    let link = bare(text);
+    let leads = |(scheme, _): (&str, &str)| {
+        let mut letters = scheme.bytes();
+        letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || b"+-.".contains(&letter))
+    };
+    let carries_more = carried(&link).is_some_and(|rest| !begins(rest, "text/"));
+    carries_more || link.split_once("://").is_some_and(leads) && !link.contains(char::is_whitespace)
+}
+
+/// A link without the blanks around it, and without the ends of lines and tabs that stand in it.
+pub(super) fn bare(link: &str) -> Cow<'_, str> {
+    let is_blank = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '\u{feff}';
+    let link = link.trim_matches(is_blank);
+    if link.contains(DROPPED) { link.replace(DROPPED, "").into() } else { link.into() }
+}
+
+/// What a bare link carries itself, with its type, if it does.
+pub(super) fn carried(link: &str) -> Option<&str> {
+    const CARRIES: &str = "data:";
+    if begins(link, CARRIES) { link.get(CARRIES.len()..) } else { None }
+}
+
+/// Whether a text begins so, in whatever case its letters are.
+pub(super) fn begins(text: &str, with: &str) -> bool {
+    text.get(..with.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(with))
 }
 
 /// A value under a name.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::elsewhere::is_elsewhere;
+use super::elsewhere::{bare, begins, carried, is_elsewhere};
 use super::input::Input;
 use crate::translate::media_type;
 
@@ -18,8 +18,9 @@ const WRAPPER: [&str; 4] = ["role", "type", "id", "status"];
 /// The longest such word in JSON; what is longer is a text.
 const LONGEST_WORD: usize = 64;
 /// Names under which parts or texts stand.
-const CONTAINERS: [&str; 8] =
-    ["content", "text", "parts", "output", "file", "images", "functionResponse", "function_response"];
+const CONTAINERS: [&str; 6] = ["content", "text", "parts", "output", "functionResponse", "function_response"];
+/// Names under which parts stand, or a text that stands for one: an id, a link, or what it carries.
+const ATTACHED: [&str; 2] = ["file", "images"];
 /// Parts with a picture that may be an uploaded file.
 const PICTURES: [&str; 2] = ["input_image", "computer_screenshot"];
 /// How the types of what was found on the web begin: beside its text stands where that was.
@@ -31,7 +32,7 @@ const QUIET: [&str; 4] = ["audio/flac", "audio/x-flac", "audio/ogg", "audio/webm
 /// part, the wrapper does not count; whatever else stands in it, with its name, does. A name
 /// that stands there twice counts twice: nobody can say which one a provider reads.
 pub(super) fn read(json: &RawValue) -> Result<Input, serde_json::Error> {
-    let part = Parts.deserialize(&mut serde_json::Deserializer::from_str(json.get()))?;
+    let part = SAID.deserialize(&mut serde_json::Deserializer::from_str(json.get()))?;
     Ok(part.map(Part::input).unwrap_or_default())
 }
 
@@ -41,7 +42,24 @@ pub(super) fn unknown(name: &str, value: &RawValue) -> Result<Input, serde_json:
     Ok(if is_elsewhere(name, value)? { shown.and(Input::OPEN) } else { shown })
 }
 
-struct Parts;
+/// Texts or parts under a name.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// Whether a text alone stands for something else.
+    are_attached: bool,
+}
+
+/// Texts that are what they say.
+const SAID: Parts = Parts { are_attached: false };
+
+impl Parts {
+    /// A text, or a token.
+    fn alone(self, bytes: usize) -> Option<Part> {
+        let shown = Input::of_bytes(bytes);
+        let plain = if self.are_attached { shown.and(Input::OPEN) } else { shown };
+        Some(Part { plain, ..Part::default() })
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Parts {
     /// `None` is null, which is as if it were not there.
@@ -60,23 +78,23 @@ impl<'de> Visitor<'de> for Parts {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Option<Part>, E> {
-        Ok(Part::of_bytes(text.len()))
+        Ok(self.alone(text.len()))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Option<Part>, E> {
-        Ok(Part::of_bytes(1))
+        Ok(self.alone(1))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Option<Part>, E> {
-        Ok(Part::of_bytes(1))
+        Ok(self.alone(1))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Option<Part>, E> {
-        Ok(Part::of_bytes(1))
+        Ok(self.alone(1))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Option<Part>, E> {
-        Ok(Part::of_bytes(1))
+        Ok(self.alone(1))
     }
 
     fn visit_unit<E>(self) -> Result<Option<Part>, E> {
@@ -85,7 +103,7 @@ impl<'de> Visitor<'de> for Parts {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Part>, A::Error> {
         let mut sum = Input::default();
-        while let Some(item) = items.next_element_seed(Parts)? {
+        while let Some(item) = items.next_element_seed(self)? {
             sum = sum.and(item.map(Part::input).unwrap_or_default());
         }
         Ok(Some(Part { plain: sum, ..Part::default() }))
@@ -94,12 +112,13 @@ impl<'de> Visitor<'de> for Parts {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<Part>, A::Error> {
         let mut part = Part::default();
         while let Some(name) = fields.next_key::<String>()? {
-            if CONTAINERS.contains(&name.as_str()) {
-                let Some(inner) = fields.next_value_seed(Parts)? else { continue };
+            let are_attached = ATTACHED.contains(&name.as_str());
+            if are_attached || CONTAINERS.contains(&name.as_str()) {
+                let Some(inner) = fields.next_value_seed(Parts { are_attached })? else { continue };
                 part.says_more = true;
                 part.plain = part.plain.and(inner.input());
             } else if name == "source" {
-                let Some(source) = fields.next_value_seed(Parts)? else { continue };
+                let Some(source) = fields.next_value_seed(SAID)? else { continue };
                 part.says_more = true;
                 part.sources.push(source);
             } else {
@@ -134,10 +153,6 @@ struct Part {
 }
 
 impl Part {
-    fn of_bytes(bytes: usize) -> Option<Part> {
-        Some(Part { plain: Input::of_bytes(bytes), ..Part::default() })
-    }
-
     /// Adds a field that holds no parts.
     fn add(&mut self, name: &str, value: &RawValue) -> Result<(), serde_json::Error> {
         let length = value.get().len();
@@ -241,12 +256,13 @@ fn picture(value: &RawValue, shown: Input) -> Input {
     let alone = serde_json::from_str(value.get());
     let url = alone.or_else(|_| serde_json::from_str(value.get()).map(|linked: Linked| linked.url));
     let Ok(url) = url else { return shown.and(Input::PICTURE).and(Input::OPEN) };
+    let url = bare(&url);
     let linked = Input { is_linked: !leads_to_picture(&url), ..Input::PICTURE };
-    match url.strip_prefix("data:") {
-        Some(data) if data.starts_with("image/") => Input::PICTURE,
-        Some(data) if data.starts_with("text/") => shown.and(Input::PICTURE),
+    match carried(&url) {
+        Some(data) if begins(data, "image/") => Input::PICTURE,
+        Some(data) if begins(data, "text/") => shown.and(Input::PICTURE),
         Some(_) => shown.and(Input::PICTURE).and(Input::OPEN),
-        None if url.starts_with("https://") || url.starts_with("http://") => linked,
+        None if begins(&url, "https://") || begins(&url, "http://") => linked,
         None => shown.and(linked),
     }
 }

@@ -146,6 +146,18 @@ fn what_nobody_knows_is_open_where_it_is_a_link_or_an_id() {
         json!({"type": "image_url", "image_url": {"url": "data:application/pdf;base64,AAAA"}}),
         json!({"type": "image_url", "image_url": "https://example.com/a.png", "uuid": "1"}),
         json!({"parts": [{"inlineData": {"mimeType": "audio/flac", "data": "AAAA"}}]}),
+        json!({"type": "of_tomorrow", "place": " https://example.com/a\n"}),
+        json!({"type": "of_tomorrow", "place": "https://example.com/\ta"}),
+        json!({"type": "of_tomorrow", "place": "\u{0}HTTPS://example.com/a"}),
+        json!({"type": "of_tomorrow", "place": "git+ssh://example.com/a"}),
+        json!({"type": "of_tomorrow", "place": "x-of.tomorrow://a"}),
+        json!({"type": "of_tomorrow", "place": " DATA:application/pdf;base64,AAAA"}),
+        json!({"type": "of_tomorrow", "place": "da\nta:application/pdf;base64,AAAA"}),
+        json!({"type": "image_url", "image_url": {"url": "Data:application/pdf;base64,AAAA"}}),
+        json!({"type": "file", "file": "file-1"}),
+        json!({"type": "file", "file": ["file-1"]}),
+        json!({"type": "file", "file": 1}),
+        json!({"role": "user", "content": "a", "images": ["AAAA"]}),
     ] {
         assert!(of(&part).is_open, "{part}");
     }
@@ -197,6 +209,8 @@ fn what_a_usual_conversation_says_shows_its_length() {
         ("text", json!({"format": {"type": "json_schema", "schema": schema}})),
         ("chat_template_kwargs", json!({"enable_thinking": false})),
         ("of_tomorrow", json!({"text": "see https://example.com"})),
+        ("of_tomorrow", json!("see https://example.com")),
+        ("of_tomorrow", json!([" data:TEXT/plain,a", "1://2", "://"])),
     ] {
         assert!(!unknown(name, &RawValue::from_string(value.to_string()).unwrap()).unwrap().is_open, "{name}");
     }
