@@ -76,6 +76,8 @@ const SILENT: [&str; 45] = [
 ];
 /// Gemini's settings, in both spellings that it reads.
 const GEMINI_CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
+/// The parts of a batch, each of which counts by itself.
+pub(super) const BATCH: &str = "requests";
 /// What the provider keeps: an earlier answer, a conversation, a cached prompt.
 const KEPT: [&str; 4] = ["previous_response_id", "conversation", "cachedContent", "cached_content"];
 
@@ -96,14 +98,19 @@ pub(crate) struct Bounds {
     pub(crate) may_compact: bool,
 }
 
-/// Reads the bounds of a body. What cannot be read cannot be bounded, and is refused.
-pub(super) fn read(route: Route, fields: &Fields) -> Result<Bounds, Problem> {
+/// Reads the bounds of a body, and of the parts of its batch. What cannot be read cannot be bounded,
+/// and is refused.
+pub(super) fn read(route: Route, fields: &Fields, batch: &[Fields]) -> Result<Bounds, Problem> {
     let mut max_output = None;
     for name in output_bounds(route) {
         max_output = larger(max_output, field(fields, name)?);
     }
+    let mut all = input(route, fields)?;
+    for part in batch {
+        all = all.and(input(Route::EmbedContent, part)?);
+    }
     let mut bounds = Bounds {
-        input: input(route, fields)?,
+        input: all,
         max_output,
         answers: answers(fields)?,
         service: service(route, fields)?,
@@ -209,13 +216,6 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
         }
         // Looks into everything, where counting may skip: a provider reads it all.
         let Some(Readable) = value(name, raw)? else { continue };
-        if route == Route::BatchEmbedContents && name == "requests" {
-            // Each is a request for one embedding.
-            for one in value::<Vec<Fields>>(name, raw)?.unwrap_or_default() {
-                sum = sum.and(input(Route::EmbedContent, &one)?);
-            }
-            continue;
-        }
         let goes_in = if is_text { parts::read(raw) } else { parts::unknown(name, raw) };
         sum = sum.and(goes_in.map_err(|_| Problem::bad_request(format!("{name} has a value that cannot be read")))?);
     }
@@ -231,7 +231,12 @@ fn input(route: Route, fields: &Fields) -> Result<Input, Problem> {
 
 /// Whether no model reads it, or what one reads of it counts elsewhere.
 fn is_silent(route: Route, name: &str) -> bool {
-    SILENT.contains(&name) || KEPT.contains(&name) || route.form() == Form::Content && GEMINI_CONFIG.contains(&name)
+    let counts_elsewhere = match route.form() {
+        Form::Content => GEMINI_CONFIG.contains(&name),
+        Form::BatchEmbed => name == BATCH,
+        _ => false,
+    };
+    counts_elsewhere || SILENT.contains(&name) || KEPT.contains(&name)
 }
 
 #[cfg(test)]

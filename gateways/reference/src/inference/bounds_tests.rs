@@ -4,7 +4,7 @@ use super::*;
 use serde_json::json;
 
 fn parse(route: Route, body: &str) -> Result<Bounds, Problem> {
-    read(route, &serde_json::from_str(body).unwrap())
+    read(route, &serde_json::from_str(body).unwrap(), &[])
 }
 
 fn bounds(body: &Value) -> Bounds {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::bounds::{self, Bounds};
+use super::bounds::{self, BATCH, Bounds};
 use super::fields::{Fields, field};
 use super::input::Input;
 use super::media;
@@ -28,6 +28,8 @@ const MOST_FALLBACKS: usize = 8;
 pub(crate) struct Request {
     pub(crate) route: Route,
     fields: Fields,
+    /// The parts of a batch of Gemini's.
+    batch: Vec<Fields>,
     pub(crate) model: String,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) is_stream: bool,
@@ -60,8 +62,9 @@ impl Request {
         if model.is_empty() {
             return Err(Problem::bad_request("model is required"));
         }
-        refuse_another_model(route, &fields, &model)?;
-        let bounds = bounds::read(route, &fields)?;
+        let batch = batch(route, &fields)?;
+        refuse_another_model(route, &fields, &batch, &model)?;
+        let bounds = bounds::read(route, &fields, &batch)?;
         Ok(Request {
             route,
             is_stream: is_stream(route, &fields)?,
@@ -71,6 +74,7 @@ impl Request {
             bounds,
             media: media::read(route, &fields)?,
             fields,
+            batch,
             model,
             fallbacks,
             upload: None,
@@ -89,6 +93,7 @@ impl Request {
         Ok(Request {
             route: asked.route,
             fields: Fields::default(),
+            batch: Vec::new(),
             model,
             fallbacks: Vec::new(),
             is_stream: false,
@@ -126,10 +131,8 @@ impl Request {
         } else if fields.get("model").is_some() {
             fields.set("model", Cow::Owned(raw(&gemini_name(model))?));
         }
-        if self.route == Route::BatchEmbedContents
-            && let Some(requests) = name_each(&self.fields, model)?
-        {
-            fields.set("requests", Cow::Owned(requests));
+        if !self.batch.is_empty() {
+            fields.set(BATCH, Cow::Owned(name_each(&self.batch, model)?));
         }
         if self.route == Route::GenerateContent
             && let Some(inner) = name_inner(&self.fields, model)?
@@ -188,23 +191,28 @@ fn refuse_providers_fallbacks(fields: &Fields) -> Result<(), Problem> {
     Err(Problem::bad_request(format!("{field}: {NOT_PASSED_ON}; name other models in `fallbacks`")))
 }
 
-/// Gemini's requests for embeddings name the model of the path again. Another would not be asked.
-fn refuse_another_model(route: Route, fields: &Fields, model: &str) -> Result<(), Problem> {
-    let bare = |name: &str| ApiBase::Gemini.model(name).to_ascii_lowercase();
-    let check = |fields: &Fields| match field::<String>(fields, "model")? {
-        Some(named) if bare(&named) != bare(model) => {
-            Err(Problem::bad_request(format!("model: '{named}' is not the model of the path, '{model}'")))
-        }
-        _ => Ok(()),
-    };
-    match route {
-        Route::EmbedContent => check(fields),
-        Route::BatchEmbedContents => {
-            check(fields)?;
-            field::<Vec<Fields>>(fields, "requests")?.unwrap_or_default().iter().try_for_each(check)
-        }
-        _ => Ok(()),
+/// Where a request is that is to be counted.
+const COUNTED: &str = "generateContentRequest";
+
+/// The parts of a batch, each a request for one embedding.
+fn batch(route: Route, fields: &Fields) -> Result<Vec<Fields>, Problem> {
+    Ok(if route == Route::BatchEmbedContents { field(fields, BATCH)?.unwrap_or_default() } else { Vec::new() })
+}
+
+/// Gemini's bodies, and what stands in them, may name the model of the path again. Another would
+/// not be asked.
+fn refuse_another_model(route: Route, fields: &Fields, batch: &[Fields], model: &str) -> Result<(), Problem> {
+    if !route.names_model_in_path() {
+        return Ok(());
     }
+    let bare = |name: &str| ApiBase::Gemini.model(name).to_ascii_lowercase();
+    let counted: Option<Fields> = field(fields, COUNTED)?;
+    for fields in [fields].into_iter().chain(batch).chain(&counted) {
+        if let Some(named) = field::<String>(fields, "model")?.filter(|named| bare(named) != bare(model)) {
+            return Err(Problem::bad_request(format!("model: '{named}' is not the model of the path, '{model}'")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the answer is a stream: by the path, or by the body where it can be one.
@@ -225,17 +233,15 @@ fn is_stream(route: Route, fields: &Fields) -> Result<bool, Problem> {
 }
 
 /// Gemini wants the model of the path in each part of a batch too.
-fn name_each(fields: &Fields, model: &str) -> Result<Option<Box<RawValue>>, Problem> {
-    let requests: Option<Vec<Fields>> = field(fields, "requests")?;
-    let Some(mut requests) = requests else { return Ok(None) };
-    for request in &mut requests {
-        request.set("model".to_owned(), raw(&gemini_name(model))?);
-    }
-    raw(&requests).map(Some)
+fn name_each(batch: &[Fields], model: &str) -> Result<Box<RawValue>, Problem> {
+    let name = raw(&gemini_name(model))?;
+    let named = |part| {
+        let mut part = Fields::written(part);
+        part.set("model", Cow::Borrowed(&*name));
+        part
+    };
+    raw(&batch.iter().map(named).collect::<Vec<_>>())
 }
-
-/// Where a request is that is to be counted.
-const COUNTED: &str = "generateContentRequest";
 
 /// What is to be counted may be a whole request, which names the model of the path again.
 fn name_inner(fields: &Fields, model: &str) -> Result<Option<Box<RawValue>>, Problem> {
@@ -286,6 +292,25 @@ mod tests {
         assert_eq!(body(Route::GenerateContent, r#"{"contents":[]}"#), r#"{"contents":[]}"#);
         let counted = r#"{"generateContentRequest":{"model":"models/primary/mock-1","contents":[]}}"#;
         assert_eq!(body(Route::GenerateContent, counted), counted.replace("primary/", ""));
+    }
+
+    #[test]
+    fn another_model_than_the_paths_is_refused_wherever_geminis_bodies_name_one() {
+        let refused = |route: Route, text: &str| {
+            let asked = Asked { model: Some("mock-1".to_owned()), ..route.into() };
+            Request::parse(asked, text.as_bytes()).err().map(|problem| problem.message)
+        };
+        let told = Some("model: 'models/mock-2' is not the model of the path, 'mock-1'".to_owned());
+        for (route, text) in [
+            (Route::EmbedContent, r#"{"model":"models/mock-2"}"#),
+            (Route::BatchEmbedContents, r#"{"requests":[{},{"model":"models/mock-2"}]}"#),
+            (Route::GenerateContent, r#"{"generateContentRequest":{"model":"models/mock-2"}}"#),
+            (Route::GenerateContent, r#"{"model":"models/mock-2"}"#),
+            (Route::StreamGenerateContent, r#"{"model":"models/mock-2"}"#),
+        ] {
+            assert_eq!(refused(route, text), told, "{route:?}: {text}");
+            assert_eq!(refused(route, &text.replace("mock-2", "MOCK-1")), None, "{route:?}: {text}");
+        }
     }
 
     #[test]
