@@ -97,10 +97,14 @@ pub(super) async fn attempt(
     };
     notes.called();
     let (answer, Hold { held, tariff, meters, .. }) = answered(&asks, &call, hold).await?;
+    let failed = |failure: Failure| {
+        notes.answer_failed(failure.may_be_the_keys());
+        AttemptError::Upstream(failure)
+    };
     let mut response = match answer {
         Answer::Whole { content_type, body } => {
             let body = whole(&asks, held, &tariff, bridge.as_ref(), body).await;
-            plain(content_type, body.map_err(AttemptError::Upstream)?)
+            plain(content_type, body.map_err(failed)?)
         }
         Answer::Stream(begun) => {
             let framing = Framing {
@@ -112,7 +116,7 @@ pub(super) async fn attempt(
                 provider: Arc::clone(&provider),
             };
             let started = relay::start(gateway, held, tariff, framing, begun, notes).await;
-            started.map_err(AttemptError::Upstream)?
+            started.map_err(failed)?
         }
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);

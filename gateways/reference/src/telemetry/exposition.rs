@@ -149,7 +149,8 @@ impl Scrape {
     }
 
     fn provider_keys(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let (name, help) = ("bifrost_provider_key_up", "Whether a provider's key worked when it was used last");
+        let (name, help) =
+            ("bifrost_provider_key_up", "Whether a provider's key worked, by the last request with it to end");
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (key, is_up) in &self.keys {
             ConstGauge::new(i64::from(*is_up)).encode(family.encode_family(&key.pairs())?)?;

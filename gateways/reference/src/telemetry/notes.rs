@@ -141,6 +141,13 @@ impl Notes {
         });
     }
 
+    /// What the provider answered was no use, or broke off; whether that may be due to the key.
+    pub(crate) fn answer_failed(&self, is_keys_failure: bool) {
+        self.note_attempt(|attempt| {
+            attempt.failed_tries.push(FailedTry { key: attempt.key.clone(), is_keys_failure, rotated_for: None });
+        });
+    }
+
     /// The provider is called again after this failure, with this key.
     pub(crate) fn tried_again(&self, key: Option<&ProviderKey>, reason: Option<&'static str>) {
         self.note_attempt(|attempt| {

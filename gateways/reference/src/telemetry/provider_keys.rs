@@ -81,7 +81,7 @@ impl ProviderKeys {
         }
     }
 
-    /// Each key, and whether it worked when it was used last.
+    /// Each key, and whether it worked, by the last request with it to end.
     pub(super) fn all(&self) -> Vec<(KeyLabels, bool)> {
         self.up.all().into_iter().map(|(key, up)| (key, up.load(Ordering::Relaxed))).collect()
     }

@@ -135,7 +135,7 @@ async fn tokens_of_a_cache_are_counted_as_read_as_written_and_by_how_long_they_a
     }
 }
 
-/// Whether a provider's key worked when it was used last, by the key's name.
+/// Whether a provider's key worked, by the key's name.
 fn is_up(metrics: &str, key: &str) -> String {
     sample(metrics, "bifrost_provider_key_up", &[r#"provider="primary""#, &format!("key_name=\"{key}\"")]).to_owned()
 }
@@ -177,6 +177,36 @@ async fn retries_and_rotations_are_counted_and_a_key_is_up_if_it_served_last() {
     assert_eq!(is_up(&scrape(&world).await, "a"), "1");
     assert_eq!(fails(json!([status(500), status(500), status(500)])).await, 500);
     assert_eq!(is_up(&scrape(&world).await, "a"), "0");
+}
+
+#[tokio::test]
+async fn a_key_whose_answer_broke_off_or_was_no_answer_is_not_up() {
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+    })
+    .await;
+    let key = "primary-key";
+    for fault in
+        [json!({"cut": {"after_chunks": 2}}), json!({"error_event": {"after_chunks": 0}}), json!("no_end_marker")]
+    {
+        world.faults(&json!({}));
+        assert_eq!(world.call().await.status, 200);
+        assert_eq!(is_up(&scrape(&world).await, key), "1", "{fault}");
+        world.faults(&json!({"primary": [{"fault": fault}]}));
+        world.stream("/v1/chat/completions", &streamed()).await;
+        until(async || is_up(&scrape(&world).await, key) == "0").await;
+    }
+    world.faults(&json!({}));
+    assert_eq!(world.call().await.status, 200);
+    // A caller that leaves says nothing about the key.
+    world.model(&json!({"latency": {"between_chunks": "60s"}}));
+    let mut stream = world.chat(KEY, &streamed()).send().await.unwrap();
+    stream.chunk().await.unwrap();
+    drop(stream);
+    let active =
+        |metrics: &str| sample(metrics, "bifrost_active_requests", &[r#"method="chat_completion""#]).to_owned();
+    until(async || active(&scrape(&world).await) == "0").await;
+    assert_eq!(is_up(&scrape(&world).await, key), "1");
 }
 
 #[tokio::test]
