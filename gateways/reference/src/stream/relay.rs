@@ -23,6 +23,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::frame::{self, Frame};
+use super::plain;
 use super::sse::{Event, Parser};
 use super::watch::{Protocol, Sign, Watch};
 use crate::books::Held;
@@ -97,6 +98,10 @@ pub(crate) async fn start(
     begun: Begun,
     notes: &Arc<Notes>,
 ) -> Result<Response, Failure> {
+    if plain::begins(&begun.first) {
+        let most_bytes = gateway.client().max_answer_bytes;
+        return Err(plain::failure(held, &tariff, &framing.provider, begun, most_bytes, notes).await);
+    }
     let translation = framing.bridge.as_ref().map(|bridge| bridge.stream(framing.hides_usage_chunk));
     let frame = Frame::new(framing.as_array);
     let content_type = frame.content_type();
@@ -276,6 +281,7 @@ impl Relay {
     /// Charges the stream, and gives the error event that ends it.
     fn fail(&mut self, message: &str) -> Bytes {
         self.charge_unfinished(Held::settle_behind);
+        self.notes.answer_failed(true);
         self.notes.failed(StatusCode::BAD_GATEWAY, "upstream_broken");
         self.notes.finish();
         self.state = State::Failed;

@@ -101,3 +101,40 @@ async fn an_answer_beside_which_an_error_stands_that_says_nothing_is_an_answer()
     }
     assert_eq!(world.spent().await, "0.005");
 }
+
+#[tokio::test]
+async fn a_plain_error_where_a_stream_was_asked_for_is_told_with_its_message_and_costs_what_it_says_or_what_was_held() {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 100});
+    for (usage, spent) in [(Value::Null, "0.0046"), (usage, "0.001")] {
+        let error = json!({"error": {"code": 429, "message": "try later, upstream-key"}, "usage": usage});
+        let world = own_words::world("nebius", own_words::says(200, &error).await, |config| {
+            config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+        })
+        .await;
+        for caller in [Caller::Chat, Caller::Messages, Caller::Responses, Caller::Gemini] {
+            let answer = world.send(request(&world, caller, true)).await;
+            assert_eq!(answer.status.as_u16(), 429, "{caller:?}: {}", answer.text);
+            let message = &answer.json()["error"]["message"];
+            assert_eq!(message, "try later, [provider key]", "{caller:?}: {}", answer.text);
+            assert_eq!(answer.header("x-gateway-attempts"), "primary:429", "{caller:?}");
+        }
+        assert_eq!(world.spent().await, spent);
+    }
+    // Another provider has its turn.
+    let provider = own_words::says(200, &json!({"error": "broken"})).await;
+    let world = own_words::world("openai", provider, |_| {}).await;
+    let (answer, whole) = world.stream("/v1/chat/completions", &crate::support::streamed()).await;
+    assert!(whole, "{}", answer.text);
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "primary:502"));
+}
+
+#[tokio::test]
+async fn a_plain_answer_where_a_stream_was_asked_for_is_a_failure_that_says_so() {
+    let answer =
+        json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]});
+    let world = own_words::world("openai", own_words::says(200, &answer).await, |_| {}).await;
+    let request = world.request(Method::POST, "/v1/chat/completions").bearer_auth(KEY);
+    let told = world.send(request.json(&body(Caller::Chat, true))).await;
+    assert_eq!((told.status.as_u16(), told.kind().as_str()), (502, "upstream_broken"), "{}", told.text);
+    assert!(told.text.contains("no stream"), "{}", told.text);
+}
