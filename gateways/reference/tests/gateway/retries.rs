@@ -201,6 +201,10 @@ async fn a_provider_that_wants_to_be_left_alone_for_longer_is_not_tried_again() 
         assert_eq!(world.called(), ["primary", "second"], "{status}");
     }
     let world = world(3, |_| {}).await;
+    world.faults(&json!({"primary": [{"sequence": [busy(503)]}]}));
+    let answer = world.call().await;
+    assert_eq!((answer.status.as_u16(), used(&world).len()), (503, 1), "it is not its key that is told to wait");
+    let world = self::world(3, |_| {}).await;
     world.faults(&json!({"primary": [{"sequence": [busy(429)]}]}));
     assert_eq!(world.call().await.status, 200, "another key was not told to wait");
     assert_eq!(distinct(used(&world)), 2);
