@@ -114,8 +114,9 @@ pub(crate) fn merge<E: From<MergeError>>(
 /// deleted with them, or from them, comes back.
 pub(super) type Won = Set<OwnerKey>;
 
-/// The model configurations as they are stored, but that those that were deleted with a key which
-/// the file brings back have only left, so that they come back with it.
+/// The model configurations as they are stored, but that those of a key which the file brings back
+/// have only left where they were deleted, so that they come back with it. Whether one was deleted
+/// with its key or before is not stored: the key is as the file says again, and so are its caps.
 fn brought_back(mut models: Vec<EntityRow<ModelConfig>>, keys: &Set<Arc<str>>) -> Vec<EntityRow<ModelConfig>> {
     for row in models.iter_mut().filter(|row| row.standing == Standing::Deleted) {
         if row.entity.virtual_key_id.as_ref().is_some_and(|id| keys.contains(id)) {
