@@ -43,7 +43,7 @@ impl Real {
     fn start(folder: TempDir, now: i64, began: Instant) -> Real {
         let clock = Clock::default();
         let passed = i64::try_from(began.elapsed().as_millis()).unwrap();
-        clock.advance(now + passed - clock.now().millis());
+        clock.advance(now + passed - clock.now().millis()).unwrap();
         let clock = Arc::new(clock);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let books = runtime.block_on(open(&folder.path().join("config.db"), Arc::clone(&clock)));
@@ -179,7 +179,7 @@ impl StateMachineTest for Real {
                 real.runtime.block_on(held.release()).unwrap();
             }
             Step::Abandon { at } => drop(real.open.remove(at)),
-            Step::Wait { ticks } => real.clock.advance(ticks * TICK),
+            Step::Wait { ticks } => real.clock.advance(ticks * TICK).unwrap(),
             Step::Edit { id, limit, length, settles } => real.put(id, limit, length, |real| {
                 if let Some(at) = settles {
                     real.settle(at, 100);

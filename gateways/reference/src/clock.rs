@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+/// 8000-01-01. The longest window that begins before ends where RFC 3339 can still tell it.
+const LAST: Moment = Moment(190_288_396_800_000);
+
 /// A point in time, in whole milliseconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(i64);
@@ -47,7 +50,8 @@ impl Moment {
 }
 
 impl fmt::Display for Moment {
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC. Beyond the year 9999, where neither the clock nor the end of a window comes,
+    /// it has no word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => timestamp.fmt(f),
@@ -98,14 +102,21 @@ impl Clock {
         Moment(elapsed.saturating_add(most).saturating_add(advanced))
     }
 
-    /// Moves the clock forward by `millis`. Only the test clock's route does this.
-    pub(crate) fn advance(&self, millis: i64) {
+    /// Moves the clock forward by `millis`, unless it were then later than the moment in the error.
+    /// Only the test clock's route does this.
+    pub(crate) fn advance(&self, millis: i64) -> Result<(), Moment> {
+        if self.now().after(millis) > LAST {
+            return Err(LAST);
+        }
         self.advanced.fetch_add(millis, Ordering::Relaxed);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
     use proptest::prelude::*;
 
@@ -121,8 +132,25 @@ mod tests {
     fn an_advanced_clock_is_ahead_by_what_was_added() {
         let clock = Clock::default();
         let before = clock.now();
-        clock.advance(3_600_000);
+        clock.advance(3_600_000).unwrap();
         assert!(clock.now() >= before.after(3_600_000));
+    }
+
+    #[test]
+    fn a_clock_is_not_advanced_to_where_the_end_of_a_window_is_no_date() {
+        let clock = Clock::default();
+        assert_eq!(LAST.to_string(), "8000-01-01T00:00:00Z");
+        let before = clock.now();
+        assert_eq!(clock.advance(LAST.millis()), Err(LAST));
+        assert!(clock.now() < before.after(3_600_000));
+        clock.advance(LAST.millis() - clock.now().millis() - 3_600_000).unwrap();
+        for length in ["1000Y", "12166M", "365000d"] {
+            let length: crate::window::ResetDuration = length.parse().unwrap();
+            for length in [length.clone(), length.aligned(true).unwrap()] {
+                let end = crate::window::Window::beginning(length, clock.now()).ends();
+                assert_ne!(end.to_string(), "never");
+            }
+        }
     }
 
     #[test]

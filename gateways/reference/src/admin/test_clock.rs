@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::InBody;
 use super::auth::Authorized;
-use super::reply::{Reply, respond};
+use super::reply::{Reply, invalid, respond};
 use crate::clock::Moment;
 use crate::gateway::Gateway;
 use crate::objects::read_from_objects;
@@ -34,6 +34,9 @@ pub(super) async fn advance(
     State(gateway): State<Arc<Gateway>>,
     InBody(Advance { advance }): InBody<Advance>,
 ) -> Reply {
-    gateway.clock.advance(advance.millis());
+    gateway
+        .clock
+        .advance(advance.millis())
+        .map_err(|last| invalid(format!("advance: the clock cannot be later than {last}")))?;
     Ok(respond(&Advanced { now: gateway.clock.now() }))
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{KEY, World, body};
+use crate::support::{KEY, World, body, budget};
 
 const KEYS: &str = "/api/governance/virtual-keys";
 
@@ -146,6 +146,24 @@ async fn the_clock_can_be_advanced_only_where_the_command_line_says_so() {
     let anonymous = with.request(Method::POST, "/api/test/clock").json(&advance);
     assert_eq!(with.send(anonymous).await.status, 401);
     assert_eq!(with.admin(Method::POST, "/api/test/clock", Some(&advance)).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_clock_is_not_advanced_to_where_the_end_of_a_window_is_no_date() {
+    let world = World::start(|config| {
+        config["governance"]["virtual_keys"][0]["calendar_aligned"] = json!(true);
+        config["governance"]["budgets"] = json!([budget("b", "0.001", "1000Y", "vk-agent")]);
+    })
+    .await;
+    for _ in 0..5 {
+        world.advance("1000Y").await;
+    }
+    let refused = world.admin(Method::POST, "/api/test/clock", Some(&json!({"advance": "1000Y"}))).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    let message = "advance: the clock cannot be later than 8000-01-01T00:00:00Z";
+    assert_eq!(refused.json()["error"]["message"], message);
+    let refused = world.call().await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error"]["resets_at"]), (402, &json!("7970-01-01T00:00:00Z")));
 }
 
 #[tokio::test]
