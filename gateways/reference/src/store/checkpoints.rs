@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,13 +13,46 @@ use super::database;
 
 /// From how many pages on the log is not left to grow until the traffic pauses: 64 MB.
 const MOST_PAGES: i64 = 16_000;
-/// How long writers may wait for somebody who reads from a log that is to be emptied, and that for them.
+/// How long commits may wait for somebody who reads from a log that is to be emptied.
 const MOST_WAIT: Duration = Duration::from_millis(250);
+
+/// Commits, and the emptying of the log: one at a time, each in its turn. By SQLite's own lock, which is
+/// only looked at now and then, commits that follow each other closely would let nobody come between.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// Held by whoever has the turn after this one.
+    next: Mutex<()>,
+    now: Mutex<()>,
+}
+
+impl Turns {
+    /// Waits for a turn.
+    pub(super) fn take(&self) -> MutexGuard<'_, ()> {
+        // Whoever ends a turn and wants another one finds this taken.
+        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn if nobody has it or waits for it.
+    pub(super) fn take_at_once(&self) -> Option<MutexGuard<'_, ()>> {
+        let _next = at_once(&self.next)?;
+        at_once(&self.now)
+    }
+}
+
+fn at_once(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
+    match lock.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
 
 /// Asks for checkpoints. Dropping it waits for the one that is being made.
 pub(super) struct Checkpoints {
     asked: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    turns: Arc<Turns>,
 }
 
 impl Checkpoints {
@@ -26,13 +60,15 @@ impl Checkpoints {
         let connection = open(database)?;
         let (asked, questions) = mpsc::sync_channel(1);
         let file = database.to_owned();
+        let turns = Arc::new(Turns::default());
+        let theirs = Arc::clone(&turns);
         let thread = std::thread::spawn(move || {
             // The rows of a first start have gone to their place without a log.
             if let Err(error) = database::sync(&file) {
                 tracing::warn!(%error, "what the start has written may not survive a loss of power yet");
             }
             while questions.recv().is_ok() {
-                match checkpoint(&connection, MOST_PAGES) {
+                match checkpoint(&connection, &theirs, MOST_PAGES) {
                     Ok(Log::Short | Log::Emptied) => {}
                     Ok(Log::Held) => {
                         tracing::warn!("others use the database without a pause, and its log grows meanwhile");
@@ -41,7 +77,12 @@ impl Checkpoints {
                 }
             }
         });
-        Ok(Checkpoints { asked: Some(asked), thread: Some(thread) })
+        Ok(Checkpoints { asked: Some(asked), thread: Some(thread), turns })
+    }
+
+    /// In whose turns commits are made.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// One that is being made already serves as well.
@@ -78,22 +119,28 @@ enum Log {
     Held,
 }
 
-/// While others write, a passive checkpoint never empties the log; one of more than so many
+/// While commits go on, a passive checkpoint never empties the log; one of more than so many
 /// pages is emptied while they wait.
-fn checkpoint(connection: &Connection, most_pages: i64) -> Result<Log, rusqlite::Error> {
+fn checkpoint(connection: &Connection, turns: &Turns, most_pages: i64) -> Result<Log, rusqlite::Error> {
     let (pages, moved): (i64, i64) =
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
     if pages <= most_pages {
         return Ok(Log::Short);
     }
-    // Nothing can be emptied that a reader has yet to read, and writers would wait for it in vain.
-    let held = moved < pages || connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+    // Nothing can be emptied that a reader has yet to read, and commits would wait for it in vain.
+    if moved < pages {
+        return Ok(Log::Held);
+    }
+    let _turn = turns.take();
+    let held = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
     Ok(if held { Log::Held } else { Log::Emptied })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -106,19 +153,56 @@ mod tests {
         writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
         let reader = Connection::open(&path).unwrap();
         let connection = open(&path).unwrap();
-        assert_eq!(checkpoint(&connection, 1_000).unwrap(), Log::Short);
+        let turns = Turns::default();
+        assert_eq!(checkpoint(&connection, &turns, 1_000).unwrap(), Log::Short);
 
         // What the reader reads is the newest, and then it is no longer.
         writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
-        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Held);
+        assert_eq!(checkpoint(&connection, &turns, 0).unwrap(), Log::Held);
         writer.execute_batch("INSERT INTO t VALUES (3)").unwrap();
-        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Held);
+        assert_eq!(checkpoint(&connection, &turns, 0).unwrap(), Log::Held);
 
         reader.execute_batch("COMMIT").unwrap();
-        assert_eq!(checkpoint(&connection, 0).unwrap(), Log::Emptied);
+        assert_eq!(checkpoint(&connection, &turns, 0).unwrap(), Log::Emptied);
         writer.execute_batch("INSERT INTO t VALUES (4)").unwrap();
         let rows: i64 = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 4);
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_emptied_however_closely_commits_follow_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.busy_timeout(Duration::from_secs(60)).unwrap();
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)").unwrap();
+        let connection = open(&path).unwrap();
+        let (turns, is_over) = (Turns::default(), AtomicBool::new(false));
+        // As two threads do that wait for the disk at each commit.
+        let commit = |writer: &Connection| {
+            let _turn = turns.take();
+            writer.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            writer.execute_batch("COMMIT").unwrap();
+        };
+        let writer = Mutex::new(writer);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        commit(&writer.lock().unwrap());
+                    }
+                });
+            }
+            let emptied = (0..5).filter(|_| {
+                std::thread::sleep(Duration::from_millis(50));
+                checkpoint(&connection, &turns, 0).is_ok_and(|log| log == Log::Emptied)
+            });
+            let emptied = emptied.count();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(emptied, 5);
+        });
     }
 }

@@ -5,6 +5,7 @@
 //! to take ten times as long as a commit.
 
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -79,6 +80,15 @@ impl SqliteStore {
         database::finish(&unfinished, &self.path, self.durability)?;
         self.connection = connect(&self.path, &self.path)?;
         self.configure()
+    }
+
+    /// The turn of a commit. While the log is emptied, the database is as busy as if another process wrote.
+    fn turn(&self, patience: Patience) -> Result<Option<MutexGuard<'_, ()>>, StoreError> {
+        let Some(turns) = self.checkpoints.as_ref().map(Checkpoints::turns) else { return Ok(None) };
+        match patience {
+            Patience::None => turns.take_at_once().map(Some).ok_or_else(|| StoreError::Busy(self.path.clone())),
+            Patience::Some => Ok(Some(turns.take())),
+        }
     }
 
     /// Writes in one transaction.
@@ -228,12 +238,14 @@ impl Store for SqliteStore {
             self.connection.busy_timeout(wait(patience)).map_err(|error| from_rusqlite(&self.path, &error))?;
             self.patience = patience;
         }
+        let turn = self.turn(patience)?;
         if batch.is_one_hold() {
             // A statement by itself is a transaction.
             write(&self.connection, batch).map_err(|error| from_rusqlite(&self.path, &error))?;
         } else {
             self.transact(|connection| write(connection, batch))?;
         }
+        drop(turn);
         self.commits += 1;
         if self.commits >= COMMITS_BETWEEN_CHECKPOINTS {
             self.commits = 0;
