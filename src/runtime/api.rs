@@ -178,8 +178,8 @@ pub trait Instance: Send + Sync {
     /// Milliseconds from its last start until it was ready.
     async fn ready_millis(&self) -> u64;
 
-    /// The most memory it has held, in KiB; of the first process alone where it has several.
-    /// Nothing where that cannot be known.
+    /// The most memory it has held, in KiB: where it has several processes, that of the one which has held the
+    /// most, and of the first one alone in a container. Nothing where that cannot be known.
     async fn peak_memory_kib(&self) -> Option<u64>;
 
     /// Ends it, and removes everything that belongs to it. A process is asked to stop first, and killed if it

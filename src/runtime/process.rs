@@ -215,7 +215,7 @@ impl Instance for ProcessInstance {
     }
 
     async fn peak_memory_kib(&self) -> Option<u64> {
-        let now = self.group.as_ref().and_then(|group| memory::peak_kib(group.pid()));
+        let now = self.group.as_ref().and_then(|group| memory::peak_kib_of_group(group.pid()));
         now.max(self.peak)
     }
 

@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("process: a gateway has its files, its environment and nothing else of the runner's", has_its_files),
         trial("process: a gateway that is stopped and started again has kept its data", keeps_its_data),
+        trial("process: the memory of a gateway is that of whatever its command starts", memory_of_its_group),
         trial("process: a killed gateway was ended by signal 9", is_killed),
         trial("process: a gateway that ignores SIGTERM is killed when its time is over", ignores_term),
         trial("process: a gateway that ends at its start is reported with code and log", ends_at_start),
@@ -105,6 +106,16 @@ async fn has_its_files() {
     assert!(!env.contains("CARGO"), "{env}");
     assert!(gateway.peak_memory_kib().await.unwrap() > 100);
     assert!(gateway.ready_millis().await < 20_000);
+}
+
+async fn memory_of_its_group() {
+    let world = World::new();
+    let alone = world.launch("serve", &[]).await.peak_memory_kib().await.unwrap();
+    let (site, mut start) = world.prepare("serve", &[]).await;
+    let command = ["/bin/sh", "-c", "\"$0\" & wait"].map(str::to_owned);
+    start.command.splice(0..0, command);
+    let started = world.runtime.launch(site, start).await.unwrap().peak_memory_kib().await.unwrap();
+    assert!(started > alone / 2, "{started} KiB where a shell starts it, else {alone}");
 }
 
 async fn keeps_its_data() {
