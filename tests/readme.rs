@@ -14,7 +14,7 @@ use mock_upstream::{Fault, Model, Script};
 use serde_json::{Value, json};
 use support::{
     not_run, probity,
-    readme::{self, MOCK, REFERENCE},
+    readme::{self, ADMIN_PASSWORD, MOCK, REFERENCE},
     root,
 };
 
@@ -76,6 +76,9 @@ fn reference() {
     for (name, value) in told.as_object().unwrap() {
         assert_eq!(&refused["error"][name], value, "{name}: {refused}");
     }
+    let keys = format!("curl -s -u admin:{ADMIN_PASSWORD} localhost:8080/api/governance/virtual-keys");
+    let keys = parsed(&typed(&keys, 8080, at));
+    assert_eq!(keys["virtual_keys"][0]["name"], "agent", "{keys}");
     assert_eq!((served.calls(), served.ledger().charged().to_string().as_str()), (2, "$0.00015"));
 }
 

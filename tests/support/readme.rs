@@ -18,6 +18,8 @@ use super::{
 pub struct Readme(&'static str);
 
 pub const REFERENCE: Readme = Readme("gateways/reference/README.md");
+/// What the variable says that it names for its administrator's password.
+pub const ADMIN_PASSWORD: &str = "stand-in-for-a-password";
 pub const MOCK: Readme = Readme("mock-upstream/README.md");
 
 impl Readme {
@@ -50,6 +52,13 @@ pub fn config() -> Value {
     serde_json::from_str(&REFERENCE.block("A whole `config.json`", "json")).unwrap()
 }
 
+/// Its administrator, as the README has him named there.
+fn administrator() -> Value {
+    let field = REFERENCE.block("until `config.json` names him", "json");
+    let mut section: Value = serde_json::from_str(&format!("{{{field}}}")).unwrap();
+    section["auth_config"].take()
+}
+
 /// The command line of that README which starts the gateway in this folder and on this port.
 fn start(folder: &str, port: u16) -> String {
     let line = REFERENCE.block("A whole `config.json`", "sh");
@@ -64,9 +73,11 @@ pub fn serve(name: &str, models: &Value) -> Served {
     let mut config = config();
     let address = format!("http://{}/openai", upstream.addr());
     config["providers"]["openai"]["network_config"] = json!({ "base_url": address });
+    config["governance"]["auth_config"] = administrator();
     let folder = out(&format!("readme-{name}"));
     let path = executables(&folder);
-    let env = [("PATH", path.as_str()), ("OPENAI_API_KEY", "sk-stand-in-for-a-credential")];
+    let key = "sk-stand-in-for-a-credential";
+    let env = [("PATH", path.as_str()), ("OPENAI_API_KEY", key), ("ADMIN_PASSWORD", ADMIN_PASSWORD)];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let runtime = ProcessRuntime::new(folder).unwrap();
     let instance = wait(async {
