@@ -24,6 +24,7 @@ mod generated_keys;
 mod grant;
 mod healthcheck;
 mod identity;
+mod idle;
 mod inference;
 mod json;
 mod keys_tried;

@@ -21,6 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::config::ServerLimits;
 use crate::gateway::Gateway;
+use crate::idle;
 use crate::workers::{Connection, Connections, Ended, Workers};
 
 /// How long the gateway waits where the system has no file descriptor left for a connection.
@@ -120,7 +121,7 @@ fn start(
     });
     let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = idle::work(connection).await {
             // A caller that left, spoke too slowly or did not listen.
             tracing::debug!(%caller, %error, "a connection ended early");
         }

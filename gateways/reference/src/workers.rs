@@ -14,6 +14,8 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use crate::idle;
+
 /// A caller's connection, and the place that it takes until it is dropped.
 pub(crate) struct Connection {
     /// Does not block.
@@ -60,7 +62,7 @@ impl Workers {
     ) -> io::Result<Workers> {
         let start = |number| {
             let (sender, connections) = mpsc::unbounded_channel();
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread().enable_all().on_thread_park(idle::before_sleep).build()?;
             let work = work.clone();
             let name = format!("worker-{number}");
             let thread = thread::Builder::new().name(name).spawn(move || run(runtime, work(connections)))?;
@@ -91,6 +93,7 @@ impl Workers {
 }
 
 fn run(runtime: Runtime, work: impl Future<Output = ()>) {
+    runtime.spawn(idle::look());
     runtime.block_on(work);
     // What is still on its way is dropped. A sync of the disk that goes on is waited for elsewhere.
     runtime.shutdown_background();

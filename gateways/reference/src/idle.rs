@@ -1,0 +1,178 @@
+//! How a worker waits for the next thing to do.
+//!
+//! To fall asleep and to be woken can take a processor longer than all that the gateway does for a request,
+//! most of all a virtual one. So a worker to which things come one upon the other looks for the next one
+//! for a moment before it sleeps, as other servers do (Seastar's idle polling, the halt polling of KVM).
+//! That costs processor time, and only there: a worker whose last waits were longer, for a model
+//! that takes its time, sleeps at once.
+
+use std::cell::{Cell, OnceCell};
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// How long a worker looks before it sleeps.
+const LOOKS: Duration = Duration::from_micros(200);
+/// How short its waits have to be on average for that.
+const BUSY: Duration = Duration::from_micros(100);
+/// The longest that a wait counts as: after one of these it takes many short ones to be busy again.
+const LONGEST: Duration = Duration::from_millis(2);
+/// Of how many waits, about, the average is taken.
+const WAITS: u32 = 8;
+
+thread_local! {
+    static OWN: Cell<Waits> = const { Cell::new(Waits::NONE) };
+    /// Wakes a task that does nothing: a runtime that has a task to run does not sleep.
+    static LOOKER: OnceCell<Waker> = const { OnceCell::new() };
+}
+
+/// What a worker's runtime calls each time before it would sleep.
+pub(crate) fn before_sleep() {
+    let mut waits = OWN.get();
+    let looks = waits.look(Instant::now());
+    OWN.set(waits);
+    if looks {
+        LOOKER.with(|looker| looker.get().map(Waker::wake_by_ref));
+    }
+}
+
+/// The task of a worker that keeps it from sleeping. It never ends.
+pub(crate) async fn look() {
+    poll_fn(|context| -> Poll<()> {
+        LOOKER.with(|looker| {
+            looker.get_or_init(|| context.waker().clone());
+        });
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Does some of a worker's work, which whenever it goes on ends the worker's wait.
+pub(crate) async fn work<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|context| {
+        let mut waits = OWN.get();
+        if waits.end(Instant::now) {
+            OWN.set(waits);
+        }
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+/// When the present wait began, and how long the last ones were.
+#[derive(Clone, Copy)]
+struct Waits {
+    began: Option<Instant>,
+    average: Duration,
+}
+
+impl Waits {
+    const NONE: Waits = Waits { began: None, average: LONGEST };
+
+    /// Whether to look once more. The wait begins with the first question.
+    fn look(&mut self, now: Instant) -> bool {
+        let began = *self.began.get_or_insert(now);
+        self.average <= BUSY && now.saturating_duration_since(began) < LOOKS
+    }
+
+    /// There is something to do. Tells whether it was waited for.
+    fn end(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        let Some(began) = self.began.take() else { return false };
+        let wait = now().saturating_duration_since(began).min(LONGEST);
+        self.average = (self.average * (WAITS - 1) + wait) / WAITS;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    /// A worker's waits on a clock of their own.
+    struct Worker {
+        waits: Waits,
+        now: Instant,
+    }
+
+    impl Worker {
+        fn new() -> Worker {
+            Worker { waits: Waits::NONE, now: Instant::now() }
+        }
+
+        /// Waits for so long, and tells how much of it was spent looking.
+        fn wait(&mut self, wait: Duration) -> Duration {
+            let began = self.now;
+            let mut looked = Duration::ZERO;
+            while looked < wait && self.waits.look(began + looked) {
+                looked += micros(1);
+            }
+            self.waits.look(began + looked);
+            self.now = began + wait;
+            assert!(self.waits.end(|| self.now));
+            looked
+        }
+    }
+
+    #[test]
+    fn a_worker_looks_while_its_waits_are_short() {
+        let mut worker = Worker::new();
+        assert_eq!(worker.wait(micros(50)), Duration::ZERO, "it has yet to become busy");
+        for _ in 0..40 {
+            worker.wait(micros(50));
+        }
+        assert_eq!(worker.wait(micros(50)), micros(50));
+        // Nothing comes: it has looked long enough, and does not again.
+        assert_eq!(worker.wait(Duration::from_secs(1)), LOOKS);
+        assert_eq!(worker.wait(Duration::from_secs(1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_a_model_does_not_look() {
+        let mut worker = Worker::new();
+        for _ in 0..100 {
+            // For the rest of a request, and then for the model.
+            assert_eq!(worker.wait(micros(50)), Duration::ZERO);
+            assert_eq!(worker.wait(Duration::from_millis(20)), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn work_that_comes_without_a_wait_ends_none() {
+        let mut waits = Waits::NONE;
+        assert!(!waits.end(Instant::now));
+        assert_eq!(waits.average, LONGEST);
+    }
+
+    #[test]
+    fn a_runtime_looks_for_work_and_sleeps_when_none_comes() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || {
+                before_sleep();
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+            .build()
+            .unwrap();
+        OWN.set(Waits { began: None, average: Duration::ZERO });
+        let asked = runtime.block_on(async {
+            tokio::spawn(look());
+            work(tokio::time::sleep(Duration::from_millis(50))).await;
+            asked.load(Ordering::Relaxed)
+        });
+        // The first time it did not sleep, and at last it did.
+        assert!(asked >= 2, "{asked}");
+        assert!(OWN.get().average > Duration::ZERO);
+    }
+}
