@@ -1,5 +1,6 @@
 //! Moves the content of the write-ahead log into the database, which takes syncs of the disk: on a
-//! thread of its own, so that no request waits for them.
+//! thread of its own, so that no request waits for them. Only where the log is to be emptied do commits
+//! wait, for the little that has come since.
 
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
