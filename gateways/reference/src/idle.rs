@@ -92,6 +92,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tokio::sync::oneshot;
+
     use super::*;
 
     const fn micros(micros: u64) -> Duration {
@@ -168,7 +170,16 @@ mod tests {
         OWN.set(Waits { began: None, average: Duration::ZERO });
         let asked = runtime.block_on(async {
             tokio::spawn(look());
-            work(tokio::time::sleep(Duration::from_millis(50))).await;
+            // Somebody has something for it once it has been asked twice.
+            let (tell, told) = oneshot::channel();
+            let seen = Arc::clone(&asked);
+            std::thread::spawn(move || {
+                while seen.load(Ordering::Relaxed) < 2 {
+                    std::thread::yield_now();
+                }
+                tell.send(())
+            });
+            work(tokio::time::timeout(Duration::from_secs(20), told)).await.unwrap().unwrap();
             asked.load(Ordering::Relaxed)
         });
         // The first time it did not sleep, and at last it did.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 
 use crate::ledger::Spent;
+use crate::lower_case::lower_case;
 use crate::money::Usd;
 use crate::pricing::Unbounded;
 
@@ -42,7 +43,7 @@ impl LastSpent {
 
 /// Another case of a name's letters is no new model: it would be held as one each time.
 fn key(model: &Unbounded) -> (Arc<str>, String) {
-    (Arc::clone(&model.provider), model.model.to_ascii_lowercase())
+    (Arc::clone(&model.provider), lower_case(&model.model).into_owned())
 }
 
 #[cfg(test)]

@@ -223,16 +223,18 @@ impl<'a> Tries<'a> {
 
 /// The whole body, unless it is larger than it may be.
 async fn read(body: Body, most: usize) -> Result<Bytes, String> {
-    let too_large = || format!("it is larger than {} MB", most >> 20);
     if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > most) {
-        return Err(too_large());
+        return Err(too_large(most));
     }
-    let mut pieces = body.into_data_stream();
-    let mut whole = BytesMut::new();
+    gather(BytesMut::new(), body.into_data_stream(), most).await
+}
+
+/// What has come of a body, and the rest of it.
+pub(crate) async fn gather(mut whole: BytesMut, mut pieces: Pieces, most: usize) -> Result<Bytes, String> {
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| describe(&error))?;
         if whole.len() + piece.len() > most {
-            return Err(too_large());
+            return Err(too_large(most));
         }
         if whole.is_empty() {
             // Most answers come in one piece.
@@ -242,6 +244,10 @@ async fn read(body: Body, most: usize) -> Result<Bytes, String> {
         }
     }
     Ok(whole.freeze())
+}
+
+fn too_large(most: usize) -> String {
+    format!("it is larger than {} MB", most >> 20)
 }
 
 /// A header of an error, without the provider's keys.

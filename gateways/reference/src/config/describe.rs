@@ -1,21 +1,31 @@
 //! What serde says of a value of the wrong shape, for whoever writes the configuration.
 
+use serde_path_to_error::Path;
+
 use super::load::Invalid;
 use super::unsupported;
+
+/// The path of what is wrong in the part at `place`, which may be the part itself.
+pub(super) fn path_in(place: &str, path: &Path) -> String {
+    match path.iter().next() {
+        None => place.to_owned(),
+        Some(_) if place.is_empty() => path.to_string(),
+        Some(_) => format!("{place}.{path}"),
+    }
+}
 
 /// The error with its field's path, and without the position.
 pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
-    // That of the whole is a dot, and where there is no JSON, it ends with a question mark.
-    let whole = path.trim_end_matches(['?', '.']);
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     // What stands there may be a credential, also where none should.
     if message.starts_with("invalid ") {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
-        return Invalid::new(whole, format!("expected {}", in_json(wanted)));
+        return Invalid::new(path, format!("expected {}", in_json(wanted)));
     }
     let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        return Invalid::new(whole, message);
+        // Where there is no JSON, the path ends with a question mark.
+        return Invalid::new(path.trim_end_matches(['?', '.']), message);
     };
     // The path of an unknown field ends in the field itself.
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
@@ -54,7 +64,7 @@ mod tests {
         let error =
             serde_path_to_error::deserialize::<_, ConfigFile<'_>>(&mut serde_json::Deserializer::from_str(text));
         let error = error.err().unwrap();
-        describe(&error.path().to_string(), error.inner()).to_string()
+        describe(&path_in("", error.path()), error.inner()).to_string()
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::describe::path_in;
 use super::place::Place;
 
 /// How many items are handed over at once, and how many times that may wait.
@@ -82,7 +83,7 @@ fn misshapen<T: DeserializeOwned>(text: &str, place: &Place<'_>, error: serde_js
     let mut json = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, T>(&mut json) {
         Err(error) => {
-            let at = format!("{place}.{}", error.path());
+            let at = path_in(&place.to_string(), error.path());
             Misshapen { at, error: error.into_inner() }
         }
         Ok(_) => Misshapen { at: place.to_string(), error },

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
-use super::describe::describe;
+use super::describe::{describe, path_in};
 use super::each::Misshapen;
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
@@ -149,7 +149,7 @@ impl<'a> Reading<'a> {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         let file = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let problem = describe(&error.path().to_string(), error.inner());
+            let problem = describe(&path_in("", error.path()), error.inner());
             if error.inner().is_data() { self.located(problem) } else { self.no_json(problem) }
         })?;
         json.end().map_err(|_| self.no_json(Invalid::new("", "there is text behind the configuration")))?;
@@ -193,7 +193,7 @@ impl<'a> Reading<'a> {
 pub(crate) fn read_part<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, Invalid> {
     let mut json = serde_json::Deserializer::from_str(text);
     let part = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| describe(&format!("{place}.{}", error.path()), error.inner()))?;
+        .map_err(|error| describe(&path_in(place, error.path()), error.inner()))?;
     json.end().map_err(|_| Invalid::new(place, "there is text behind it"))?;
     Ok(part)
 }

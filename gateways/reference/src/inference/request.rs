@@ -205,10 +205,10 @@ fn refuse_another_model(route: Route, fields: &Fields, batch: &[Fields], model: 
     if !route.names_model_in_path() {
         return Ok(());
     }
-    let bare = |name: &str| ApiBase::Gemini.model(name).to_ascii_lowercase();
+    let is_it = |name: &str| ApiBase::Gemini.model(name).eq_ignore_ascii_case(ApiBase::Gemini.model(model));
     let counted: Option<Fields> = field(fields, COUNTED)?;
     for fields in [fields].into_iter().chain(batch).chain(&counted) {
-        if let Some(named) = field::<String>(fields, "model")?.filter(|named| bare(named) != bare(model)) {
+        if let Some(named) = field::<String>(fields, "model")?.filter(|named| !is_it(named)) {
             return Err(Problem::bad_request(format!("model: '{named}' is not the model of the path, '{model}'")));
         }
     }

@@ -4,13 +4,14 @@
 
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::database;
+use super::mutex::{lock, lock_at_once};
 
 /// From how many pages on the log is not left to grow until the traffic pauses: 64 MB.
 const MOST_PAGES: i64 = 16_000;
@@ -30,22 +31,14 @@ impl Turns {
     /// Waits for a turn.
     pub(super) fn take(&self) -> MutexGuard<'_, ()> {
         // Whoever ends a turn and wants another one finds this taken.
-        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        let _next = lock(&self.next);
+        lock(&self.now)
     }
 
     /// A turn if nobody has it or waits for it.
     pub(super) fn take_at_once(&self) -> Option<MutexGuard<'_, ()>> {
-        let _next = at_once(&self.next)?;
-        at_once(&self.now)
-    }
-}
-
-fn at_once(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
-    match lock.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
+        let _next = lock_at_once(&self.next)?;
+        lock_at_once(&self.now)
     }
 }
 
@@ -141,7 +134,7 @@ fn checkpoint(connection: &Connection, turns: &Turns, most_pages: i64) -> Result
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
 
@@ -180,13 +173,13 @@ mod tests {
         writer.pragma_update(None, "journal_mode", "WAL").unwrap();
         writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)").unwrap();
         let connection = open(&path).unwrap();
-        let (turns, is_over) = (Turns::default(), AtomicBool::new(false));
-        // As two threads do that wait for the disk at each commit.
+        let (turns, commits, is_over) = (Turns::default(), AtomicUsize::new(0), AtomicBool::new(false));
+        // As two threads do whose commits take their time, and follow each other at once.
         let commit = |writer: &Connection| {
             let _turn = turns.take();
-            writer.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
-            std::thread::sleep(Duration::from_millis(5));
-            writer.execute_batch("COMMIT").unwrap();
+            let rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)";
+            writer.execute_batch(&format!("DELETE FROM t; {rows} INSERT INTO t SELECT i FROM n")).unwrap();
+            commits.fetch_add(1, Ordering::Relaxed);
         };
         let writer = Mutex::new(writer);
         std::thread::scope(|scope| {
@@ -198,7 +191,10 @@ mod tests {
                 });
             }
             let emptied = (0..5).filter(|_| {
-                std::thread::sleep(Duration::from_millis(50));
+                let before = commits.load(Ordering::Relaxed);
+                while commits.load(Ordering::Relaxed) < before + 3 {
+                    std::thread::yield_now();
+                }
                 checkpoint(&connection, &turns, 0).is_ok_and(|log| log == Log::Emptied)
             });
             let emptied = emptied.count();

@@ -25,6 +25,7 @@
 //! - [`entities`]: customers, teams and model configurations
 //! - [`file_hash`]: by what a changed entity of the file is known
 //! - [`lock`]: one process for one database
+//! - [`mutex`]: how the writer and the checkpoints lock
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
@@ -37,6 +38,7 @@ mod entities;
 mod file_hash;
 mod lock;
 mod merge;
+mod mutex;
 mod pairs;
 mod rows;
 mod sqlite;

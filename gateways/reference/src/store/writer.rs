@@ -22,13 +22,14 @@
 //! a machine that loses power may, unless `durability: power_loss` asks for a sync.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::ledger::MeterState;
 
+use super::mutex::{lock, lock_at_once};
 use super::rows::{Batch, Change, HoldId, HoldRow};
 use super::{Durability, Patience, Store, StoreError};
 
@@ -219,11 +220,7 @@ impl Desk {
         if !self.has_entries() {
             return false;
         }
-        let mut pen = match self.pen.try_lock() {
-            Ok(pen) => pen,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
+        let Some(mut pen) = lock_at_once(&self.pen) else { return false };
         let entries = std::mem::take(&mut *lock(&self.queue));
         let written = pen.write(entries, Patience::None);
         drop(pen);
@@ -336,11 +333,6 @@ impl Batch {
             Record::Ping => self.is_ping = true,
         }
     }
-}
-
-/// The queue and the pen are whole after a panic: each is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

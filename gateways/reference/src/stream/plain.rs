@@ -1,14 +1,12 @@
 //! A plain answer where a stream was asked for: an error, in spite of its status.
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::books::Held;
 use crate::config::Provider;
 use crate::pricing::Tariff;
 use crate::telemetry::Notes;
-use crate::upstream::{Begun, Failure, Progress, describe};
+use crate::upstream::{Begun, Failure, Progress, gather};
 use crate::usage::{Usage, has_output};
 
 /// Whether what begins so is no stream of events but an object, or a list.
@@ -26,8 +24,8 @@ pub(super) async fn failure(
     notes: &Notes,
 ) -> Failure {
     let bound = held.bound();
-    let deadline = begun.deadline;
-    let body = match tokio::time::timeout_at(deadline, whole(begun, most_bytes)).await {
+    let body = gather(begun.first.into(), begun.rest, most_bytes);
+    let body = match tokio::time::timeout_at(begun.deadline, body).await {
         Ok(Ok(body)) => body,
         Ok(Err(problem)) => {
             held.settle_unserved_behind(bound);
@@ -51,19 +49,6 @@ pub(super) async fn failure(
         return Failure::Broken("it is no stream".to_owned());
     }
     Failure::inside(&said, provider.hide_keys(&String::from_utf8_lossy(&body)).into())
-}
-
-async fn whole(begun: Begun, most_bytes: usize) -> Result<Vec<u8>, String> {
-    let mut body = Vec::from(begun.first);
-    let mut rest = begun.rest;
-    while let Some(piece) = rest.next().await {
-        let piece: Bytes = piece.map_err(|error| describe(&error))?;
-        if body.len() + piece.len() > most_bytes {
-            return Err(format!("it is larger than {} MB", most_bytes >> 20));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
 }
 
 #[cfg(test)]

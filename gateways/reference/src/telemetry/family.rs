@@ -17,17 +17,17 @@ impl<L, S, H: Default> Default for Family<L, S, H> {
     }
 }
 
-impl<L: Clone + Eq + Hash, S: Default, H: BuildHasher> Family<L, S, H> {
+impl<L: Clone + Eq + Hash, S, H: BuildHasher> Family<L, S, H> {
     /// The series with these labels; where there is none, how many others there are.
     pub(super) fn find(&self, labels: &(impl Hash + Equivalent<L>)) -> Result<Arc<S>, usize> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(labels).map(Arc::clone).ok_or(all.len())
     }
 
-    /// The series with these labels, which is new unless another has begun it meanwhile.
-    pub(super) fn begin(&self, labels: L) -> Arc<S> {
+    /// The series with these labels: this one unless another has begun it meanwhile.
+    pub(super) fn begin(&self, labels: L, series: S) -> Arc<S> {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(labels).or_default())
+        Arc::clone(all.entry(labels).or_insert_with(|| Arc::new(series)))
     }
 
     /// Every series as it is now.

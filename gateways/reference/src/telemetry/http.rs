@@ -79,7 +79,8 @@ impl HttpMetrics {
     pub(super) fn count(&self, answered: &Answered<'_>) {
         let labels =
             LabelsRef { path: answered.route.unwrap_or(OTHER), method: word(answered.method), status: answered.status };
-        let series = self.series.find(&labels).unwrap_or_else(|_| self.series.begin(labels.to_owned()));
+        let series =
+            self.series.find(&labels).unwrap_or_else(|_| self.series.begin(labels.to_owned(), HttpSeries::default()));
         series.requests.fetch_add(1, Ordering::Relaxed);
         series.duration.request(answered.duration);
         answered.request_bytes.into_iter().for_each(|bytes| series.request_bytes.bytes(bytes));

@@ -142,7 +142,7 @@ impl Metrics {
             Err(count) if count >= MOST_SERIES => labels.bounded(),
             Err(_) => labels,
         };
-        self.series.begin(labels.to_owned())
+        self.series.begin(labels.to_owned(), Series::default())
     }
 }
 

@@ -93,7 +93,8 @@ impl ProviderKeys {
 
     fn set(&self, provider: &Arc<str>, key: &SelectedKey, is_up: bool) {
         let known = self.up.find(&KeyRef { provider, key });
-        known.unwrap_or_else(|_| self.up.begin(labels(provider, key))).store(is_up, Ordering::Relaxed);
+        let new = || self.up.begin(labels(provider, key), AtomicBool::new(is_up));
+        known.unwrap_or_else(|_| new()).store(is_up, Ordering::Relaxed);
     }
 
     fn rotated(&self, key: KeyLabels, model: &str, reason: &'static str) {
