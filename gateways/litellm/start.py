@@ -4,6 +4,7 @@ goes on in a copy of it (fork), with its own arguments, environment and folder. 
 """
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -45,7 +46,10 @@ def find(path):
     # An address has room for a short path only.
     os.chdir(os.path.dirname(path))
     address = os.path.basename(path)
+    # Until it is listened on, an address looks like that of a process that was killed.
+    turn = os.open(".", os.O_RDONLY)
     try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             connection.connect(address)
@@ -62,6 +66,7 @@ def find(path):
         connection.connect(address)
         return connection, listener
     finally:
+        os.close(turn)
         os.fchdir(folder)
         os.close(folder)
 
