@@ -23,14 +23,39 @@ pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
         return Invalid::new(path, format!("expected {}", in_json(wanted)));
     }
-    let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
+    let Some((field, problem)) = unknown_field(&message) else {
         // Where there is no JSON, the path ends with a question mark.
         return Invalid::new(path.trim_end_matches(['?', '.']), message);
     };
     // The path of an unknown field ends in the field itself.
     let place = path.strip_suffix(field).unwrap_or(path).trim_end_matches('.');
     let at = if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
-    if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, "unknown field") }
+    if unsupported::is_bifrosts(place, field) { Invalid::unsupported(at) } else { Invalid::new(at, problem) }
+}
+
+/// The field that nobody knows, if that is what serde says, and the one that was probably meant; where it is
+/// like none, all that are known there.
+pub(crate) fn unknown_field(message: &str) -> Option<(&str, String)> {
+    let (field, rest) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    let Some(known) = rest.strip_prefix(", expected ") else { return Some((field, "unknown field".to_owned())) };
+    let problem = match closest(field, known.split('`').skip(1).step_by(2)) {
+        Some(name) => format!("unknown field; did you mean `{name}`?"),
+        None => format!("unknown field, expected {known}"),
+    };
+    Some((field, problem))
+}
+
+/// The name that is most like `unknown`, if any is at all like it.
+fn closest<'a>(unknown: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = unknown.chars().count();
+    let most = |name: &str| 2.max(name.len() / 3);
+    names
+        // A stranger's name may be as long as a whole body: what takes so long to compare is like none.
+        .filter(|name| name.len().abs_diff(length) <= most(name))
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .filter(|(distance, name)| *distance <= most(name))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// What was wanted, in the words of JSON: a type of ours says nothing to whoever writes the file.
@@ -75,3 +100,21 @@ mod tests {
         assert_eq!(said(r#"{"version": "two"}"#), "version: expected a whole number");
     }
 }
+
+    #[test]
+    fn an_unknown_field_is_told_with_the_one_that_was_probably_meant() {
+        assert_eq!(said(r#"{"governence": {}}"#), "governence: unknown field; did you mean `governance`?");
+        assert_eq!(
+            said(r#"{"client": {"enforce_governance_headers": true}}"#),
+            "client.enforce_governance_headers: unknown field; did you mean `enforce_governance_header`?"
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_that_is_like_none_is_told_with_those_that_are_known_there() {
+        assert_eq!(
+            said(r#"{"logs_store": {"nonsense": 1}}"#),
+            "logs_store.nonsense: unknown field, expected one of `enabled`, `type`, `config`"
+        );
+        assert_eq!(said(r#"{"framework": {"nonsense": {}}}"#), "framework.nonsense: unknown field, expected `pricing`");
+    }

@@ -20,10 +20,10 @@ pub(crate) async fn refusal(folder: &Path) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_field_is_named_with_its_place() {
+async fn an_unknown_field_is_named_with_its_place_and_what_was_probably_meant() {
     let line = refused(|config| config["governance"]["virtual_keys"][0]["is_activ"] = json!(true)).await;
     assert!(line.starts_with("probity-reference: DIR/config.json:1:"), "{line}");
-    assert!(line.ends_with("governance.virtual_keys[0].is_activ: unknown field"), "{line}");
+    assert!(line.ends_with("governance.virtual_keys[0].is_activ: unknown field; did you mean `is_active`?"), "{line}");
 }
 
 const VALUE: &str = "\"value\": \"env.UPSTREAM_KEY\"";
@@ -32,7 +32,12 @@ const LIMITS: &str = "\"governance\": {";
 /// What is put in place of something, what stands before the problem there, and what is said of it: a
 /// name, a variable, a value, a reference, what another part of the program knows, a shape, no JSON.
 const MISTAKES: [(&str, &str, &str, &str); 9] = [
-    (LIMITS, "\"governance\": { \"budgts\": [],", "\"budgts\": ", "governance.budgts: unknown field"),
+    (
+        LIMITS,
+        "\"governance\": { \"budgts\": [],",
+        "\"budgts\": ",
+        "governance.budgts: unknown field; did you mean `budgets`?",
+    ),
     (
         VALUE,
         "\"value\": \"env.UPSTREAM_KEY\", \"id\": \"env.GONE\"",
@@ -113,7 +118,7 @@ async fn a_mistake_in_one_of_many_keys_is_named_with_its_line_and_column() {
     let column = line.find("max_limt").unwrap() + "max_limt\":".len() + 1;
     let place = format!("config.json:{}:{column}: governance.virtual_keys[1].budgets[0].max_limt", index + 1);
     let line = refusal(world.folder.path()).await;
-    assert!(line.ends_with(&format!("{place}: unknown field")), "{line}");
+    assert!(line.ends_with(&format!("{place}: unknown field; did you mean `max_limit`?")), "{line}");
 }
 
 #[tokio::test]
