@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, 
 use serde::{Deserialize, Deserializer};
 
 use super::reply::{Refused, invalid};
+use crate::config::{described, unknown_field};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::slow_body;
@@ -43,7 +44,7 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Gateway>> for InQuery<T> {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<InQuery<T>, Refused> {
         match Query::try_from_uri(&parts.uri) {
             Ok(Query(said)) => Ok(InQuery(said)),
-            Err(rejection) => Err(invalid(rejection.body_text()).into()),
+            Err(rejection) => Err(invalid(said_once(rejection.body_text())).into()),
         }
     }
 }
@@ -54,6 +55,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<Gateway>> for InBody<T> {
     async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<InBody<T>, Refused> {
         let most = gateway.client().max_body_bytes;
         Ok(InBody(read(request.into_body(), most).await?))
+    }
+}
+
+/// What axum says of a query, where it names an unknown field twice.
+fn said_once(text: String) -> String {
+    match text.find("unknown field `").and_then(|at| unknown_field(text.get(at..)?)) {
+        Some((field, problem)) => format!("{field}: {problem}"),
+        None => text,
     }
 }
 
@@ -71,8 +80,7 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
 fn parsed<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let inner = error.inner();
-        if inner.is_data() { invalid(format!("{}: {inner}", error.path())) } else { invalid("Invalid JSON") }
+        invalid(if error.inner().is_data() { described("", &error).to_string() } else { "Invalid JSON".to_owned() })
     })?;
     json.end().map_err(|_| invalid("Invalid JSON"))?;
     Ok(parsed)
@@ -141,6 +149,7 @@ impl<'de> Visitor<'de> for Distinct {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use axum::http::Uri;
     use serde_json::Value;
 
     use super::*;
@@ -152,6 +161,29 @@ mod tests {
             assert!(problem.message.contains("duplicate field `"), "{}", problem.message);
         }
         parse::<Value>(br#"{"a":{"a":[{"a":1},{"a":-1.5e3},null,true,"a"]}}"#).unwrap();
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the problem is looked at")]
+    struct Named {
+        name: Option<String>,
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_query_is_named_once() {
+        let uri = Uri::from_static("/api/logs?nonsense=1");
+        let rejection = Query::<Named>::try_from_uri(&uri).unwrap_err();
+        assert_eq!(said_once(rejection.body_text()), "nonsense: unknown field, expected `name`");
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_once() {
+        let said = |text: &str| parse::<Named>(text.as_bytes()).unwrap_err().message;
+        assert_eq!(said(r#"{"nonsense":1}"#), "nonsense: unknown field, expected `name`");
+        assert_eq!(said(r#"{"nam":"n"}"#), "nam: unknown field; did you mean `name`?");
+        assert_eq!(said(r#"{"name":7}"#), "name: expected a string");
+        assert_eq!(said(r#"{"name":"a","name":"b"}"#), "duplicate field `name`");
     }
 
     #[test]

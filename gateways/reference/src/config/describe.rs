@@ -14,6 +14,11 @@ pub(super) fn path_in(place: &str, path: &Path) -> String {
     }
 }
 
+/// What is wrong with the part at `place`, which may be a whole file or body.
+pub(crate) fn described(place: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Invalid {
+    describe(&path_in(place, error.path()), error.inner())
+}
+
 /// The error with its field's path, and without the position.
 pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
@@ -88,8 +93,7 @@ mod tests {
     fn said(text: &str) -> String {
         let error =
             serde_path_to_error::deserialize::<_, ConfigFile<'_>>(&mut serde_json::Deserializer::from_str(text));
-        let error = error.err().unwrap();
-        describe(&path_in("", error.path()), error.inner()).to_string()
+        described("", &error.err().unwrap()).to_string()
     }
 
     #[test]
@@ -99,7 +103,6 @@ mod tests {
         assert_eq!(said(r#"{"providers": []}"#), "providers: expected an object");
         assert_eq!(said(r#"{"version": "two"}"#), "version: expected a whole number");
     }
-}
 
     #[test]
     fn an_unknown_field_is_told_with_the_one_that_was_probably_meant() {
@@ -118,3 +121,4 @@ mod tests {
         );
         assert_eq!(said(r#"{"framework": {"nonsense": {}}}"#), "framework.nonsense: unknown field, expected `pricing`");
     }
+}

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
-use super::describe::{describe, path_in};
+use super::describe::{describe, described};
 use super::each::Misshapen;
 use super::env;
 use super::file::{AuthFile, ConfigFile, OverrideFile, PluginFile, PricingFile, StoreFile};
@@ -149,7 +149,7 @@ impl<'a> Reading<'a> {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         let file = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let problem = describe(&path_in("", error.path()), error.inner());
+            let problem = described("", &error);
             if error.inner().is_data() { self.located(problem) } else { self.no_json(problem) }
         })?;
         json.end().map_err(|_| self.no_json(Invalid::new("", "there is text behind the configuration")))?;
@@ -192,8 +192,7 @@ impl<'a> Reading<'a> {
 /// `place`, and as strict.
 pub(crate) fn read_part<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, Invalid> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let part = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| describe(&path_in(place, error.path()), error.inner()))?;
+    let part = serde_path_to_error::deserialize(&mut json).map_err(|error| described(place, &error))?;
     json.end().map_err(|_| Invalid::new(place, "there is text behind it"))?;
     Ok(part)
 }

@@ -52,6 +52,7 @@ mod unsupported;
 mod written;
 
 pub(crate) use client::check as check_client;
+pub(crate) use describe::{described, unknown_field};
 pub(crate) use file::ClientFile;
 pub(crate) use load::{ConfigError, Invalid, load, read_part};
 pub(crate) use overrides::{NamedOverride, OverrideSpec, PatchText};

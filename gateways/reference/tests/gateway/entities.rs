@@ -274,7 +274,7 @@ async fn names_are_there_and_unique_and_what_is_not_there_is_told_so() {
         (TEAMS, json!({"name": "n", "rate_limits": [limit, limit]}), 400, "Duplicate reset_duration in rate_limits"),
         (TEAMS, json!({"name": "n", "rate_limits": [{}]}), 400, "it has no limit"),
         (TEAMS, json!({"name": "n", "budgets": budget("0")}), 400, "Budget max_limit must be above 0"),
-        (TEAMS, json!({"name": "n", "unknown": 1}), 400, "unknown field"),
+        (TEAMS, json!({"name": "n", "calendar_align": true}), 400, "unknown field; did you mean `calendar_aligned`?"),
         (
             KEYS,
             json!({"name": "n", "team_id": "t", "customer_id": "c"}),

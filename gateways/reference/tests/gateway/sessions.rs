@@ -102,7 +102,7 @@ async fn a_changed_password_ends_every_session_and_survives_a_kill_until_the_fil
         (json!({"admin_password": "short"}), "at least 8 characters"),
         (json!({"admin_password": "env.NOT_THERE_AT_ALL"}), "env.NOT_THERE_AT_ALL resolved to an empty value"),
         (json!({"is_enabled": false}), "would close the management API"),
-        (json!({"admin_pasword": "x"}), "unknown field"),
+        (json!({"admin_pasword": "x"}), "auth_config.admin_pasword: unknown field; did you mean `admin_password`?"),
     ] {
         let answer = world.admin(Method::PATCH, "/api/config", Some(&patch(auth))).await;
         assert_eq!(answer.status, 400, "{}", answer.text);
