@@ -13,6 +13,9 @@ static PLAIN: [HeaderName; 4] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
+/// For whoever has brought none.
+pub(crate) const HOW_TO_BRING_ONE: &str =
+    "Provide one as `Authorization: Bearer <key>`, or in x-bf-vk, x-api-key, x-goog-api-key or api-key.";
 const PREFIX: &str = "sk-bf-";
 /// How much of a value people may see.
 const HINT_CHARS: usize = 10;
@@ -129,6 +132,8 @@ fn bearer(value: &str) -> Option<&str> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::collections::BTreeSet;
+
     use super::*;
     use axum::http::HeaderValue;
 
@@ -153,6 +158,13 @@ mod tests {
         ] {
             assert_eq!(presented(&headers(&[pair])), expected, "{pair:?}");
         }
+    }
+
+    #[test]
+    fn whoever_has_brought_no_key_is_told_every_header_that_may_have_one() {
+        let told = HOW_TO_BRING_ONE.split_once("in ").map(|(_, names)| names.trim_end_matches('.')).unwrap();
+        let told: BTreeSet<&str> = told.split(", ").flat_map(|names| names.split(" or ")).collect();
+        assert_eq!(told, PLAIN.iter().map(HeaderName::as_str).collect());
     }
 
     #[test]

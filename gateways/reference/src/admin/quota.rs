@@ -66,7 +66,7 @@ fn key(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<VirtualKey>, Proble
         Presented::None => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "virtual_key_required",
-            "Missing virtual key. Provide one via the x-bf-vk header.",
+            format!("Missing virtual key. {}", identity::HOW_TO_BRING_ONE),
         )),
         Presented::Key(hash) => gateway.policy().keys.find(&hash).ok_or_else(|| {
             Problem::new(

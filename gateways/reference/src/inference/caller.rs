@@ -23,7 +23,7 @@ pub(crate) fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<
         Presented::None if gateway.client().key_is_mandatory => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "virtual_key_required",
-            "virtual key is required. Provide a virtual key via the x-bf-vk header.",
+            format!("virtual key is required. {}", identity::HOW_TO_BRING_ONE),
         )),
         Presented::None => Ok(None),
         Presented::Key(hash) => current(&gateway.policy().keys, &hash, gateway.books.now()).map(Some),

@@ -384,7 +384,11 @@ async fn whoever_holds_a_key_reads_what_is_left_of_it() {
     assert!(!answer.text.contains(KEY));
     let missing = world.send(world.request(Method::GET, path)).await;
     assert_eq!(missing.status, 401);
-    assert!(missing.text.contains("Missing virtual key"), "{}", missing.text);
+    let said = missing.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(
+        said,
+        "Missing virtual key. Provide one as `Authorization: Bearer <key>`, or in x-bf-vk, x-api-key, x-goog-api-key or api-key."
+    );
     let unknown = world.send(world.request(Method::GET, path).bearer_auth("sk-nobody")).await;
     assert_eq!((unknown.status.as_u16(), unknown.kind().as_str()), (401, "virtual_key_not_found"));
 }

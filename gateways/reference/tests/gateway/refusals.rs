@@ -63,7 +63,7 @@ fn rows() -> Vec<Row> {
             "",
             401,
             "virtual_key_required",
-            "virtual key is required. Provide a virtual key via the x-bf-vk header.",
+            "virtual key is required. Provide one as `Authorization: Bearer <key>`, or in x-bf-vk, x-api-key, x-goog-api-key or api-key.",
         ),
         Row::new("sk-inactive", 403, "virtual_key_blocked", "Virtual key is inactive"),
         Row::new("sk-expired", 403, "virtual_key_blocked", "Virtual key has expired"),
