@@ -172,7 +172,7 @@ impl<'a> Reading<'a> {
         let file = self.app_dir.join(FILE);
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let error = serde_json::from_str::<IgnoredAny>(&text).err();
-        let position = error.map(|error| Position { line: error.line(), column: error.column() });
+        let position = error.map(|error| Position::of_error(&text, &error));
         self.hidden(ConfigError::Wrong { file, position, problem })
     }
 

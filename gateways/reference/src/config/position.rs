@@ -26,6 +26,16 @@ impl Position {
         Position { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
     }
 
+    /// Where a text that is no JSON is wrong; one that breaks off, behind the last that is there.
+    pub(super) fn of_error(text: &str, error: &serde_json::Error) -> Position {
+        if error.is_eof() {
+            return Position::of_byte(text, text.trim_end().len());
+        }
+        // serde_json counts bytes, and those of the new line from the end of the one before.
+        let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        Position::of_byte(text, (line + error.column()).saturating_sub(1))
+    }
+
     /// Where the value at a path begins, as in `governance.budgets[0].max_limit`; where there is
     /// none, that of the last one on the way to it. `None` if the text is no JSON.
     pub(super) fn of_path(text: &str, path: &str) -> Option<Position> {
@@ -102,6 +112,20 @@ mod tests {
         assert_eq!(at("list[3].x"), "4:11");
         assert_eq!(at("list `b`"), "4:11");
         assert_eq!(Position::of_path("{", "list"), None);
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_wrong_at_a_place_that_an_editor_can_go_to() {
+        let at = |text: &str| {
+            let error = serde_json::from_str::<serde::de::IgnoredAny>(text).unwrap_err();
+            Position::of_error(text, &error).to_string()
+        };
+        assert_eq!(["", "\n", " \n\n"].map(at), ["1:1", "1:1", "1:1"]);
+        // Behind the last thing that is there.
+        assert_eq!(["{", "{\n", "{\"a\": 1,\n\n", "{\n  \"a\": \"ä"].map(at), ["1:2", "1:2", "1:9", "2:10"]);
+        // At the end of the line on which it should have gone on.
+        assert_eq!(["{\"a\": \"b\n}", "{\"a\": tru\n}"].map(at), ["1:8", "1:10"]);
+        assert_eq!(["{\"a\": nope}", "{\"ä\": 1,,}", "{}\n}"].map(at), ["1:8", "1:9", "2:1"]);
     }
 
     #[test]

@@ -105,6 +105,16 @@ async fn whatever_is_wrong_in_the_file_is_named_with_its_line_and_column() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_empty_or_breaks_off_is_named_with_a_place_that_an_editor_can_go_to() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (text, expected) in [("", ":1:1: "), ("\n", ":1:1: "), ("{\n  \"client\": {\n\n", ":2:14: client: ")] {
+        std::fs::write(folder.path().join("config.json"), text).unwrap();
+        let line = refusal(folder.path()).await;
+        assert!(line.starts_with(&format!("probity-reference: DIR/config.json{expected}")), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_mistake_in_one_of_many_keys_is_named_with_its_line_and_column() {
     let mut world = World::prepare(|_| {}).await;
     let mut other = crate::support::virtual_key("other", "sk-other");
