@@ -60,7 +60,7 @@ impl Drop for Progress {
 }
 
 fn target_line(target: &str, runtime: &str, total: usize) -> String {
-    format!("{target}: {} ({})\n", count(total, "case"), harmless(runtime))
+    format!("{target}: {}, {}\n", count(total, "case"), harmless(runtime))
 }
 
 #[cfg(test)]
@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn a_log_gets_one_line_a_target() {
         assert_eq!(
-            target_line("reference@0.1.0", "process: no Docker daemon answers", 96),
-            "reference@0.1.0: 96 cases (process: no Docker daemon answers)\n"
+            target_line("reference@0.1.0", "process (the default)", 96),
+            "reference@0.1.0: 96 cases, process (the default)\n"
         );
     }
 

@@ -97,7 +97,7 @@ fn the_reference_gateway_is_a_process_where_nothing_else_is_asked_for() {
     let mut command = sandbox.command(&["run"]);
     // A machine with nothing but Rust.
     command.env_remove("PROBITY_RUNTIME").env("DOCKER_HOST", "unix:///nonexistent.sock");
-    crate::sandbox::Running::spawn(command).end().exits(0).says(&["(process (the default))"]);
+    crate::sandbox::Running::spawn(command).end().exits(0).says(&["1 case, process (the default)"]);
 }
 
 #[test]
