@@ -39,7 +39,11 @@ pub(super) async fn target(name: &str, args: &RunArgs, loaded: &Loaded, out: &Pa
     can_be(&gateway, kind, &version).map_err(stopped(Exit::Usage))?;
     let (runtime, why) = match &args.url {
         Some(url) => (external(url, args)?, format!("external, at {}", without_userinfo(url))),
-        None => (started(kind, out).await.unwrap_or_else(|error| absent(kind, &error)), format!("{kind} ({why})")),
+        None => match started(kind, out).await {
+            // Only whoever asked for it knows where that gateway is.
+            Err(error @ RuntimeError::Unsupported { .. }) => return Err(stopped(Exit::Usage)(error.to_string())),
+            started => (started.unwrap_or_else(|error| absent(kind, &error)), format!("{kind} ({why})")),
+        },
     };
     let (runtime, installed) = match install(&gateway, kind, out, args.quiet).await {
         Ok(installed) => (runtime, installed),
@@ -53,9 +57,7 @@ pub(super) async fn target(name: &str, args: &RunArgs, loaded: &Loaded, out: &Pa
 /// What stands in for a runtime that is not there: the target does not get ready, and the others are tested.
 fn absent(kind: Kind, error: &RuntimeError) -> Arc<dyn Runtime> {
     let log = error.log_tail().map_or(String::new(), |log| format!("\n{log}"));
-    let why = format!("{}{log}", chain(error));
-    say(&why);
-    Arc::new(AbsentRuntime::new(kind, why))
+    Arc::new(AbsentRuntime::new(kind, format!("{}{log}", chain(error))))
 }
 
 /// The runtime that was asked for, and why; a process where nothing was and the gateway can be one.

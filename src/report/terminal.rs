@@ -58,15 +58,18 @@ fn head(report: &Report, target: &Target, runtime: &str, style: Style) -> String
 }
 
 fn body(target: &Target, style: Style) -> String {
-    match &target.problem {
-        // A list in which every scenario was not reached tells nothing beyond the problem.
-        Some(problem) if target.conformance == Conformance::NotTested => format!("\n  {}\n", style.wrap(problem, 2)),
-        Some(problem) => {
-            let problem = style.wrap(problem, 2);
-            format!("{}{}\n  {problem}\n{}", overview(target, style), findings(target, style), facts(target, style))
-        }
-        None => overview(target, style) + &findings(target, style) + &facts(target, style),
+    let problem = problem(target, style);
+    // A list in which every scenario was not reached tells nothing beyond the problem.
+    if target.problem.is_some() && target.conformance == Conformance::NotTested {
+        return problem;
     }
+    overview(target, style) + &findings(target, style) + &problem + &facts(target, style)
+}
+
+/// What is known of a problem beyond its first line, which the last sentence tells.
+fn problem(target: &Target, style: Style) -> String {
+    let beyond = target.problem.as_ref().and_then(|problem| problem.split_once('\n'));
+    beyond.map_or(String::new(), |(_, beyond)| format!("\n  {}\n", style.wrap(beyond, 2)))
 }
 
 /// One line a scenario, by area.
