@@ -1,6 +1,9 @@
 //! `runner.yaml`: what `probity run` does here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +33,7 @@ pub struct RunnerConfig {
     pub out: PathBuf,
     /// How many cases run at once.
     #[serde(default = "jobs")]
-    pub jobs: usize,
+    pub jobs: NonZeroUsize,
     /// From which every random choice follows; another in each run if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -54,8 +57,8 @@ fn out() -> PathBuf {
     "target/probity".into()
 }
 
-fn jobs() -> usize {
-    4
+fn jobs() -> NonZeroUsize {
+    NonZeroUsize::new(4).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The eval harness's contract: a model under a hard cap.
@@ -101,9 +104,6 @@ impl Config {
         if runner.targets.is_empty() {
             let message = "nothing would be tested: name at least one gateway, as [reference]";
             return Err(document.error(&["targets".into()], message, None));
-        }
-        if runner.jobs == 0 {
-            return Err(document.error(&["jobs".into()], "at least one case must run at a time", None));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
@@ -158,6 +158,19 @@ mod tests {
     fn a_configuration_that_tests_nothing_is_refused_with_its_line() {
         let error = load("targets: []\n", None).unwrap_err();
         assert!(error.starts_with("./runner.yaml:1: targets: nothing would be tested"), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_jobs_that_is_none_is_refused_with_its_line_and_what_is_wanted() {
+        for (jobs, found) in [
+            ("four", "invalid type: string \"four\""),
+            ("0", "invalid value: integer `0`"),
+            ("-1", "invalid value: integer `-1`"),
+            ("1.5", "invalid type: floating point `1.5`"),
+        ] {
+            let error = load(&format!("targets: [a]\njobs: {jobs}\n"), None).unwrap_err();
+            assert_eq!(error, format!("./runner.yaml:2: jobs: {found}, expected a whole number, at least 1"));
+        }
     }
 
     #[test]

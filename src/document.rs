@@ -6,6 +6,7 @@
 mod error;
 mod meant;
 mod positions;
+mod wanted;
 
 use std::{
     fmt,
@@ -22,6 +23,7 @@ pub use error::DocumentError;
 pub use meant::closest;
 use meant::{quoted, suggestion};
 use positions::{Positions, byte_offset, convert};
+use wanted::in_plain_words;
 
 /// A YAML file: its text, its value, and the position of each of its fields.
 #[derive(Clone, Debug)]
@@ -113,7 +115,7 @@ impl Document {
             {
                 path.push(Key::Field(unknown.to_owned()));
             }
-            self.error(&path, &message, suggestion(&message))
+            self.error(&path, &in_plain_words(&message), suggestion(&message))
         })
     }
 
@@ -247,8 +249,16 @@ mod tests {
     fn a_wrong_type_is_named_with_its_line() {
         assert_eq!(
             fails("steps:\n  - call: a\n    times: often\n"),
-            "a.yaml:3: steps[0].times: invalid type: string \"often\", expected u32 / -"
+            "a.yaml:3: steps[0].times: invalid type: string \"often\", expected a whole number from 0 to 4294967295 / -"
         );
+    }
+
+    #[test]
+    fn what_is_wanted_is_told_without_a_type_of_ours() {
+        let what = |text: &str| fails(text).split_once(", expected ").unwrap().1.to_owned();
+        assert_eq!(what("steps: {}\n"), "a list / -");
+        assert_eq!(what("steps:\n  - 7\n"), "a mapping / -");
+        assert_eq!(what("steps:\n  - call: a\n    times: -1\n"), "a whole number from 0 to 4294967295 / -");
     }
 
     #[test]

@@ -115,7 +115,7 @@ async fn prepare(args: &RunArgs) -> Result<(Plan, PathBuf), Stopped> {
     }
     let seed = args.seed.or(runner.seed).unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 16);
     // At --url there is one gateway, and one address for its mock.
-    let jobs = if args.url.is_some() { 1 } else { args.jobs.map_or(runner.jobs, usize::from) };
+    let jobs = if args.url.is_some() { 1 } else { args.jobs.map_or(runner.jobs.get(), usize::from) };
     let plan = Plan { targets, seed, jobs, evidence: out.join(EVIDENCE), rerun: rerun(args, seed) };
     Ok((plan, out))
 }
