@@ -76,6 +76,7 @@ fn in_json(wanted: &str) -> &str {
             "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
             "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, which may be negative",
             "f32" | "f64" => "a number",
+            _ if wanted.starts_with("a nonzero u") => "a whole number, at least 1",
             other => other,
         },
     }
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!(said(r#"{"plugins": {}}"#), "plugins: expected a list");
         assert_eq!(said(r#"{"providers": []}"#), "providers: expected an object");
         assert_eq!(said(r#"{"version": "two"}"#), "version: expected a whole number");
+        let days = "client.log_retention_days: expected a whole number, at least 1";
+        assert_eq!(said(r#"{"client": {"log_retention_days": 0}}"#), days);
     }
 
     #[test]
