@@ -8,8 +8,12 @@
 
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
+use std::io;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
 
 /// How long a worker looks before it sleeps.
 const LOOKS: Duration = Duration::from_micros(200);
@@ -26,29 +30,29 @@ thread_local! {
     static LOOKER: OnceCell<Waker> = const { OnceCell::new() };
 }
 
-/// What a worker's runtime calls each time before it would sleep.
-pub(crate) fn before_sleep() {
-    let mut waits = OWN.get();
-    let looks = waits.look(Instant::now());
-    OWN.set(waits);
-    if looks {
-        LOOKER.with(|looker| looker.get().map(Waker::wake_by_ref));
+/// What a worker runs in.
+pub(crate) struct Runtime(tokio::runtime::Runtime);
+
+impl Runtime {
+    pub(crate) fn new() -> io::Result<Runtime> {
+        Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build().map(Runtime)
+    }
+
+    /// Runs a worker to its end. What is still on its way then is dropped; a sync of the disk that goes
+    /// on is waited for elsewhere.
+    pub(crate) fn run(self, worker: impl Future<Output = ()>) {
+        self.0.spawn(look());
+        self.0.block_on(worker);
+        self.0.shutdown_background();
     }
 }
 
-/// The task of a worker that keeps it from sleeping. It never ends.
-pub(crate) async fn look() {
-    poll_fn(|context| -> Poll<()> {
-        LOOKER.with(|looker| {
-            looker.get_or_init(|| context.waker().clone());
-        });
-        Poll::Pending
-    })
-    .await;
+/// Does some of a worker's work in a task of its own, which whenever it goes on ends the worker's wait.
+pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(end_waits(work))
 }
 
-/// Does some of a worker's work, which whenever it goes on ends the worker's wait.
-pub(crate) async fn work<T>(work: impl Future<Output = T>) -> T {
+async fn end_waits<T>(work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     poll_fn(|context| {
         let mut waits = OWN.get();
@@ -58,6 +62,33 @@ pub(crate) async fn work<T>(work: impl Future<Output = T>) -> T {
         work.as_mut().poll(context)
     })
     .await
+}
+
+/// Whether the worker's wait has not been ended, as it is wherever work is done.
+#[cfg(test)]
+pub(crate) fn is_waiting() -> bool {
+    OWN.get().began.is_some()
+}
+
+/// What the runtime calls each time before it would sleep.
+fn before_sleep() {
+    let mut waits = OWN.get();
+    let looks = waits.look(Instant::now());
+    OWN.set(waits);
+    if looks {
+        LOOKER.with(|looker| looker.get().map(Waker::wake_by_ref));
+    }
+}
+
+/// The task that keeps the runtime from sleeping. It never ends.
+async fn look() {
+    poll_fn(|context| -> Poll<()> {
+        LOOKER.with(|looker| {
+            looker.get_or_init(|| context.waker().clone());
+        });
+        Poll::Pending
+    })
+    .await;
 }
 
 /// When the present wait began, and how long the last ones were.
@@ -89,12 +120,14 @@ impl Waits {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
 
+    use tokio::runtime::Handle;
     use tokio::sync::oneshot;
 
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
 
     const fn micros(micros: u64) -> Duration {
         Duration::from_micros(micros)
@@ -156,34 +189,35 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_looks_for_work_and_sleeps_when_none_comes() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .on_thread_park(move || {
-                before_sleep();
-                count.fetch_add(1, Ordering::Relaxed);
-            })
-            .build()
-            .unwrap();
+    fn a_worker_looks_for_work_and_sleeps_when_none_comes() {
+        Runtime::new().unwrap().run(async { spawn(look_and_sleep()).await.unwrap() });
+    }
+
+    async fn look_and_sleep() {
+        let metrics = Handle::current().metrics();
+        for _ in 0..20 {
+            // It may look for as long as nothing comes, since its wait is yet to begin.
+            OWN.set(Waits { began: Some(Instant::now() + DEADLINE), average: Duration::ZERO });
+            told_by(|tell| tell.send(()).unwrap()).await;
+        }
+        assert_eq!(metrics.worker_park_count(0), 0, "it slept");
+        // Nothing comes before it sleeps.
         OWN.set(Waits { began: None, average: Duration::ZERO });
-        let asked = runtime.block_on(async {
-            tokio::spawn(look());
-            // Somebody has something for it once it has been asked twice.
-            let (tell, told) = oneshot::channel();
-            let seen = Arc::clone(&asked);
-            std::thread::spawn(move || {
-                while seen.load(Ordering::Relaxed) < 2 {
-                    std::thread::yield_now();
-                }
-                tell.send(())
-            });
-            work(tokio::time::timeout(Duration::from_secs(20), told)).await.unwrap().unwrap();
-            asked.load(Ordering::Relaxed)
-        });
-        // The first time it did not sleep, and at last it did.
-        assert!(asked >= 2, "{asked}");
+        let sleeps = move || metrics.worker_park_count(0) > 0;
+        told_by(move |tell| {
+            while !sleeps() {
+                thread::yield_now();
+            }
+            tell.send(()).unwrap();
+        })
+        .await;
         assert!(OWN.get().average > Duration::ZERO);
+    }
+
+    /// Waits for what another thread tells.
+    async fn told_by(other: impl FnOnce(oneshot::Sender<()>) + Send + 'static) {
+        let (tell, told) = oneshot::channel();
+        thread::spawn(move || other(tell));
+        tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
     }
 }

@@ -120,8 +120,8 @@ fn start(
         hyper::service::Service::call(&service, request)
     });
     let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = idle::work(connection).await {
+    idle::spawn(async move {
+        if let Err(error) = connection.await {
             // A caller that left, spoke too slowly or did not listen.
             tracing::debug!(%caller, %error, "a connection ended early");
         }
@@ -136,5 +136,42 @@ async fn recover(error: &io::Error) {
     if !gone.contains(&error.kind()) {
         tracing::error!(%error, "a connection could not be taken");
         tokio::time::sleep(BREATH).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use axum::http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_ends_its_workers_wait() {
+        let work = |mut connections: Connections| async move {
+            let answer = async || if idle::is_waiting() { StatusCode::CONFLICT } else { StatusCode::OK };
+            let (router, open) = (Router::new().fallback(answer), GracefulShutdown::new());
+            while let Some(connection) = connections.recv().await {
+                let write_timeout = Duration::from_secs(20);
+                start(connection, &http1::Builder::new(), &router, write_timeout, open.watcher()).unwrap();
+            }
+        };
+        let workers = Workers::start(NonZeroUsize::MIN, work).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = async {
+            // Before the first one it may not have waited.
+            for _ in 0..3 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            }
+        };
+        accept(listener, &workers, 1, asked).await.unwrap();
+        workers.end().await.unwrap();
     }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::idle;
@@ -62,10 +61,10 @@ impl Workers {
     ) -> io::Result<Workers> {
         let start = |number| {
             let (sender, connections) = mpsc::unbounded_channel();
-            let runtime = Builder::new_current_thread().enable_all().on_thread_park(idle::before_sleep).build()?;
+            let runtime = idle::Runtime::new()?;
             let work = work.clone();
             let name = format!("worker-{number}");
-            let thread = thread::Builder::new().name(name).spawn(move || run(runtime, work(connections)))?;
+            let thread = thread::Builder::new().name(name).spawn(move || runtime.run(work(connections)))?;
             Ok(Worker { connections: sender, open: Arc::default(), thread })
         };
         (0..count.get()).map(start).collect::<io::Result<_>>().map(Workers)
@@ -90,13 +89,6 @@ impl Workers {
         let join = move || threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| Ended));
         tokio::task::spawn_blocking(join).await.map_err(|_| Ended)?
     }
-}
-
-fn run(runtime: Runtime, work: impl Future<Output = ()>) {
-    runtime.spawn(idle::look());
-    runtime.block_on(work);
-    // What is still on its way is dropped. A sync of the disk that goes on is waited for elsewhere.
-    runtime.shutdown_background();
 }
 
 #[cfg(test)]

@@ -58,11 +58,11 @@ pub(crate) async fn handle(
     // may charge for, and what it cost is still written down.
     let inflight = gateway.inflight.enter();
     let noted = Arc::clone(&notes);
-    let task = tokio::spawn(idle::work(async move {
+    let task = idle::spawn(async move {
         let response = run(&gateway, request, key, headers, &noted).await;
         drop(inflight);
         response
-    }));
+    });
     task.await.unwrap_or_else(|error| {
         let problem = broken(&error);
         notes.failed(problem.status, problem.kind.clone());
