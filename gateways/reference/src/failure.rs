@@ -10,6 +10,12 @@ use serde_json::Value;
 use crate::errors::anthropic_type;
 use crate::retry_after;
 
+/// How the types and codes of errors begin that refuse what was asked: Anthropic's and OpenAI's.
+const REFUSALS: [&str; 6] =
+    ["invalid_", "image_", "unsupported_", "not_found_error", "request_too_large", "context_length_exceeded"];
+/// OpenAI's code where it was the key.
+const INVALID_KEY: &str = "invalid_api_key";
+
 /// Why a provider did not answer with success.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
@@ -53,11 +59,8 @@ impl Failure {
     /// An error that came with a status of success, as OpenRouter's do: its `code` says the
     /// status that it should have had. `body` is without the provider's keys.
     pub(crate) fn inside(answer: &Value, body: Bytes) -> Failure {
-        let code = answer.pointer("/error/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-        let status = code.and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.filter(|status| status.is_client_error() || status.is_server_error());
         let content_type = Some(HeaderValue::from_static("application/json"));
-        let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+        let status = answer.get("error").and_then(said_status).unwrap_or(StatusCode::BAD_GATEWAY);
         Failure::Status { status, content_type, retry_after: None, body }
     }
 
@@ -108,7 +111,7 @@ impl Failure {
     /// was asked.
     pub(crate) fn may_be_the_keys(&self) -> bool {
         match self {
-            Failure::Status { status, .. } => self.remedy().is_some() || status.is_server_error(),
+            Failure::Status { status, .. } => may_be_the_keys(*status),
             _ => true,
         }
     }
@@ -126,12 +129,63 @@ impl Failure {
         match self {
             Failure::Unreachable(_) | Failure::Reset(_) => Some(Remedy::Wait),
             Failure::Timeout(_) | Failure::Broken(_) | Failure::Exhausted { .. } => None,
-            Failure::Status { status, .. } => match status.as_u16() {
-                500 | 502 | 503 | 504 => Some(Remedy::Wait),
-                401..=403 => Some(Remedy::Rotate),
-                429 => Some(Remedy::RotateAndWait),
-                _ => None,
-            },
+            Failure::Status { status, .. } => remedy(*status),
+        }
+    }
+}
+
+fn remedy(status: StatusCode) -> Option<Remedy> {
+    match status.as_u16() {
+        500 | 502 | 503 | 504 => Some(Remedy::Wait),
+        401..=403 => Some(Remedy::Rotate),
+        429 => Some(Remedy::RotateAndWait),
+        _ => None,
+    }
+}
+
+fn may_be_the_keys(status: StatusCode) -> bool {
+    remedy(status).is_some() || status.is_server_error()
+}
+
+/// Whether an error that came with a status of success, or in a stream, refuses what was asked: by the
+/// status that it should have had, else by its words.
+pub(crate) fn refuses_request(error: &Value) -> bool {
+    let words = ["type", "code"].map(|name| error.get(name).and_then(Value::as_str).unwrap_or_default());
+    let refuses = |word: &str| REFUSALS.iter().any(|beginning| word.starts_with(beginning));
+    match said_status(error) {
+        Some(status) => !may_be_the_keys(status),
+        None => words.into_iter().any(refuses) && !words.contains(&INVALID_KEY),
+    }
+}
+
+/// The status that an error should have had.
+fn said_status(error: &Value) -> Option<StatusCode> {
+    let status = StatusCode::from_u16(u16::try_from(error.get("code")?.as_u64()?).ok()?).ok()?;
+    (status.is_client_error() || status.is_server_error()).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_refuses_the_request_by_its_status_or_else_by_its_words() {
+        for (error, refuses) in [
+            (json!({"code": 400}), true),
+            (json!({"code": 404, "status": "NOT_FOUND"}), true),
+            (json!({"code": 401, "type": "invalid_request_error"}), false),
+            (json!({"code": 429}), false),
+            (json!({"code": 503, "status": "UNAVAILABLE"}), false),
+            (json!({"type": "invalid_request_error"}), true),
+            (json!({"type": "invalid_request_error", "code": "invalid_api_key"}), false),
+            (json!({"type": "error", "code": "image_parse_error"}), true),
+            (json!({"code": "rate_limit_exceeded"}), false),
+            (json!({"type": "overloaded_error"}), false),
+            (json!("invalid_request_error"), false),
+        ] {
+            assert_eq!(refuses_request(&error), refuses, "{error}");
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::books::Held;
 use crate::clock::Moment;
 use crate::config::{Provider, ProviderKey};
 use crate::errors::{About, Problem, Wording};
+use crate::failure::refuses_request;
 use crate::finish;
 use crate::gateway::Gateway;
 use crate::json::{Json, Tree as _};
@@ -97,14 +98,10 @@ pub(super) async fn attempt(
     };
     notes.called();
     let (answer, Hold { held, tariff, meters, .. }) = answered(&asks, &call, hold).await?;
-    let failed = |failure: Failure| {
-        notes.answer_failed(failure.may_be_the_keys());
-        AttemptError::Upstream(failure)
-    };
     let mut response = match answer {
         Answer::Whole { content_type, body } => {
             let body = whole(&asks, held, &tariff, bridge.as_ref(), body).await;
-            plain(content_type, body.map_err(failed)?)
+            plain(content_type, body.map_err(AttemptError::Upstream)?)
         }
         Answer::Stream(begun) => {
             let framing = Framing {
@@ -116,7 +113,7 @@ pub(super) async fn attempt(
                 provider: Arc::clone(&provider),
             };
             let started = relay::start(gateway, held, tariff, framing, begun, notes).await;
-            started.map_err(failed)?
+            started.map_err(AttemptError::Upstream)?
         }
     };
     answer::add_headers(&mut response, gateway, &candidate, &meters, index);
@@ -134,12 +131,19 @@ async fn whole(
     let Asks { gateway, request, candidate, notes, .. } = asks;
     let body = match request.media {
         Some(asked) => {
-            media::charge(held, tariff, asked, &body).await;
+            let said = media::charge(held, tariff, asked, &body).await;
+            if let Some(error) = said.filter(is_error) {
+                notes.answer_failed(!refuses_request(&error["error"]));
+            }
             body
         }
         None => {
             let (kind, spent) = read(gateway, &held, tariff, request.route, &body, notes);
-            let told = told(&candidate.provider, bridge, kind, body);
+            let error = (kind == Kind::Error).then(|| serde_json::from_slice(&body).ok()).flatten().filter(is_error);
+            let told = told(&candidate.provider, bridge, kind, error.as_ref(), body);
+            if told.is_err() || error.is_some() {
+                notes.answer_failed(!error.is_some_and(|error| refuses_request(&error["error"])));
+            }
             // Where the caller gets nothing it is no request.
             log(if told.is_ok() { held.settle(spent).await } else { held.settle_unserved(spent).await });
             let body = told?;
@@ -303,25 +307,32 @@ fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
     response
 }
 
-/// Whether there is an answer, whatever else stands beside it: by the fields that protocols have it in.
-fn has_answer(body: &Value) -> bool {
+/// Whether it is an error, beside which no answer stands: by the fields that protocols have one in.
+fn is_error(body: &Value) -> bool {
     let is_there = |answer: &Value| answer.as_array().map_or(!answer.is_null(), |items| !items.is_empty());
     let names = ["choices", "data", "output", "content", "candidates", "embedding", "embeddings"];
-    names.iter().filter_map(|name| body.get(name)).any(is_there)
+    body.get("error").is_some_and(|error| !error.is_null())
+        && !names.iter().filter_map(|name| body.get(name)).any(is_there)
 }
 
-/// A plain answer in the caller's protocol.
-fn told(provider: &Provider, bridge: Option<&Bridge>, kind: Kind, body: Bytes) -> Result<Bytes, Failure> {
+/// A plain answer in the caller's protocol. `error` is the answer where it is none.
+fn told(
+    provider: &Provider,
+    bridge: Option<&Bridge>,
+    kind: Kind,
+    error: Option<&Value>,
+    body: Bytes,
+) -> Result<Bytes, Failure> {
     let no_json = || Failure::Broken("the provider's answer is no JSON".to_owned());
     let shown = |body: &Bytes| Bytes::from(provider.hide_keys(&String::from_utf8_lossy(body)));
     if kind == Kind::NoJson {
         return Err(no_json());
     }
     if let Some(bridge) = bridge {
-        let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
-        if kind == Kind::Error && !has_answer(&parsed) {
-            return Err(Failure::inside(&parsed, shown(&body)));
+        if let Some(error) = error {
+            return Err(Failure::inside(error, shown(&body)));
         }
+        let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
         let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;
         return Ok(answer.to_string().into());
     }

@@ -53,12 +53,13 @@ pub(super) fn of_file(file: &[u8]) -> Media {
     Media::Transcription { seconds: recording::seconds(file) }
 }
 
-/// Charges an answer: what it shows, or what was held.
-pub(super) async fn charge(held: Held, tariff: &Tariff, media: Media, body: &Bytes) {
+/// Charges an answer: what it shows, or what was held. Gives it where it is JSON.
+pub(super) async fn charge(held: Held, tariff: &Tariff, media: Media, body: &Bytes) -> Option<Value> {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let bound = held.bound();
     let spent = tariff.media_spent(media, parsed.as_ref(), bound).unwrap_or(bound);
     if let Err(error) = held.settle(spent).await {
         tracing::error!(%error, "an outcome was not written");
     }
+    parsed
 }

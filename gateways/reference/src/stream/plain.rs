@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::books::Held;
 use crate::config::Provider;
+use crate::failure::refuses_request;
 use crate::pricing::Tariff;
 use crate::telemetry::Notes;
 use crate::upstream::{Begun, Failure, Progress, gather};
@@ -28,10 +29,12 @@ pub(super) async fn failure(
     let body = match tokio::time::timeout_at(begun.deadline, body).await {
         Ok(Ok(body)) => body,
         Ok(Err(problem)) => {
+            notes.answer_failed(true);
             held.settle_unserved_behind(bound);
             return Failure::Broken(problem);
         }
         Err(_) => {
+            notes.answer_failed(true);
             held.settle_unserved_behind(bound);
             return Failure::Timeout(Progress::Began);
         }
@@ -45,7 +48,9 @@ pub(super) async fn failure(
     let usage = if has_output(count) { Usage::of_body(&said) } else { None };
     usage.into_iter().for_each(|usage| notes.used(usage));
     held.settle_unserved_behind(usage.map_or(bound, |usage| tariff.spent(&usage)));
-    if said.get("error").is_none_or(Value::is_null) {
+    let error = said.get("error").filter(|error| !error.is_null());
+    notes.answer_failed(!error.is_some_and(refuses_request));
+    if error.is_none() {
         return Failure::Broken("it is no stream".to_owned());
     }
     Failure::inside(&said, provider.hide_keys(&String::from_utf8_lossy(&body)).into())

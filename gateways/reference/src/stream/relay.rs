@@ -137,6 +137,7 @@ pub(crate) async fn start(
     }
     if let Err(message) = outcome {
         relay.charge_unfinished(Held::settle_unserved_behind);
+        notes.answer_failed(!relay.watch.is_refusal());
         return Err(Failure::Broken(relay.framing.provider.hide_keys(&message)));
     }
     relay.pace = notes.stream_began();
@@ -281,7 +282,7 @@ impl Relay {
     /// Charges the stream, and gives the error event that ends it.
     fn fail(&mut self, message: &str) -> Bytes {
         self.charge_unfinished(Held::settle_behind);
-        self.notes.answer_failed(true);
+        self.notes.answer_failed(!self.watch.is_refusal());
         self.notes.failed(StatusCode::BAD_GATEWAY, "upstream_broken");
         self.notes.finish();
         self.state = State::Failed;

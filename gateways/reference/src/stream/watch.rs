@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::sse::Event;
+use crate::failure::refuses_request;
 use crate::finish;
 use crate::translate::Form;
 use crate::usage::{MessageCount, Usage, has_output};
@@ -61,6 +62,7 @@ pub(crate) struct Watch {
     finish_reasons: Vec<String>,
     /// Whether a stream without an end marker may end here.
     has_finished: bool,
+    is_refusal: bool,
 }
 
 impl Watch {
@@ -73,7 +75,13 @@ impl Watch {
             is_complete: false,
             finish_reasons: Vec::new(),
             has_finished: false,
+            is_refusal: false,
         }
+    }
+
+    /// Whether the failure that the provider has reported refuses what was asked.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_refusal
     }
 
     /// The latest usage that the stream carried, and whether it is final.
@@ -121,9 +129,14 @@ impl Watch {
         (sign, Some(json))
     }
 
+    fn failed(&mut self, error: &Value) -> Sign {
+        self.is_refusal = refuses_request(error);
+        Sign::Failure(message(error))
+    }
+
     fn completions(&mut self, json: &Value) -> Sign {
         if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
-            return Sign::Failure(message(error));
+            return self.failed(error);
         }
         let choices = json.get("choices").and_then(Value::as_array);
         let no_choices = choices.is_some_and(Vec::is_empty);
@@ -151,9 +164,9 @@ impl Watch {
         }
         match kind {
             "response.completed" | "response.incomplete" => Sign::End,
-            "error" => Sign::Failure(message(json)),
+            "error" => self.failed(json),
             "response.failed" => {
-                Sign::Failure(response.and_then(|response| response.get("error")).map_or_else(String::new, message))
+                self.failed(response.and_then(|response| response.get("error")).unwrap_or(&Value::Null))
             }
             _ => Sign::Content,
         }
@@ -171,14 +184,14 @@ impl Watch {
         }
         match kind {
             "message_stop" => Sign::End,
-            "error" => Sign::Failure(json.get("error").map_or_else(String::new, message)),
+            "error" => self.failed(json.get("error").unwrap_or(&Value::Null)),
             _ => Sign::Content,
         }
     }
 
     fn content(&mut self, json: &Value) -> Sign {
         if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
-            return Sign::Failure(message(error));
+            return self.failed(error);
         }
         let candidates = json.get("candidates").and_then(Value::as_array);
         self.has_finished |= candidates.into_iter().flatten().any(|one| one.get("finishReason").is_some())

@@ -114,6 +114,7 @@ impl Notes {
                 usage: None,
                 retries: 0,
                 failed_tries: Vec::new(),
+                answer_failed: false,
             });
         });
     }
@@ -144,6 +145,7 @@ impl Notes {
     /// What the provider answered was no use, or broke off; whether that may be due to the key.
     pub(crate) fn answer_failed(&self, is_keys_failure: bool) {
         self.note_attempt(|attempt| {
+            attempt.answer_failed = true;
             attempt.failed_tries.push(FailedTry { key: attempt.key.clone(), is_keys_failure, rotated_for: None });
         });
     }

@@ -76,7 +76,7 @@ impl ProviderKeys {
                 self.rotated(labels(&attempt.provider, key), &attempt.model, reason);
             }
         }
-        if let Some(key) = attempt.key.as_ref().filter(|_| has_served) {
+        if let Some(key) = attempt.key.as_ref().filter(|_| has_served && !attempt.answer_failed) {
             self.set(&attempt.provider, key, true);
         }
     }

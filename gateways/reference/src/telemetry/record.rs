@@ -68,6 +68,8 @@ pub(crate) struct Attempt {
     pub(crate) retries: u32,
     /// The calls that failed, in their order.
     pub(crate) failed_tries: Vec<FailedTry>,
+    /// Whether what began with success was an error, or broke off.
+    pub(crate) answer_failed: bool,
 }
 
 /// A call to a provider that failed.
@@ -231,6 +233,7 @@ impl CallRecord {
             usage: None,
             retries: 0,
             failed_tries: Vec::new(),
+            answer_failed: false,
         };
         CallRecord {
             id: Uuid::nil(),

@@ -1,8 +1,10 @@
 //! `/metrics`: Bifrost's names, the figures of the budgets.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::callers::{Caller, request};
+use crate::own_words;
 use crate::support::{KEY, Process, World, body, streamed, until};
 
 /// The metrics, without times.
@@ -207,6 +209,54 @@ async fn a_key_whose_answer_broke_off_or_was_no_answer_is_not_up() {
         |metrics: &str| sample(metrics, "bifrost_active_requests", &[r#"method="chat_completion""#]).to_owned();
     until(async || active(&scrape(&world).await) == "0").await;
     assert_eq!(is_up(&scrape(&world).await, key), "1");
+}
+
+#[tokio::test]
+async fn an_error_in_spite_of_its_status_says_of_a_key_what_a_plain_one_says() {
+    const KEYS: bool = true;
+    let (provider, tell) = own_words::as_told().await;
+    let world = own_words::world("openai", provider, |config| {
+        config["governance"]["virtual_keys"][0]["provider_configs"].as_array_mut().unwrap().truncate(1);
+    })
+    .await;
+    let (json, events) = ("application/json", "text/event-stream");
+    let choice = json!({"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"});
+    let answer = json!({"id": "c", "model": "mock-1", "choices": [choice], "usage": {"prompt_tokens": 1,
+        "completion_tokens": 1, "total_tokens": 2}});
+    let chunk = json!({"id": "c", "model": "mock-1", "choices": [{"index": 0, "delta": {"content": "a"}}]});
+    for (error, is_keys) in [
+        (json!({"code": 400, "message": "no"}), !KEYS),
+        (json!({"type": "invalid_request_error", "code": null, "message": "no"}), !KEYS),
+        (json!({"code": 429, "message": "later"}), KEYS),
+        (json!({"type": "invalid_request_error", "code": "invalid_api_key", "message": "no"}), KEYS),
+        (json!({"type": "server_error", "message": "broken"}), KEYS),
+        (json!("broken"), KEYS),
+    ] {
+        let error = json!({ "error": error });
+        for (caller, is_stream, kind, body) in [
+            (Caller::Chat, false, json, error.to_string()),
+            (Caller::Messages, false, json, error.to_string()),
+            (Caller::Chat, true, json, error.to_string()),
+            (Caller::Chat, true, events, format!("data: {error}\n\n")),
+            (Caller::Chat, true, events, format!("data: {chunk}\n\ndata: {error}\n\n")),
+        ] {
+            for (status, before) in [(StatusCode::OK, "1"), (StatusCode::INTERNAL_SERVER_ERROR, "0")] {
+                tell.send_replace((status, json, answer.to_string()));
+                assert_eq!(world.send(request(&world, Caller::Chat, false)).await.status, status);
+                assert_eq!(is_up(&scrape(&world).await, "primary-key"), before);
+                tell.send_replace((StatusCode::OK, kind, body.clone()));
+                world.stream(caller.path(is_stream), &caller.body(is_stream)).await;
+                let after = is_up(&scrape(&world).await, "primary-key");
+                assert_eq!(after, if is_keys { "0" } else { before }, "{caller:?} {is_stream} {body}");
+            }
+        }
+    }
+    // Beside an answer it says nothing.
+    let mut answer = answer;
+    answer["error"] = json!({"code": 429});
+    tell.send_replace((StatusCode::OK, json, answer.to_string()));
+    assert_eq!(world.send(request(&world, Caller::Chat, false)).await.status, 200);
+    assert_eq!(is_up(&scrape(&world).await, "primary-key"), "1");
 }
 
 #[tokio::test]

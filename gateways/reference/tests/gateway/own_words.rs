@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::support::{World, budget};
 
@@ -21,6 +22,19 @@ pub(crate) async fn says(status: u16, body: &Value) -> SocketAddr {
 pub(crate) async fn streams(events: &str) -> SocketAddr {
     let events = events.to_owned();
     serve(Router::new().fallback(async move || ([(header::CONTENT_TYPE, "text/event-stream")], events))).await
+}
+
+/// What a provider answers: a status, the type of its body, and that.
+pub(crate) type Answers = (StatusCode, &'static str, String);
+
+/// The address of a provider that answers as it was last told to.
+pub(crate) async fn as_told() -> (SocketAddr, watch::Sender<Answers>) {
+    let (tell, told) = watch::channel((StatusCode::OK, "application/json", String::new()));
+    let answer = async move || {
+        let (status, kind, body) = told.borrow().clone();
+        (status, [(header::CONTENT_TYPE, kind)], body)
+    };
+    (serve(Router::new().fallback(answer)).await, tell)
 }
 
 /// A provider whose streams begin so, and then go on with comments for ever.
