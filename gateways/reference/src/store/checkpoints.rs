@@ -79,6 +79,12 @@ impl Checkpoints {
         &self.turns
     }
 
+    /// The same for a test that holds one while it writes.
+    #[cfg(test)]
+    pub(super) fn shared_turns(&self) -> Arc<Turns> {
+        Arc::clone(&self.turns)
+    }
+
     /// One that is being made already serves as well.
     pub(super) fn ask(&self) {
         if let Some(asked) = &self.asked {

@@ -312,6 +312,11 @@ mod tests {
     use super::*;
     use crate::money::Usd;
 
+    fn holds(ids: &[i64]) -> Batch {
+        let hold = |id: &i64| HoldRow { id: HoldId(*id), cost: Usd::ZERO, tokens: 0, meters: [].into() };
+        Batch { holds: ids.iter().map(hold).collect(), ..Batch::default() }
+    }
+
     #[tokio::test]
     async fn a_new_database_has_its_name_when_it_has_its_first_rows() {
         let folder = tempfile::TempDir::new().unwrap();
@@ -321,8 +326,7 @@ mod tests {
         drop(store);
         // What a start has left that went no further is begun anew.
         store = SqliteStore::open(&path, Durability::Process).await.unwrap();
-        let hold = HoldRow { id: HoldId(1), cost: Usd::ZERO, tokens: 0, meters: [].into() };
-        store.begin(&Merged::default(), &Batch { holds: vec![hold], ..Batch::default() }).unwrap();
+        store.begin(&Merged::default(), &holds(&[1])).unwrap();
         assert!(path.exists());
         // A reader does not wait for a writer, and the other way round.
         let other = Connection::open(&path).unwrap();
@@ -343,13 +347,6 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.execute("ALTER TABLE holds RENAME TO broken", []).unwrap();
         // One hold is written by itself, two in a transaction that has to be rolled back.
-        let holds = |ids: &[i64]| Batch {
-            holds: ids
-                .iter()
-                .map(|id| HoldRow { id: HoldId(*id), cost: Usd::ZERO, tokens: 0, meters: [].into() })
-                .collect(),
-            ..Batch::default()
-        };
         let batches = [holds(&[1]), holds(&[2, 3])];
         for batch in batches.iter().cycle().take(8) {
             store.commit(batch, Patience::Some).unwrap_err();
@@ -359,5 +356,20 @@ mod tests {
             store.commit(batch, Patience::Some).unwrap();
         }
         assert_eq!(store.load().unwrap().holds.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_commit_without_patience_is_told_that_the_database_is_busy_while_the_log_is_emptied() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("config.db");
+        let mut store = SqliteStore::open(&path, Durability::Process).await.unwrap();
+        store.begin(&Merged::default(), &Batch::default()).unwrap();
+        let turns = store.checkpoints.as_ref().unwrap().shared_turns();
+        let emptying = turns.take();
+        let told = store.commit(&holds(&[1]), Patience::None);
+        assert!(matches!(told, Err(StoreError::Busy(_))), "{told:?}");
+        drop(emptying);
+        store.commit(&holds(&[1]), Patience::None).unwrap();
+        assert_eq!(store.load().unwrap().holds.len(), 1);
     }
 }
