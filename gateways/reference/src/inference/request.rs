@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bounds::{self, BATCH, Bounds};
-use super::fields::{Fields, field};
+use super::fields::{Fields, Written, field};
 use super::input::Input;
 use super::media;
 use super::route::{Asked, Route};
@@ -30,6 +30,8 @@ pub(crate) struct Request {
     fields: Fields,
     /// The parts of a batch of Gemini's.
     batch: Vec<Fields>,
+    /// The whole request of Gemini's whose tokens are to be counted.
+    counted: Option<Fields>,
     pub(crate) model: String,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) is_stream: bool,
@@ -63,7 +65,10 @@ impl Request {
             return Err(Problem::bad_request("model is required"));
         }
         let batch = batch(route, &fields)?;
-        refuse_another_model(route, &fields, &batch, &model)?;
+        let counted = counted(route, &fields)?;
+        if route.names_model_in_path() {
+            refuse_another_model([&fields].into_iter().chain(&batch).chain(&counted), &model)?;
+        }
         let bounds = bounds::read(route, &fields, &batch)?;
         Ok(Request {
             route,
@@ -75,6 +80,7 @@ impl Request {
             media: media::read(route, &fields)?,
             fields,
             batch,
+            counted,
             model,
             fallbacks,
             upload: None,
@@ -94,6 +100,7 @@ impl Request {
             route: asked.route,
             fields: Fields::default(),
             batch: Vec::new(),
+            counted: None,
             model,
             fallbacks: Vec::new(),
             is_stream: false,
@@ -126,18 +133,10 @@ impl Request {
             return Ok(upload.body_for(model));
         }
         let mut fields = self.fields.written();
-        if !self.route.names_model_in_path() {
-            fields.set("model", Cow::Owned(raw(&Value::from(model))?));
-        } else if fields.get("model").is_some() {
-            fields.set("model", Cow::Owned(raw(&gemini_name(model))?));
-        }
-        if !self.batch.is_empty() {
-            fields.set(BATCH, Cow::Owned(name_each(&self.batch, model)?));
-        }
-        if self.route == Route::GenerateContent
-            && let Some(inner) = name_inner(&self.fields, model)?
-        {
-            fields.set(COUNTED, Cow::Owned(inner));
+        if self.route.names_model_in_path() {
+            self.name_again(&mut fields, model)?;
+        } else {
+            fields.set("model", Cow::Owned(raw(&model)?));
         }
         let has_options = matches!(self.route, Route::ChatCompletions | Route::Completions);
         if has_options && !dialect.takes_stream_options {
@@ -152,6 +151,24 @@ impl Request {
         }
         let body = serde_json::to_vec(&fields).map_err(|error| Problem::bad_request(error.to_string()))?;
         Ok(body.into())
+    }
+
+    /// Gemini's bodies may name the model of the path again, a request to be counted may too, and each part
+    /// of a batch has to.
+    fn name_again(&self, fields: &mut Written<'_>, model: &str) -> Result<(), Problem> {
+        let name = raw(&format!("models/{model}"))?;
+        if !self.batch.is_empty() {
+            let batch: Vec<_> = self.batch.iter().map(|part| named(part, &name)).collect();
+            fields.set(BATCH, Cow::Owned(raw(&batch)?));
+        }
+        let counted = self.counted.as_ref().filter(|_| self.route == Route::GenerateContent);
+        if let Some(counted) = counted.filter(|counted| counted.get("model").is_some()) {
+            fields.set(COUNTED, Cow::Owned(raw(&named(counted, &name))?));
+        }
+        if fields.get("model").is_some() {
+            fields.set("model", Cow::Owned(name));
+        }
+        Ok(())
     }
 
     /// The whole body as one value, for translation.
@@ -199,15 +216,16 @@ fn batch(route: Route, fields: &Fields) -> Result<Vec<Fields>, Problem> {
     Ok(if route == Route::BatchEmbedContents { field(fields, BATCH)?.unwrap_or_default() } else { Vec::new() })
 }
 
+/// A request whose tokens are to be counted.
+fn counted(route: Route, fields: &Fields) -> Result<Option<Fields>, Problem> {
+    if route.names_model_in_path() { field(fields, COUNTED) } else { Ok(None) }
+}
+
 /// Gemini's bodies, and what stands in them, may name the model of the path again. Another would
 /// not be asked.
-fn refuse_another_model(route: Route, fields: &Fields, batch: &[Fields], model: &str) -> Result<(), Problem> {
-    if !route.names_model_in_path() {
-        return Ok(());
-    }
+fn refuse_another_model<'a>(bodies: impl Iterator<Item = &'a Fields>, model: &str) -> Result<(), Problem> {
     let is_it = |name: &str| ApiBase::Gemini.model(name).eq_ignore_ascii_case(ApiBase::Gemini.model(model));
-    let counted: Option<Fields> = field(fields, COUNTED)?;
-    for fields in [fields].into_iter().chain(batch).chain(&counted) {
+    for fields in bodies {
         if let Some(named) = field::<String>(fields, "model")?.filter(|named| !is_it(named)) {
             return Err(Problem::bad_request(format!("model: '{named}' is not the model of the path, '{model}'")));
         }
@@ -232,28 +250,11 @@ fn is_stream(route: Route, fields: &Fields) -> Result<bool, Problem> {
     }
 }
 
-/// Gemini wants the model of the path in each part of a batch too.
-fn name_each(batch: &[Fields], model: &str) -> Result<Box<RawValue>, Problem> {
-    let name = raw(&gemini_name(model))?;
-    let named = |part| {
-        let mut part = Fields::written(part);
-        part.set("model", Cow::Borrowed(&*name));
-        part
-    };
-    raw(&batch.iter().map(named).collect::<Vec<_>>())
-}
-
-/// What is to be counted may be a whole request, which names the model of the path again.
-fn name_inner(fields: &Fields, model: &str) -> Result<Option<Box<RawValue>>, Problem> {
-    let inner: Option<Fields> = field(fields, COUNTED)?;
-    let Some(mut inner) = inner.filter(|inner| inner.get("model").is_some()) else { return Ok(None) };
-    inner.set("model".to_owned(), raw(&gemini_name(model))?);
-    raw(&inner).map(Some)
-}
-
-/// A model as Gemini's bodies name it.
-fn gemini_name(model: &str) -> Value {
-    Value::from(format!("models/{model}"))
+/// A request that stands in another one, with the model's name.
+fn named<'a>(request: &'a Fields, name: &'a RawValue) -> Written<'a> {
+    let mut request = request.written();
+    request.set("model", Cow::Borrowed(name));
+    request
 }
 
 fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Problem> {
