@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::errors::anthropic_type;
+use crate::json::Tree;
 use crate::retry_after;
 
 /// How the types and codes of errors begin that refuse what was asked: Anthropic's and OpenAI's.
@@ -60,7 +61,7 @@ impl Failure {
     /// status that it should have had. `body` is without the provider's keys.
     pub(crate) fn inside(answer: &Value, body: Bytes) -> Failure {
         let content_type = Some(HeaderValue::from_static("application/json"));
-        let status = answer.get("error").and_then(said_status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let status = error_in(answer).and_then(said_status).unwrap_or(StatusCode::BAD_GATEWAY);
         Failure::Status { status, content_type, retry_after: None, body }
     }
 
@@ -145,6 +146,11 @@ fn remedy(status: StatusCode) -> Option<Remedy> {
 
 fn may_be_the_keys(status: StatusCode) -> bool {
     remedy(status).is_some() || status.is_server_error()
+}
+
+/// The error in an answer or an event, if it has one.
+pub(crate) fn error_in<T: Tree>(body: &T) -> Option<&T> {
+    body.get("error").filter(|error| !error.is_null())
 }
 
 /// Whether an error that came with a status of success, or in a stream, refuses what was asked: by the

@@ -15,6 +15,7 @@ pub(crate) trait Tree: PartialEq + Sized {
     fn as_str(&self) -> Option<&str>;
     /// The items of a list.
     fn as_list(&self) -> Option<&[Self]>;
+    fn is_null(&self) -> bool;
 }
 
 impl Tree for Value {
@@ -32,6 +33,10 @@ impl Tree for Value {
 
     fn as_list(&self) -> Option<&[Value]> {
         self.as_array().map(Vec::as_slice)
+    }
+
+    fn is_null(&self) -> bool {
+        self.is_null()
     }
 }
 
@@ -64,6 +69,10 @@ impl Tree for Json<'_> {
 
     fn as_list(&self) -> Option<&[Self]> {
         if let Json::List(items) = self { Some(items) } else { None }
+    }
+
+    fn is_null(&self) -> bool {
+        *self == Json::Null
     }
 }
 

@@ -104,23 +104,20 @@ impl Upstream {
             // The status says enough where its body does not come.
             let read = tokio::time::timeout_at(deadline, read(body, call.max_answer_bytes)).await;
             let body = read.ok().and_then(Result::ok).unwrap_or_default();
-            let body = call.provider.hide_keys(&String::from_utf8_lossy(&body)).into();
+            let body = without_keys(call.provider, &body);
             return Err(Failure::Status { status, content_type, retry_after, body });
         }
         if call.is_stream {
             let mut rest = body.into_data_stream();
-            return match tokio::time::timeout_at(deadline, rest.next()).await {
-                Err(_) => Err(Failure::Timeout(Progress::Began)),
-                Ok(None) => Err(Failure::Broken("the provider's stream was empty".to_owned())),
-                Ok(Some(Err(error))) => Err(Failure::Broken(describe(&error))),
-                Ok(Some(Ok(first))) => Ok(Answer::Stream(Begun { first, rest, deadline })),
+            let first = async {
+                let first = rest.next().await.ok_or_else(|| "the provider's stream was empty".to_owned())?;
+                first.map_err(|error| describe(&error))
             };
+            let first = in_time(deadline, first).await?;
+            return Ok(Answer::Stream(Begun { first, rest, deadline }));
         }
-        match tokio::time::timeout_at(deadline, read(body, call.max_answer_bytes)).await {
-            Err(_) => Err(Failure::Timeout(Progress::Began)),
-            Ok(Err(problem)) => Err(Failure::Broken(problem)),
-            Ok(Ok(body)) => Ok(Answer::Whole { content_type, body }),
-        }
+        let body = in_time(deadline, read(body, call.max_answer_bytes)).await?;
+        Ok(Answer::Whole { content_type, body })
     }
 
     async fn send(&self, call: &Call<'_>, key: Option<&ProviderKey>, sent: &Sent) -> Result<Response<Body>, NoAnswer> {
@@ -221,6 +218,21 @@ impl<'a> Tries<'a> {
     }
 }
 
+/// What comes of an answer that has begun with success.
+async fn in_time<T>(deadline: Instant, coming: impl Future<Output = Result<T, String>>) -> Result<T, Failure> {
+    match tokio::time::timeout_at(deadline, coming).await {
+        Err(_) => Err(Failure::Timeout(Progress::Began)),
+        Ok(come) => come.map_err(Failure::Broken),
+    }
+}
+
+impl Begun {
+    /// The whole body, where it is no stream.
+    pub(crate) async fn whole(self, most: usize) -> Result<Bytes, Failure> {
+        in_time(self.deadline, gather(self.first.into(), self.rest, most)).await
+    }
+}
+
 /// The whole body, unless it is larger than it may be.
 async fn read(body: Body, most: usize) -> Result<Bytes, String> {
     if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > most) {
@@ -230,7 +242,7 @@ async fn read(body: Body, most: usize) -> Result<Bytes, String> {
 }
 
 /// What has come of a body, and the rest of it.
-pub(crate) async fn gather(mut whole: BytesMut, mut pieces: Pieces, most: usize) -> Result<Bytes, String> {
+async fn gather(mut whole: BytesMut, mut pieces: Pieces, most: usize) -> Result<Bytes, String> {
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| describe(&error))?;
         if whole.len() + piece.len() > most {
@@ -248,6 +260,11 @@ pub(crate) async fn gather(mut whole: BytesMut, mut pieces: Pieces, most: usize)
 
 fn too_large(most: usize) -> String {
     format!("it is larger than {} MB", most >> 20)
+}
+
+/// What a provider says, without its keys.
+pub(crate) fn without_keys(provider: &Provider, body: &[u8]) -> Bytes {
+    provider.hide_keys(&String::from_utf8_lossy(body)).into()
 }
 
 /// A header of an error, without the provider's keys.

@@ -254,6 +254,11 @@ pub(crate) fn has_output<T: Tree>(usage: Option<&T>) -> bool {
     usage.is_some_and(|usage| names.iter().any(|name| usage.get(name).and_then(Tree::as_u64).is_some()))
 }
 
+/// The same of what a plain answer says.
+pub(crate) fn counts_output<T: Tree>(body: &T) -> bool {
+    has_output(body.get("usage").or_else(|| body.get("usageMetadata")))
+}
+
 #[cfg(test)]
 #[path = "usage_tests.rs"]
 mod tests;

@@ -16,10 +16,10 @@ use crate::books::Held;
 use crate::clock::Moment;
 use crate::config::{Provider, ProviderKey};
 use crate::errors::{About, Problem, Wording};
-use crate::failure::refuses_request;
+use crate::failure::{error_in, refuses_request};
 use crate::finish;
 use crate::gateway::Gateway;
-use crate::json::{Json, Tree as _};
+use crate::json::Json;
 use crate::ledger::Spent;
 use crate::policy::VirtualKey;
 use crate::pricing::Tariff;
@@ -28,8 +28,8 @@ use crate::store::NotWritten;
 use crate::stream::relay::{self, Framing};
 use crate::telemetry::Notes;
 use crate::translate::Bridge;
-use crate::upstream::{Answer, Call, Failure, Tries};
-use crate::usage::{self, Usage};
+use crate::upstream::{Answer, Call, Failure, Tries, without_keys};
+use crate::usage::{Usage, counts_output};
 
 /// Why a provider's turn did not serve the request.
 #[derive(Debug)]
@@ -267,9 +267,7 @@ async fn charge_failure(hold: Hold, failure: &Failure, key: Option<&ProviderKey>
 fn read(gateway: &Gateway, held: &Held, tariff: &Tariff, route: Route, body: &Bytes, notes: &Notes) -> (Kind, Spent) {
     let parsed: Option<Json<'_>> = serde_json::from_slice(body).ok();
     let kind = Kind::of(parsed.as_ref());
-    let says_enough = |body: &&Json<'_>| {
-        !route.is_generation() || usage::has_output(body.get("usage").or_else(|| body.get("usageMetadata")))
-    };
+    let says_enough = |body: &&Json<'_>| !route.is_generation() || counts_output(*body);
     let usage = parsed.as_ref().filter(says_enough).and_then(Usage::of_body);
     let spent = usage.map_or_else(|| held.bound(), |usage| tariff.spent(&usage));
     usage.into_iter().for_each(|usage| notes.used(usage));
@@ -293,7 +291,7 @@ impl Kind {
     fn of(body: Option<&Json<'_>>) -> Kind {
         match body {
             None => Kind::NoJson,
-            Some(body) if body.get("error").is_some_and(|error| *error != Json::Null) => Kind::Error,
+            Some(body) if error_in(body).is_some() => Kind::Error,
             Some(_) => Kind::Answer,
         }
     }
@@ -311,8 +309,7 @@ fn plain(content_type: Option<HeaderValue>, body: Bytes) -> Response {
 fn is_error(body: &Value) -> bool {
     let is_there = |answer: &Value| answer.as_array().map_or(!answer.is_null(), |items| !items.is_empty());
     let names = ["choices", "data", "output", "content", "candidates", "embedding", "embeddings"];
-    body.get("error").is_some_and(|error| !error.is_null())
-        && !names.iter().filter_map(|name| body.get(name)).any(is_there)
+    error_in(body).is_some() && !names.iter().filter_map(|name| body.get(name)).any(is_there)
 }
 
 /// A plain answer in the caller's protocol. `error` is the answer where it is none.
@@ -324,20 +321,19 @@ fn told(
     body: Bytes,
 ) -> Result<Bytes, Failure> {
     let no_json = || Failure::Broken("the provider's answer is no JSON".to_owned());
-    let shown = |body: &Bytes| Bytes::from(provider.hide_keys(&String::from_utf8_lossy(body)));
     if kind == Kind::NoJson {
         return Err(no_json());
     }
     if let Some(bridge) = bridge {
         if let Some(error) = error {
-            return Err(Failure::inside(error, shown(&body)));
+            return Err(Failure::inside(error, without_keys(provider, &body)));
         }
         let parsed = serde_json::from_slice(&body).map_err(|_| no_json())?;
         let answer = bridge.answer(&parsed).map_err(|error| Failure::Broken(error.to_string()))?;
         return Ok(answer.to_string().into());
     }
     if kind == Kind::Error {
-        return Ok(shown(&body));
+        return Ok(without_keys(provider, &body));
     }
     Ok(body)
 }

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use crate::books::Held;
 use crate::config::Provider;
-use crate::failure::refuses_request;
+use crate::failure::{error_in, refuses_request};
 use crate::pricing::Tariff;
 use crate::telemetry::Notes;
-use crate::upstream::{Begun, Failure, Progress, gather};
-use crate::usage::{Usage, has_output};
+use crate::upstream::{Begun, Failure, without_keys};
+use crate::usage::{Usage, counts_output};
 
 /// Whether what begins so is no stream of events but an object, or a list.
 pub(super) fn begins(first: &[u8]) -> bool {
@@ -25,18 +25,12 @@ pub(super) async fn failure(
     notes: &Notes,
 ) -> Failure {
     let bound = held.bound();
-    let body = gather(begun.first.into(), begun.rest, most_bytes);
-    let body = match tokio::time::timeout_at(begun.deadline, body).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(problem)) => {
+    let body = match begun.whole(most_bytes).await {
+        Ok(body) => body,
+        Err(failure) => {
             notes.answer_failed(true);
             held.settle_unserved_behind(bound);
-            return Failure::Broken(problem);
-        }
-        Err(_) => {
-            notes.answer_failed(true);
-            held.settle_unserved_behind(bound);
-            return Failure::Timeout(Progress::Began);
+            return failure;
         }
     };
     // Gemini's errors can stand in a list.
@@ -44,16 +38,15 @@ pub(super) async fn failure(
         Value::Array(mut list) if list.len() == 1 => list.pop().unwrap_or_default(),
         said => said,
     };
-    let count = said.get("usage").or_else(|| said.get("usageMetadata"));
-    let usage = if has_output(count) { Usage::of_body(&said) } else { None };
+    let usage = if counts_output(&said) { Usage::of_body(&said) } else { None };
     usage.into_iter().for_each(|usage| notes.used(usage));
     held.settle_unserved_behind(usage.map_or(bound, |usage| tariff.spent(&usage)));
-    let error = said.get("error").filter(|error| !error.is_null());
+    let error = error_in(&said);
     notes.answer_failed(!error.is_some_and(refuses_request));
     if error.is_none() {
         return Failure::Broken("it is no stream".to_owned());
     }
-    Failure::inside(&said, provider.hide_keys(&String::from_utf8_lossy(&body)).into())
+    Failure::inside(&said, without_keys(provider, &body))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::sse::Event;
-use crate::failure::refuses_request;
+use crate::failure::{error_in, refuses_request};
 use crate::finish;
 use crate::translate::Form;
 use crate::usage::{MessageCount, Usage, has_output};
@@ -135,7 +135,7 @@ impl Watch {
     }
 
     fn completions(&mut self, json: &Value) -> Sign {
-        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
+        if let Some(error) = error_in(json) {
             return self.failed(error);
         }
         let choices = json.get("choices").and_then(Value::as_array);
@@ -190,7 +190,7 @@ impl Watch {
     }
 
     fn content(&mut self, json: &Value) -> Sign {
-        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
+        if let Some(error) = error_in(json) {
             return self.failed(error);
         }
         let candidates = json.get("candidates").and_then(Value::as_array);
