@@ -13,6 +13,7 @@ pub mod money;
 pub mod owner;
 pub mod period;
 pub mod policy;
+mod process_status;
 pub mod promise;
 pub mod report;
 pub mod run;

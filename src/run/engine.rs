@@ -15,7 +15,7 @@ use super::{
     smoke,
 };
 use crate::{
-    drive,
+    drive, process_status,
     report::{
         event::{Event, FORMAT},
         log::LogWriter,
@@ -106,7 +106,8 @@ pub async fn run_until(
             break;
         }
     }
-    recorder.record(Event::RunFinished { finished: Timestamp::now(), interrupted, peak_memory_kib: peak_memory() })?;
+    let peak_memory_kib = process_status::status("self").and_then(|status| process_status::peak_memory_kib(&status));
+    recorder.record(Event::RunFinished { finished: Timestamp::now(), interrupted, peak_memory_kib })?;
     Ok(Outcome { events: recorder.events, interrupted })
 }
 
@@ -215,13 +216,6 @@ async fn follow(
         }
     }
     Ok(false)
-}
-
-/// The most memory that this process has held, in KiB.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

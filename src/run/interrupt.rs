@@ -5,6 +5,8 @@ use tokio::{
     sync::watch,
 };
 
+use crate::process_status::{field, status};
+
 /// Whether the process was asked to end, by Ctrl-C, SIGTERM or SIGHUP, since this began to listen.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
@@ -55,7 +57,6 @@ impl Interrupt {
 
 /// Whether the process was started with SIGHUP ignored: signal 1 is bit 0 of the mask (proc(5)).
 fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    let mask = status("self").and_then(|status| u64::from_str_radix(field(&status, "SigIgn")?, 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
