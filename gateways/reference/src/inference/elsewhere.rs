@@ -4,11 +4,12 @@
 //! What nobody knows yet is taken for such by its name or its value. Known by name is only what
 //! says something by itself, so that a provider's next word for a document fails closed.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::translate::{bare, begins, carried};
 
 /// Texts, ids that join the parts of a conversation, and what callers and earlier answers made:
 /// a link in these is a text, and nothing is put in its place.
@@ -79,9 +80,6 @@ const SAID: [&str; 57] = [
 const REFERENCES: [&str; 3] = ["url", "uri", "uuid"];
 const ENDINGS: [&str; 12] = ["_url", "_uri", "_id", "_uuid", "Url", "Uri", "Id", "Uuid", "URL", "URI", "ID", "UUID"];
 
-/// What readers of links take out wherever it stands.
-const DROPPED: [char; 3] = ['\n', '\r', '\t'];
-
 /// Whether a field stands for something that is kept elsewhere.
 pub(super) fn is_elsewhere(name: &str, value: &RawValue) -> Result<bool, serde_json::Error> {
     if SAID.contains(&name) {
@@ -106,24 +104,6 @@ fn is_link(text: &str) -> bool {
     };
     let carries_more = carried(&link).is_some_and(|rest| !begins(rest, "text/"));
     carries_more || link.split_once("://").is_some_and(leads) && !link.contains(char::is_whitespace)
-}
-
-/// A link without the blanks around it, and without the ends of lines and tabs that stand in it.
-pub(super) fn bare(link: &str) -> Cow<'_, str> {
-    let is_blank = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '\u{feff}';
-    let link = link.trim_matches(is_blank);
-    if link.contains(DROPPED) { link.replace(DROPPED, "").into() } else { link.into() }
-}
-
-/// What a bare link carries itself, with its type, if it does.
-pub(super) fn carried(link: &str) -> Option<&str> {
-    const CARRIES: &str = "data:";
-    if begins(link, CARRIES) { link.get(CARRIES.len()..) } else { None }
-}
-
-/// Whether a text begins so, in whatever case its letters are.
-pub(super) fn begins(text: &str, with: &str) -> bool {
-    text.get(..with.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(with))
 }
 
 /// A value under a name.

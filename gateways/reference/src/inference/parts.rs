@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::elsewhere::{bare, begins, carried, is_elsewhere};
+use super::elsewhere::is_elsewhere;
 use super::input::Input;
-use crate::translate::media_type;
+use crate::translate::{bare, begins, carried, media_type};
 
 /// Names of a message's or a part's wrapper, which hold a word each.
 const STRUCTURE: [&str; 3] = ["role", "type", "id"];
@@ -174,7 +174,9 @@ impl Part {
             "inlineData" | "inline_data" | "fileData" => self.plain = self.plain.and(of_gemini(name, value, shown)),
             // Gemini's is an object, OpenAI's a text.
             "file_data" if value.get().starts_with('{') => self.plain = self.plain.and(of_gemini(name, value, shown)),
-            "file_data" if word().starts_with("data:text/") => self.plain = self.plain.and(shown),
+            "file_data" if carried(&bare(&word())).is_some_and(|data| begins(data, "text/")) => {
+                self.plain = self.plain.and(shown);
+            }
             // An object is what the model said earlier, by its id.
             "file_data" | "audio" => self.plain = self.plain.and(shown).and(Input::OPEN),
             _ => {
@@ -232,7 +234,7 @@ impl Part {
     }
 
     fn is_of(&self, media_type: &str) -> bool {
-        self.links.is_empty() && matches!(self.media_types.as_slice(), [one] if one.starts_with(media_type))
+        self.links.is_empty() && matches!(self.media_types.as_slice(), [one] if begins(one, media_type))
     }
 }
 

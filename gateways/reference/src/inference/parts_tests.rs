@@ -17,7 +17,9 @@ fn a_picture_is_one_wherever_it_stands_and_however_large_it_is() {
         json!({"type": "image_url", "image_url": {"url": url}}),
         json!({"type": "input_image", "image_url": url}),
         json!({"type": "input_image", "file_id": "file-1"}),
+        json!({"type": "image_url", "image_url": {"url": format!(" DATA:IMAGE/PNG;BASE64,{data}\n")}}),
         json!({"type": "image", "source": source}),
+        json!({"type": "image", "source": {"type": "base64", "media_type": "IMAGE/PNG", "data": data}}),
         json!({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}),
         json!({"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "file-1"}}]}),
         json!({"type": "tool_result", "content": [{"type": "image", "source": source}]}),
@@ -89,6 +91,7 @@ fn a_document_of_text_and_a_recording_count_their_bytes() {
     for part in [
         json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": data}}),
         json!({"type": "file", "file": {"file_data": format!("data:text/plain;base64,{data}")}}),
+        json!({"type": "file", "file": {"file_data": format!("\t DATA:Text/plain;base64,{data}")}}),
         json!({"type": "input_audio", "input_audio": {"format": "wav", "data": data}}),
         json!({"parts": [{"inlineData": {"mimeType": "audio/wav", "data": data}}]}),
     ] {
@@ -116,6 +119,7 @@ fn a_picture_by_a_link_that_does_not_say_so_may_be_anything_to_gemini() {
     for part in [
         json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}),
         json!({"type": "image", "source": {"type": "url", "url": "https://example.com/a.jpg"}}),
+        json!({"type": "image", "source": {"type": "url", "url": " HTTPS://example.com/a.jpg\n"}}),
     ] {
         assert!(!of(&part).is_linked, "{part}");
     }

@@ -80,5 +80,5 @@ pub(crate) use bridge::{Bridge, Stream};
 pub(crate) use caller::gemini::camel;
 pub(crate) use error::TranslateError;
 pub(crate) use form::Form;
-pub(crate) use link::media_type;
+pub(crate) use link::{bare, begins, carried, media_type};
 pub(crate) use said::Said;

@@ -63,8 +63,3 @@ pub(crate) fn arguments(text: &str) -> Value {
         _ => serde_json::json!({ "arguments": text }),
     }
 }
-
-/// A data URL's media type and its base64 text.
-pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
-    url.strip_prefix("data:")?.split_once(";base64,")
-}

@@ -1,9 +1,12 @@
 //! The messages of a chat completion, read strictly.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::translate::TranslateError;
-use crate::translate::read::{Object, arguments, data_url, get, list, need, object, only, text};
+use crate::translate::link::{bare, data_url};
+use crate::translate::read::{Object, arguments, get, list, need, object, only, text};
 use crate::translate::reasoning;
 
 /// Adds what a role said to the last turn if that is of the same role: the results of one turn's
@@ -80,14 +83,13 @@ pub(super) enum Content<'a> {
 }
 
 /// Where the bytes of an image or a file are.
-#[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// `data` is base64.
     Inline {
-        media_type: &'a str,
-        data: &'a str,
+        media_type: String,
+        data: Cow<'a, str>,
     },
-    Url(&'a str),
+    Url(Cow<'a, str>),
 }
 
 impl<'a> Content<'a> {
@@ -240,11 +242,9 @@ fn file(file: &Object) -> Result<Content<'_>, TranslateError> {
     Ok(Content::File { source: source(need(file, "file_data", "file.file_data")?), name: text(file, "filename") })
 }
 
-fn source(url: &str) -> Source<'_> {
-    match data_url(url) {
-        // A name that OpenAI takes too, and no other.
-        Some(("image/jpg", data)) => Source::Inline { media_type: "image/jpeg", data },
-        Some((media_type, data)) => Source::Inline { media_type, data },
-        None => Source::Url(url),
-    }
+fn source(link: &str) -> Source<'_> {
+    let Some((media_type, data)) = data_url(link) else { return Source::Url(bare(link)) };
+    // A name that OpenAI takes too, and no other.
+    let media_type = if media_type == "image/jpg" { "image/jpeg".to_owned() } else { media_type };
+    Source::Inline { media_type, data }
 }

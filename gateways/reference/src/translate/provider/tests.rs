@@ -327,6 +327,37 @@ fn openais_other_name_of_jpeg_is_understood() {
 }
 
 #[test]
+fn a_link_is_one_whatever_blanks_are_around_it_and_in_capitals_too() {
+    let sent = |url: &str| {
+        let parts = json!([
+            {"type": "image_url", "image_url": {"url": url}},
+            {"type": "file", "file": {"file_data": url, "filename": "a"}},
+        ]);
+        both(json!([{"role": "user", "content": parts}]))
+    };
+    for url in [
+        "DATA:APPLICATION/PDF;BASE64,AA==",
+        " data:application/pdf;base64,AA==\n",
+        "da\nta:application/pdf;base64,A\tA==",
+    ] {
+        let (claude, gemini) = sent(url);
+        for place in [0, 1] {
+            let source = &claude[0]["content"][place]["source"];
+            assert_eq!(source, &json!({"type": "base64", "media_type": "application/pdf", "data": "AA=="}), "{url}");
+            let data = &gemini[0]["parts"][place]["inlineData"];
+            assert_eq!(data, &json!({"mimeType": "application/pdf", "data": "AA=="}), "{url}");
+        }
+    }
+    let (claude, gemini) = sent(" https://example.com/a.png\n");
+    for place in [0, 1] {
+        let source = &claude[0]["content"][place]["source"];
+        assert_eq!(source, &json!({"type": "url", "url": "https://example.com/a.png"}));
+        let data = &gemini[0]["parts"][place]["fileData"];
+        assert_eq!(data, &json!({"mimeType": "image/png", "fileUri": "https://example.com/a.png"}));
+    }
+}
+
+#[test]
 fn a_tool_without_a_schemas_type_has_an_objects() {
     for parameters in [json!({}), json!({"properties": {}}), Value::Null] {
         let tool = json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);

@@ -104,9 +104,9 @@ fn blocks(parts: &[Part<'_>]) -> Result<Vec<Value>, TranslateError> {
 fn block(part: &Part<'_>) -> Result<Value, TranslateError> {
     let mut block = match &part.content {
         Content::Text(text) => json!({ "type": "text", "text": text }),
-        Content::Image(source) => json!({ "type": "image", "source": said_source(*source) }),
+        Content::Image(source) => json!({ "type": "image", "source": said_source(source) }),
         Content::File { source, name } => {
-            let mut document = json!({ "type": "document", "source": document(*source)? });
+            let mut document = json!({ "type": "document", "source": document(source)? });
             if let Some(name) = name {
                 document["title"] = json!(name);
             }
@@ -120,7 +120,7 @@ fn block(part: &Part<'_>) -> Result<Value, TranslateError> {
     Ok(block)
 }
 
-fn said_source(source: Source<'_>) -> Value {
+fn said_source(source: &Source<'_>) -> Value {
     match source {
         Source::Inline { media_type, data } => json!({ "type": "base64", "media_type": media_type, "data": data }),
         Source::Url(url) => json!({ "type": "url", "url": url }),
@@ -128,15 +128,17 @@ fn said_source(source: Source<'_>) -> Value {
 }
 
 /// A document's source: of those inline, Anthropic reads PDF, and plain text as text.
-fn document(source: Source<'_>) -> Result<Value, TranslateError> {
+fn document(source: &Source<'_>) -> Result<Value, TranslateError> {
     match source {
-        Source::Inline { media_type: "application/pdf", .. } | Source::Url(_) => Ok(said_source(source)),
         Source::Inline { media_type, data } if media_type.starts_with("text/") => {
             let unreadable = || TranslateError::Shape("file.file_data");
-            let bytes = STANDARD.decode(data).map_err(|_| unreadable())?;
+            let bytes = STANDARD.decode(data.as_bytes()).map_err(|_| unreadable())?;
             let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
             Ok(json!({ "type": "text", "media_type": "text/plain", "data": text }))
         }
-        Source::Inline { media_type, .. } => Err(TranslateError::Block(format!("file ({media_type})"))),
+        Source::Inline { media_type, .. } if media_type != "application/pdf" => {
+            Err(TranslateError::Block(format!("file ({media_type})")))
+        }
+        Source::Inline { .. } | Source::Url(_) => Ok(said_source(source)),
     }
 }

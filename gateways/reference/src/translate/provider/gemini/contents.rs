@@ -104,7 +104,7 @@ fn response(result: &ToolResult<'_>, names: &HashMap<String, String>) -> Result<
 fn said(part: &Part<'_>) -> Result<Value, TranslateError> {
     Ok(match &part.content {
         Content::Text(text) => json!({ "text": text }),
-        Content::Image(source) | Content::File { source, .. } => blob(*source),
+        Content::Image(source) | Content::File { source, .. } => blob(source),
         Content::Audio { format, data } => {
             let mime_type = match *format {
                 "wav" => "audio/wav",
@@ -116,7 +116,7 @@ fn said(part: &Part<'_>) -> Result<Value, TranslateError> {
     })
 }
 
-fn blob(source: Source<'_>) -> Value {
+fn blob(source: &Source<'_>) -> Value {
     match source {
         Source::Inline { media_type, data } => json!({ "inlineData": { "mimeType": media_type, "data": data } }),
         Source::Url(url) => match media_type(url) {
