@@ -68,15 +68,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes of what [`hex`] gave for a hash.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     };
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
-    let mut bytes = [0; 32];
+    let pairs: &[[u8; 2]; BYTES] = pairs.try_into().ok()?;
+    let mut bytes = [0; BYTES];
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
         *byte = digit(*high)? << 4 | digit(*low)?;
     }

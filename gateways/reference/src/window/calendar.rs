@@ -14,7 +14,7 @@ const FIRST_MONDAY: i64 = 4;
 const FIRST_YEAR: i64 = 1970;
 
 /// How long a window of the calendar lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Calendar {
     Days(i64),
     /// Beginning on a Monday.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
@@ -33,10 +34,15 @@ const MOST_DECIMALS: usize = 18;
 /// A thousand years: what is longer is a mistake.
 const LONGEST_NANOS: i128 = 1_000 * 365 * DAY_NANOS;
 
-/// How long a window lasts: the text as written, its length in milliseconds, and whether the
-/// calendar says where it begins and ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ResetDuration {
+/// How long a window lasts. Whoever has another one of the same length can share it: there may
+/// be hundreds of thousands of windows, and they have few lengths.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResetDuration(Arc<Length>);
+
+/// The text as written, its length in milliseconds, and whether the calendar says where a window
+/// begins and ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Length {
     text: SmolStr,
     millis: i64,
     calendar: Option<Calendar>,
@@ -57,41 +63,48 @@ pub(crate) struct NotOnCalendar(SmolStr);
 impl ResetDuration {
     /// The length in milliseconds; at least one. A month of the calendar counts 30 days here.
     pub(crate) fn millis(&self) -> i64 {
-        self.millis
+        self.0.millis
     }
 
     /// The length as it was written.
     pub(crate) fn text(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Where the calendar has its boundaries, if this length follows it.
     pub(crate) fn calendar(&self) -> Option<Calendar> {
-        self.calendar
+        self.0.calendar
     }
 
     /// Whether windows of this length follow the calendar.
     pub(crate) fn is_on_calendar(&self) -> bool {
-        self.calendar.is_some()
+        self.0.calendar.is_some()
     }
 
     /// The same length, following the calendar or not.
     pub(crate) fn aligned(self, is_aligned: bool) -> Result<ResetDuration, NotOnCalendar> {
-        if is_aligned { self.on_calendar() } else { Ok(ResetDuration { calendar: None, ..self }) }
+        if is_aligned { self.on_calendar() } else { Ok(self.with(None)) }
     }
 
     /// The same length, following the calendar if that is asked for and can be.
     pub(crate) fn aligned_where_possible(self, is_aligned: bool) -> ResetDuration {
-        let calendar = if is_aligned { calendar(&self.text) } else { None };
-        ResetDuration { calendar, ..self }
+        let calendar = if is_aligned { calendar(self.text()) } else { None };
+        self.with(calendar)
     }
 
     /// The same length, following the calendar.
     pub(super) fn on_calendar(self) -> Result<ResetDuration, NotOnCalendar> {
-        let Some(calendar) = calendar(&self.text) else {
-            return Err(NotOnCalendar(self.text));
+        let Some(calendar) = calendar(self.text()) else {
+            return Err(NotOnCalendar(self.0.text.clone()));
         };
-        Ok(ResetDuration { calendar: Some(calendar), ..self })
+        Ok(self.with(Some(calendar)))
+    }
+
+    fn with(mut self, calendar: Option<Calendar>) -> ResetDuration {
+        if self.0.calendar != calendar {
+            Arc::make_mut(&mut self.0).calendar = calendar;
+        }
+        self
     }
 }
 
@@ -102,7 +115,7 @@ impl FromStr for ResetDuration {
         nanos(text)
             .filter(|nanos| (1..=LONGEST_NANOS).contains(nanos))
             .and_then(|nanos| i64::try_from((nanos + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI).ok())
-            .map(|millis| ResetDuration { text: text.into(), millis, calendar: None })
+            .map(|millis| ResetDuration(Arc::new(Length { text: text.into(), millis, calendar: None })))
             .ok_or_else(|| DurationError(text.to_owned()))
     }
 }
@@ -163,13 +176,13 @@ fn scaled(number: &str, length: i128) -> Option<i128> {
 
 impl fmt::Display for ResetDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.text())
     }
 }
 
 impl Serialize for ResetDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(self.text())
     }
 }
 
