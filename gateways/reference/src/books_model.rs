@@ -154,10 +154,10 @@ async fn open(path: &Path, clock: Arc<Clock>) -> Arc<Books> {
     let saved = store.load().unwrap();
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
     let meters = |is_known: IsKnown<'_>| Ok::<_, Box<dyn std::error::Error>>(store.meters(is_known)?);
-    let mut merged = merge(Declared::default(), saved, meters, clock.now()).unwrap();
+    let mut merged = merge(Declared::default().into(), saved, meters, clock.now()).unwrap();
     let changes = std::mem::take(&mut merged.changes);
     store.begin(&merged, &crate::store::Batch { closed, changes, ..Default::default() }).unwrap();
-    let (_, ledger) = policy::build(merged);
+    let (_, ledger) = policy::build(&merged);
     let writer = Writer::new(Box::new(store), Durability::Process);
     Arc::new(Books::new(ledger, writer, clock))
 }

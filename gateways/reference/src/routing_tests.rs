@@ -51,7 +51,7 @@ fn key(grants: &[(&str, Option<&str>, &[&str])]) -> VirtualKey {
         updated_at: Moment::from_millis(0),
         standing: Standing::Live,
     };
-    VirtualKey { row, grants, meters: Vec::new() }
+    VirtualKey { row: row.into(), grants, meters: Vec::new() }
 }
 
 fn order(plan: &Plan) -> Vec<String> {

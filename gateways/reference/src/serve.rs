@@ -30,7 +30,8 @@ use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
 use crate::store::{
-    Batch, DatabaseLock, Declared, IsKnown, LockError, MergeError, Saved, SqliteStore, Store, StoreError, Writer, merge,
+    Batch, DatabaseLock, Declared, Hashed, IsKnown, LockError, MergeError, Saved, SqliteStore, Store, StoreError,
+    Writer, merge,
 };
 use crate::upstream::Upstream;
 
@@ -68,6 +69,8 @@ enum ServeError {
     Serve(#[from] ListenError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
+    #[error("the configuration could not be hashed: {0}")]
+    Hashing(#[from] tokio::task::JoinError),
 }
 
 impl ServeError {
@@ -153,27 +156,38 @@ async fn run(args: Args) -> Result<(), ServeError> {
 }
 
 async fn build(
-    settings: Settings,
+    mut settings: Settings,
     args: &Args,
     folder: &Path,
     reporting: Reporting,
 ) -> Result<(Arc<Gateway>, Writer), ServeError> {
+    let declared = std::mem::take(&mut settings.declared);
+    let hashing = tokio::task::spawn_blocking(|| Hashed::from(declared));
     let upstream = Upstream::new().map_err(ServeError::Client)?;
     let sheet = Arc::new(Sheet::load(&settings.pricing).await?);
     let clock = Arc::new(Clock::default());
     let mut store = SqliteStore::open(&settings.database, settings.durability).await?;
     let mut saved = store.load()?;
-    known_keys(&settings, &saved).map_err(|invalid| ConfigError::located(folder, invalid))?;
+    let mut hashed = hashing.await?;
+    known_keys(&settings, &hashed.declared, &saved).map_err(|invalid| ConfigError::located(folder, invalid))?;
     let live = live::merge(&settings, std::mem::take(&mut saved.documents), |name| std::env::var(name).ok())?;
     let closed = saved.holds.iter().map(|hold| hold.id).collect();
-    let declared = Declared { back: live.back, ..settings.declared };
+    hashed.declared.back = live.back;
     let meters = |is_known: IsKnown<'_>| Ok::<_, ServeError>(store.meters(is_known)?);
-    let merged = merge(declared, saved, meters, clock.now());
+    let merged = merge(hashed, saved, meters, clock.now());
     let mut merged = merged.map_err(|error| error.located(folder))?;
     generated_keys::add(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
-    store.begin(&merged, &Batch { closed, changes, ..Batch::default() })?;
-    let (policy, ledger) = policy::build(merged);
+    let batch = Batch { closed, changes, ..Batch::default() };
+    let (begun, (policy, ledger)) = std::thread::scope(|scope| {
+        // There may be much to write.
+        let build = scope.spawn(|| policy::build(&merged));
+        let begun = store.begin(&merged, &batch);
+        (begun, build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    begun?;
+    // There may be much of it, and nobody has to wait until it is gone.
+    tokio::task::spawn_blocking(|| drop(merged));
     let writer = Writer::new(Box::new(store), settings.durability);
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
@@ -204,11 +218,11 @@ async fn build(
 
 /// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
 /// likely. One that is deleted may come back.
-fn known_keys(settings: &Settings, saved: &Saved) -> Result<(), Invalid> {
+fn known_keys(settings: &Settings, declared: &Declared, saved: &Saved) -> Result<(), Invalid> {
     if settings.pricing.overrides.is_empty() {
         return Ok(());
     }
-    let declared = settings.declared.keys.iter().map(|key| key.id.as_ref());
+    let declared = declared.keys.iter().map(|key| key.id.as_ref());
     let known: HashSet<&str> = declared.chain(saved.keys.iter().map(|key| key.row.id.as_ref())).collect();
     for (index, known_override) in settings.pricing.overrides.iter().enumerate() {
         if let Some(id) = known_override.checked.scope.virtual_key.as_ref().filter(|id| !known.contains(id.as_str())) {

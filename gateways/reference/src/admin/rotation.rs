@@ -66,12 +66,13 @@ async fn rotate(gateway: &Gateway, ids: impl IntoIterator<Item = String>) -> Res
     for id in ids {
         let mut key = VirtualKey::clone(&*find(gateway, &id)?);
         let value = identity::generate();
-        let before = std::mem::replace(&mut key.row.value_hash, KeyHash::of(&value));
-        if key.row.file_hash.is_some() {
-            key.row.retired_hash.get_or_insert(before);
+        let row = Arc::make_mut(&mut key.row);
+        let before = std::mem::replace(&mut row.value_hash, KeyHash::of(&value));
+        if row.file_hash.is_some() {
+            row.retired_hash.get_or_insert(before);
         }
-        key.row.value_hint = identity::hint(&value);
-        key.row.updated_at = now;
+        row.value_hint = identity::hint(&value);
+        row.updated_at = now;
         rotated.push((key, value));
     }
     let rows = rotated.iter().map(|(key, _)| Change::PutKey(stored(key, Standing::Live))).collect();

@@ -107,7 +107,8 @@ pub(super) async fn create(
             updated_at: now,
             standing: Standing::Live,
         };
-        let key = edit(&gateway, VirtualKey { row, grants: Vec::new(), meters: Vec::new() }, body).await?;
+        let key =
+            edit(&gateway, VirtualKey { row: Arc::new(row), grants: Vec::new(), meters: Vec::new() }, body).await?;
         let virtual_key = key_view(&gateway, &key, Some(value));
         Ok(respond(&Changed { message: "Virtual key created successfully", virtual_key }))
     })
@@ -166,7 +167,7 @@ async fn edit(gateway: &Gateway, mut key: VirtualKey, mut body: KeyBody) -> Resu
     let is_renamed = body.name.as_ref().is_some_and(|name| *name != key.row.name);
     let aligned = body.calendar_aligned.filter(|aligned| *aligned != key.row.calendar_aligned);
     let grants = body.provider_configs.take();
-    edit_row(gateway, &mut key.row, body)?;
+    edit_row(gateway, Arc::make_mut(&mut key.row), body)?;
     edits.key_meters(&mut key, meters, &ledger)?;
     if let Some(grants) = grants {
         edits.grants(&mut key, grants, &gateway.providers(), &ledger)?;
@@ -250,7 +251,7 @@ fn rename_models(gateway: &Gateway, key: &VirtualKey, edits: &mut MeterEdits) ->
 /// The key as it is written.
 pub(super) fn stored(key: &VirtualKey, standing: Standing) -> StoredKey {
     let grants = key.grants.iter().map(|policy| policy.grant.clone()).collect();
-    StoredKey { row: KeyRow { standing, ..key.row.clone() }, grants }
+    StoredKey { row: Arc::new(KeyRow { standing, ..KeyRow::clone(&key.row) }), grants }
 }
 
 /// When a key expires. An empty text: never.

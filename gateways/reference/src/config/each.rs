@@ -44,6 +44,11 @@ impl<'de: 'a, 'a, T> Deserialize<'de> for Each<'a, T> {
 }
 
 impl<'a, T: DeserializeOwned> Each<'a, T> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
     /// The items with their places. `list` is the list's name in the section `at`.
     pub(super) fn read(
         self,

@@ -53,13 +53,13 @@ pub(super) fn check(file: GovernanceFile<'_>, providers: &Providers, lists_v1: b
         meters: Meters::of_lists(file.budgets, file.rate_limits)?,
         customers: Named::default(),
         teams: Named::default(),
-        keys: Named::default(),
-        values: Once::default(),
-        grants: Once::default(),
+        keys: Named::with_room(file.virtual_keys.len()),
+        values: Once::with_room(file.virtual_keys.len()),
+        grants: Once::with_room(file.virtual_keys.len()),
         targets: Once::default(),
         models: Once::default(),
         limited_providers: Once::default(),
-        declared: Declared::default(),
+        declared: Declared { keys: Vec::with_capacity(file.virtual_keys.len()), ..Declared::default() },
     };
     // In this order each finds those that it names.
     for customer in file.customers.read(&SECTION, "customers") {
@@ -248,6 +248,10 @@ impl Collector<'_> {
 }
 
 impl Named {
+    fn with_room(count: usize) -> Named {
+        Named { ids: Once::with_room(count), names: Once::with_room(count) }
+    }
+
     /// The id of one of them: without one, the name. Neither stands there twice.
     fn note(&mut self, at: &Place<'_>, noun: &str, id: Option<ConfigId>, name: &str) -> Result<Arc<str>, Invalid> {
         if name.is_empty() {

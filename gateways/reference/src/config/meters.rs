@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::each::Each;
 use super::governance_file::{BudgetFile, MetersFile, Spelling};
 use super::load::{Invalid, Wrong};
-use super::once::Once;
+use super::once::stands_twice;
 use super::place::Place;
 use super::rate_limit::{Counter, RateLimitError, RateLimitSpec};
 use super::types::ConfigId;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::maps::Map;
 use crate::money::Usd;
-use crate::store::{DeclaredMeter, OwnerKey};
+use crate::store::{DeclaredMeter, DeclaredMeters, OwnerKey};
 use crate::window::ResetDuration;
 
 const SECTION: Place<'static> = Place::Section("governance");
@@ -49,8 +49,7 @@ pub(super) struct Meters {
     budgets: Map<String, Figures>,
     rate_limits: Map<String, RateLimitSpec>,
     owned: Map<OwnerKey, Vec<Owned>>,
-    ids: Once<MeterId>,
-    declared: Vec<DeclaredMeter>,
+    declared: DeclaredMeters,
 }
 
 impl Meters {
@@ -129,7 +128,7 @@ impl Meters {
     }
 
     /// All budgets and limits, when every owner has been there.
-    pub(super) fn finish(self) -> Result<Vec<DeclaredMeter>, Invalid> {
+    pub(super) fn finish(self) -> Result<DeclaredMeters, Invalid> {
         let left = self.owned.iter().flat_map(|(owner, list)| list.iter().map(move |owned| (owner, owned)));
         if let Some((owner, owned)) = left.min_by_key(|(_, owned)| owned.index) {
             let (_, owner) = owner.parts();
@@ -197,9 +196,9 @@ impl Adding<'_> {
         limit: Amount,
         reset_duration: ResetDuration,
     ) -> Result<(), Invalid> {
-        self.meters.ids.note(at, "id", id.measure().word(), id.clone())?;
-        self.meters.declared.push(DeclaredMeter { id, owner: self.owner.clone(), limit, reset_duration });
-        Ok(())
+        let measure = id.measure();
+        let meter = DeclaredMeter { id, owner: self.owner.clone(), limit, reset_duration };
+        if self.meters.declared.add(meter) { Ok(()) } else { Err(stands_twice(at, "id", measure.word())) }
     }
 }
 

@@ -18,12 +18,17 @@ impl<T> Default for Once<T> {
 }
 
 impl<T: Eq + Hash> Once<T> {
+    /// With room for so many.
+    pub(super) fn with_room(count: usize) -> Once<T> {
+        Once(Set::with_capacity_and_hasher(count, Default::default()))
+    }
+
     /// Notes a value, which is called `what`. A credential is not repeated in the message.
     pub(super) fn note(&mut self, at: &Place<'_>, field: &str, what: impl Display, value: T) -> Result<(), Invalid> {
         if self.0.insert(value) {
             return Ok(());
         }
-        Err(Invalid::new(at.field(field), format!("the same {what} stands there twice")))
+        Err(stands_twice(at, field, what))
     }
 
     /// The one that stood there.
@@ -33,4 +38,9 @@ impl<T: Eq + Hash> Once<T> {
     {
         self.0.get(value)
     }
+}
+
+/// A second value of a field, which is called `what`.
+pub(super) fn stands_twice(at: &Place<'_>, field: &str, what: impl Display) -> Invalid {
+    Invalid::new(at.field(field), format!("the same {what} stands there twice"))
 }

@@ -7,28 +7,28 @@ use super::keys::{GrantPolicy, VirtualKey};
 use super::levels::{CustomerPolicy, Limited, OwnedMeter, TeamPolicy};
 use crate::ledger::{Amount, Ledger, Level, Meter, Owner};
 use crate::maps::Map;
-use crate::store::{Entity, EntityRow, Merged, MeterRow, Noted, OwnerKey, Standing, StoredKey};
+use crate::store::{Entity, EntityRow, Merged, MeterRow, Noted, NotedMeter, OwnerKey, Standing, StoredKey};
 use crate::window::Window;
 
 /// Builds the policy and the ledger that begin with what is stored. A meter whose owner is
 /// gone limits nothing and stays in the store for the day it comes back.
-pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
+pub(crate) fn build(merged: &Merged) -> (Policy, Ledger) {
     let ledger = Ledger::with_room(merged.meters.len());
-    let mut builder = Builder { owned: Owned::of(merged.meters), ledger };
+    let mut builder = Builder { owned: Owned::of(&merged.meters), ledger };
     let mut policy = Policy::default();
-    for row in merged.customers {
+    for row in &merged.customers {
         policy.levels.put_customer(builder.limited(row, CustomerPolicy::owner));
     }
-    for row in merged.teams {
+    for row in &merged.teams {
         policy.levels.put_team(builder.limited(row, TeamPolicy::owner));
     }
     policy.keys.reserve(merged.keys.len());
-    for Noted { row: key, .. } in merged.keys {
+    for Noted { row: key, .. } in &merged.keys {
         if key.row.standing == Standing::Live {
             policy.keys.put(builder.key(key));
         }
     }
-    for row in merged.models {
+    for row in &merged.models {
         let key = row.entity.virtual_key_id.as_ref().and_then(|id| policy.keys.get(id));
         let name = key.as_ref().map(|key| key.row.name.as_str());
         policy.levels.put_model(builder.limited(row, |model| model.owner(name)));
@@ -39,30 +39,30 @@ pub(crate) fn build(merged: Merged) -> (Policy, Ledger) {
 
 /// The meters of each owner. One list has them all: there may be hundreds of thousands, and most
 /// owners have a few.
-struct Owned {
-    rows: Vec<Option<MeterRow>>,
+struct Owned<'a> {
+    rows: &'a [NotedMeter],
     /// For each of them, where the one before it of the same owner is.
     before: Vec<Option<usize>>,
     /// Where each owner's last one is.
-    last: Map<OwnerKey, usize>,
+    last: Map<&'a OwnerKey, usize>,
 }
 
-impl Owned {
-    fn of(meters: Vec<Noted<MeterRow>>) -> Owned {
-        // A list that is mapped is changed in its place: a second one would have no room.
-        let rows: Vec<_> =
-            meters.into_iter().map(|meter| Some(meter.row).filter(|row| row.standing == Standing::Live)).collect();
+impl<'a> Owned<'a> {
+    fn of(rows: &'a [NotedMeter]) -> Owned<'a> {
         let mut last = Map::default();
-        let before = rows.iter().enumerate().map(|(at, row)| last.insert(row.as_ref()?.owner.clone(), at)).collect();
+        let mut before = |(at, Noted { row, .. }): (usize, &'a NotedMeter)| {
+            if row.standing == Standing::Live { last.insert(&row.owner, at) } else { None }
+        };
+        let before = rows.iter().enumerate().map(&mut before).collect();
         Owned { rows, before, last }
     }
 
     /// An owner's meters, the shortest windows first.
-    fn take(&mut self, owner: &OwnerKey) -> Vec<MeterRow> {
+    fn take(&mut self, owner: &OwnerKey) -> Vec<&'a MeterRow> {
         let mut rows = Vec::new();
         let mut next = self.last.remove(owner);
-        while let Some((at, row)) = next.and_then(|at| Some((at, self.rows.get_mut(at)?.take()?))) {
-            rows.push(row);
+        while let Some((at, meter)) = next.and_then(|at| Some((at, self.rows.get(at)?))) {
+            rows.push(meter.row.as_ref());
             next = self.before.get(at).copied().flatten();
         }
         rows.sort_unstable_by(|a, b| (a.reset_duration.millis(), &a.id).cmp(&(b.reset_duration.millis(), &b.id)));
@@ -70,32 +70,32 @@ impl Owned {
     }
 }
 
-struct Builder {
-    owned: Owned,
+struct Builder<'a> {
+    owned: Owned<'a>,
     ledger: Ledger,
 }
 
-impl Builder {
-    fn limited<T: Entity>(&mut self, row: EntityRow<T>, owner: impl Fn(&Limited<T>) -> Owner) -> Limited<T> {
+impl Builder<'_> {
+    fn limited<T: Entity>(&mut self, row: &EntityRow<T>, owner: impl Fn(&Limited<T>) -> Owner) -> Limited<T> {
         let key = T::owner(Arc::clone(&row.id));
-        let mut limited = Limited { row, meters: Vec::new() };
+        let mut limited = Limited { row: row.clone(), meters: Vec::new() };
         limited.meters = self.meters(&key, || owner(&limited));
         limited
     }
 
-    fn key(&mut self, StoredKey { row, grants }: StoredKey) -> VirtualKey {
-        let mut key = VirtualKey { row, grants: Vec::with_capacity(grants.len()), meters: Vec::new() };
+    fn key(&mut self, StoredKey { row, grants }: &StoredKey) -> VirtualKey {
+        let mut key = VirtualKey { row: Arc::clone(row), grants: Vec::with_capacity(grants.len()), meters: Vec::new() };
         key.meters = self.meters(&OwnerKey::VirtualKey(Arc::clone(&key.row.id)), || key.owner(None));
         for grant in grants {
             let owner = || key.owner(Some(&grant.provider));
             let meters = self.meters(&OwnerKey::Grant(Arc::clone(&grant.id)), owner);
-            key.grants.push(GrantPolicy { grant, meters });
+            key.grants.push(GrantPolicy { grant: grant.clone(), meters });
         }
         key
     }
 
     fn providers(&mut self, policy: &mut Policy) {
-        let names: Vec<Arc<str>> = self.owned.last.keys().filter_map(provider).collect();
+        let names: Vec<Arc<str>> = self.owned.last.keys().filter_map(|owner| provider(owner)).collect();
         for name in names {
             let owner = || Owner { level: Level::Provider, entity: Arc::clone(&name) };
             let meters = self.meters(&OwnerKey::Provider(Arc::clone(&name)), owner);
@@ -126,12 +126,12 @@ fn provider(owner: &OwnerKey) -> Option<Arc<str>> {
     }
 }
 
-fn meter(row: MeterRow, owner: Owner) -> Meter {
+fn meter(row: &MeterRow, owner: Owner) -> Meter {
     Meter {
         measure: row.id.measure(),
         owner,
         limit: row.limit,
-        window: Window { start: row.window_start, length: row.reset_duration },
+        window: Window { start: row.window_start, length: row.reset_duration.clone() },
         used: row.used,
         held: Amount::ZERO,
     }

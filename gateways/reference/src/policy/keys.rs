@@ -19,7 +19,7 @@ pub(crate) struct GrantPolicy {
 /// A virtual key.
 #[derive(Clone, Debug)]
 pub(crate) struct VirtualKey {
-    pub(crate) row: KeyRow,
+    pub(crate) row: Arc<KeyRow>,
     pub(crate) grants: Vec<GrantPolicy>,
     pub(crate) meters: Vec<OwnedMeter>,
 }

@@ -10,13 +10,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::IsKnown;
-use super::declared::{Declared, DeclaredEntity, DeclaredKey};
+use super::declared::{DeclaredEntity, DeclaredKey, Hashed};
 use super::entities::{Customer, Entity, EntityRow, ModelConfig, Team};
 use super::file_hash::FileHash;
-use super::rows::{Change, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey};
-use super::used::Used;
+use super::noted::{Noted, NotedMeter};
+use super::rows::{Change, KeyRow, MeterRow, OwnerKey, Saved, Standing, StoredKey};
+use super::used::{Used, Won};
 use crate::clock::Moment;
-use crate::grant::grants_json;
 use crate::identity::{self, KeyHash, KeyValue};
 use crate::maps::{Map, Set};
 
@@ -29,34 +29,11 @@ pub(crate) struct Merged {
     /// Also those that do not count.
     pub(crate) keys: Vec<Noted<StoredKey>>,
     /// Also those that do not count.
-    pub(crate) meters: Vec<Noted<MeterRow>>,
+    pub(crate) meters: Vec<NotedMeter>,
     /// What has to be written beside the keys and meters that have changed.
     pub(crate) changes: Vec<Change>,
     /// Name and value of each key whose value was generated just now.
     pub(crate) generated: Vec<(String, String)>,
-}
-
-/// A row, and whether it has to be written. There may be hundreds of thousands, so that what
-/// has to be written is no list of its own.
-#[derive(Clone, Debug)]
-pub(crate) struct Noted<T> {
-    pub(crate) row: T,
-    pub(super) has_changed: bool,
-}
-
-impl<T> Noted<T> {
-    fn same(row: T) -> Noted<T> {
-        Noted { row, has_changed: false }
-    }
-
-    pub(super) fn new(row: T) -> Noted<T> {
-        Noted { row, has_changed: true }
-    }
-
-    /// The row if it has to be written.
-    pub(super) fn changed(&self) -> Option<&T> {
-        self.has_changed.then_some(&self.row)
-    }
 }
 
 /// Two entities that cannot both be valid.
@@ -89,7 +66,7 @@ impl MergeError {
 /// Brings the file and the database together. `meters` reads the stored ones but for those that
 /// it is told are known already.
 pub(crate) fn merge<E: From<MergeError>>(
-    declared: Declared,
+    Hashed { declared, key_hashes }: Hashed,
     saved: Saved,
     meters: impl FnOnce(IsKnown<'_>) -> Result<Vec<MeterRow>, E>,
     now: Moment,
@@ -100,7 +77,7 @@ pub(crate) fn merge<E: From<MergeError>>(
     merged.teams = entities(declared.teams, saved.teams, now, &mut merged.changes, &mut won)?;
     let is_deleted = |key: &&StoredKey| key.row.standing == Standing::Deleted;
     let mut back: Set<Arc<str>> = saved.keys.iter().filter(is_deleted).map(|key| Arc::clone(&key.row.id)).collect();
-    keys(declared.keys, saved.keys, now, &mut merged, &mut won)?;
+    keys(declared.keys.into_iter().zip(key_hashes), saved.keys, now, &mut merged, &mut won)?;
     back.retain(|id| won.contains(&OwnerKey::VirtualKey(Arc::clone(id))));
     let models = brought_back(saved.models, &back);
     merged.models = entities(declared.models, models, now, &mut merged.changes, &mut won)?;
@@ -109,10 +86,6 @@ pub(crate) fn merge<E: From<MergeError>>(
     merged.meters = used.finish(stored, &won, &mut merged.changes);
     Ok(merged)
 }
-
-/// Those whose entity of the file wins over what is stored: a budget or a limit that was
-/// deleted with them, or from them, comes back.
-pub(super) type Won = Set<OwnerKey>;
 
 /// The model configurations as they are stored, but that those of a key which the file brings back
 /// have only left where they were deleted, so that they come back with it. Whether one was deleted
@@ -198,7 +171,7 @@ fn newcomer<'a, T, K: Eq + Hash>(
 }
 
 fn keys(
-    declared: Vec<DeclaredKey>,
+    declared: impl ExactSizeIterator<Item = (DeclaredKey, FileHash)>,
     saved: Vec<StoredKey>,
     now: Moment,
     merged: &mut Merged,
@@ -209,8 +182,7 @@ fn keys(
         saved.iter().enumerate().map(|(place, key)| (Arc::clone(&key.row.id), place)).collect();
     let mut saved: Vec<Option<StoredKey>> = saved.into_iter().map(Some).collect();
     merged.keys.reserve_exact(declared.len());
-    for key in declared {
-        let hash = key_hash(&key);
+    for (key, hash) in declared {
         let before = places.get(&key.id).and_then(|place| saved.get_mut(*place)?.take());
         merged.keys.push(match before {
             Some(key) if key.row.file_hash == Some(hash) && key.row.standing != Standing::Left => Noted::same(key),
@@ -219,7 +191,13 @@ fn keys(
                     won.insert(OwnerKey::VirtualKey(Arc::clone(&key.id)));
                     won.extend(key.grants.iter().map(|grant| OwnerKey::Grant(Arc::clone(&grant.id))));
                 }
-                Noted::new(stored_key(key, hash, before.map(|key| key.row), now, &mut merged.generated))
+                Noted::new(stored_key(
+                    key,
+                    hash,
+                    before.map(|key| Arc::unwrap_or_clone(key.row)),
+                    now,
+                    &mut merged.generated,
+                ))
             }
         });
     }
@@ -229,7 +207,7 @@ fn keys(
     let rest = rest.into_iter().map(|mut key| {
         let has_left = key.row.file_hash.is_some();
         if has_left {
-            key.row.standing = Standing::Left;
+            Arc::make_mut(&mut key.row).standing = Standing::Left;
         }
         Noted { row: key, has_changed: has_left }
     });
@@ -242,7 +220,7 @@ fn keys(
 /// file, or given one of the file what the file gives another.
 fn check_clashes(keys: &[Noted<StoredKey>]) -> Result<(), MergeError> {
     // Two names that were both stored before are told apart by their ids, as they were.
-    let rows = live(keys).map(|(place, key)| (key.has_changed.then_some(place), &key.row.row));
+    let rows = live(keys).map(|(place, key)| (key.has_changed.then_some(place), key.row.row.as_ref()));
     let same_name = newcomer(rows, |row| row.name.as_str()).map(|pair| (pair, "name"));
     let shared = same_name.or_else(|| Some((same_value(keys)?, "value")));
     let Some(((place, declared, saved), field)) = shared else { return Ok(()) };
@@ -256,7 +234,7 @@ fn same_value(keys: &[Noted<StoredKey>]) -> Option<(usize, &KeyRow, &KeyRow)> {
     let of = |is_new| live(keys).rev().filter(move |(_, key)| key.has_changed == is_new);
     // Those that were stored come first: what they clash with is newer.
     of(false).chain(of(true)).find_map(|(place, key)| {
-        let row = &key.row.row;
+        let row = key.row.row.as_ref();
         known.insert(row.value_hash, row).map(|saved| (place, row, saved))
     })
 }
@@ -304,29 +282,13 @@ fn stored_key(
         updated_at: now,
         standing: Standing::Live,
     };
-    StoredKey { row, grants: key.grants }
+    StoredKey { row: Arc::new(row), grants: key.grants }
 }
 
 fn entity_hash<T: Entity>(declared: &DeclaredEntity<T>) -> FileHash {
     let mut parts = declared.entity.parts();
     // What was added to the file's language later counts only where it is said.
     parts.extend(declared.calendar_aligned.then_some("calendar"));
-    FileHash::of(&parts)
-}
-
-fn key_hash(key: &DeclaredKey) -> FileHash {
-    let value = key.value.as_ref().map_or_else(String::new, |value| value.hash.to_hex());
-    let active = if key.is_active { "active" } else { "inactive" };
-    let grants = grants_json(&key.grants);
-    let mut parts = vec![key.name.as_str(), &key.description, active, &value, &grants];
-    match &key.membership {
-        Membership::None => {}
-        Membership::Team(id) => parts.extend(["team", id]),
-        Membership::Customer(id) => parts.extend(["customer", id]),
-    }
-    parts.extend(key.calendar_aligned.then_some("calendar"));
-    let expiry = key.expires_at.map(|moment| moment.to_string());
-    parts.extend(expiry.as_deref());
     FileHash::of(&parts)
 }
 

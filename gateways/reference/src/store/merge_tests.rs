@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use super::super::declared::DeclaredMeter;
-use super::super::rows::{HoldId, HoldRow, StoredMeter};
+use super::super::declared::{Declared, DeclaredMeter, DeclaredMeters};
+use super::super::rows::{HoldId, HoldRow, Membership, MeterRow, StoredMeter};
 use super::*;
 use crate::ledger::{Amount, Measure, MeterId};
 use crate::money::Usd;
@@ -35,7 +35,18 @@ fn budget(id: &str, limit: i64) -> DeclaredMeter {
 }
 
 fn declared(active: bool, budget_id: &str, limit: i64) -> Declared {
-    Declared { keys: vec![key("agent", active)], meters: vec![budget(budget_id, limit)], ..Declared::default() }
+    declared_with(active, [budget(budget_id, limit)])
+}
+
+fn declared_with(active: bool, budgets: impl IntoIterator<Item = DeclaredMeter>) -> Declared {
+    let mut meters = DeclaredMeters::default();
+    budgets.into_iter().for_each(|budget| assert!(meters.add(budget)));
+    Declared { keys: vec![key("agent", active)], meters, ..Declared::default() }
+}
+
+/// A budget with another window.
+fn lasting(reset_duration: ResetDuration, budget: DeclaredMeter) -> DeclaredMeter {
+    DeclaredMeter { reset_duration, ..budget }
 }
 
 /// What a store holds.
@@ -47,7 +58,7 @@ struct Stored {
 
 /// What a store holds after the merge, with `used` spent since.
 fn stored(merged: Merged, used: i64) -> Stored {
-    let rows = merged.meters.into_iter().map(|meter| meter.row);
+    let rows = merged.meters.into_iter().map(|meter| *meter.row);
     let saved = Saved {
         customers: merged.customers,
         teams: merged.teams,
@@ -63,7 +74,12 @@ fn start(declared: Declared, stored: Stored, now: Moment) -> Merged {
 }
 
 fn try_start(declared: Declared, Stored { saved, meters }: Stored, now: Moment) -> Result<Merged, MergeError> {
-    merge(declared, saved, |is_known| Ok(meters.into_iter().filter(|row| !is_known(&as_stored(row))).collect()), now)
+    merge(
+        declared.into(),
+        saved,
+        |is_known| Ok(meters.into_iter().filter(|row| !is_known(&as_stored(row))).collect()),
+        now,
+    )
 }
 
 fn as_stored(row: &MeterRow) -> StoredMeter<'_> {
@@ -86,7 +102,12 @@ fn first_start() -> Merged {
 
 /// The meters that count.
 fn live(merged: &Merged) -> Vec<&MeterRow> {
-    merged.meters.iter().map(|meter| &meter.row).filter(|row| row.standing == Standing::Live).collect()
+    merged.meters.iter().map(|meter| meter.row.as_ref()).filter(|row| row.standing == Standing::Live).collect()
+}
+
+/// The first key's row, to edit it.
+fn first_row(stored: &mut Stored) -> &mut KeyRow {
+    Arc::make_mut(&mut stored.saved.keys.first_mut().unwrap().row)
 }
 
 fn first_meter(merged: &Merged) -> &MeterRow {
@@ -111,30 +132,24 @@ fn a_budget_whose_id_changed_keeps_what_was_spent() {
 
 #[test]
 fn a_budget_whose_window_changed_keeps_what_was_spent() {
-    let mut edited = declared(true, "hourly", 100);
-    edited.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-    let merged = start(edited.clone(), stored(first_start(), 70), NOW);
+    let daily = lasting("1d".parse().unwrap(), budget("daily", 100));
+    let merged = start(declared_with(true, [daily.clone()]), stored(first_start(), 70), NOW);
     let [row] = live(&merged)[..] else { panic!("{:?}", merged.meters) };
     assert_eq!((row.used.raw(), row.reset_duration.text()), (70, "1d"));
     // Of two new ones nobody can say which it is.
-    let mut other = budget("other", 100);
-    other.reset_duration = "1w".parse().unwrap();
-    edited.meters.push(other);
-    let merged = start(edited, stored(first_start(), 70), NOW);
+    let weekly = lasting("1w".parse().unwrap(), budget("weekly", 100));
+    let merged = start(declared_with(true, [daily, weekly]), stored(first_start(), 70), NOW);
     assert!(live(&merged).iter().all(|row| row.used == Amount::ZERO));
 }
 
 #[test]
 fn a_window_that_is_shortened_or_aligned_in_the_file_keeps_what_was_spent_in_one_that_goes_on() {
     let hour = |at: i64| NOW.after(at * 3_600_000);
-    let mut daily = declared(true, "b", 100);
-    daily.meters.first_mut().unwrap().reset_duration = "1d".parse().unwrap();
-    let first = start(daily.clone(), Stored::default(), NOW);
+    let budget = |length| declared_with(true, [lasting(length, budget("b", 100))]);
+    let first = start(budget("1d".parse().unwrap()), Stored::default(), NOW);
     for reset_duration in ["1h".parse().unwrap(), "1d".parse::<ResetDuration>().unwrap().aligned(true).unwrap()] {
-        let mut edited = daily.clone();
-        edited.meters.first_mut().unwrap().reset_duration = reset_duration;
         let before = Merged { meters: first.meters.clone(), ..Merged::default() };
-        let merged = start(edited, stored(before, 70), hour(5));
+        let merged = start(budget(reset_duration), stored(before, 70), hour(5));
         assert_eq!(first_meter(&merged).used.raw(), 70);
     }
     let merged = start(declared(true, "b", 100), stored(first, 70), hour(24));
@@ -144,7 +159,7 @@ fn a_window_that_is_shortened_or_aligned_in_the_file_keeps_what_was_spent_in_one
 #[test]
 fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
     let mut stored = stored(first_start(), 0);
-    stored.saved.keys.first_mut().unwrap().row.is_active = false;
+    first_row(&mut stored).is_active = false;
     let merged = start(declared(true, "b", 100), stored.clone(), NOW);
     let key = merged.keys.first().unwrap();
     assert!(!key.row.row.is_active && key.changed().is_none());
@@ -159,7 +174,7 @@ fn an_edit_through_the_api_survives_while_the_file_is_unchanged() {
 #[test]
 fn a_value_that_an_edit_gave_one_key_cannot_be_given_to_another_in_the_file() {
     let mut stored = stored(first_start(), 0);
-    stored.saved.keys.first_mut().unwrap().row.value_hash = KeyValue::of("sk-rotated").hash;
+    first_row(&mut stored).value_hash = KeyValue::of("sk-rotated").hash;
     let mut edited = declared(true, "b", 100);
     let other = DeclaredKey { value: Some(KeyValue::of("sk-rotated")), ..key("other", true) };
     edited.keys.insert(0, other);
@@ -219,11 +234,9 @@ fn what_was_deleted_with_a_key_comes_back_with_it() {
         calendar_aligned: false,
     };
     let with = |active: bool| {
-        let mut declared = declared(active, "b", 100);
-        declared.models = vec![model("own"), model("other")];
         let capped = |id: &str| DeclaredMeter { owner: OwnerKey::Model(id.into()), ..budget(id, 1) };
-        declared.meters.extend([capped("own"), capped("other")]);
-        declared
+        let declared = declared_with(active, [budget("b", 100), capped("own"), capped("other")]);
+        Declared { models: vec![model("own"), model("other")], ..declared }
     };
     let first = start(with(true), Stored::default(), NOW);
     let mut deleted = stored(first, 7);
@@ -232,7 +245,7 @@ fn what_was_deleted_with_a_key_comes_back_with_it() {
     let ids = |merged: &Merged| merged.models.iter().map(|row| row.id.to_string()).collect::<Vec<_>>();
     let edited = start(with(false), deleted.clone(), NOW);
     assert_eq!(ids(&edited), Vec::<String>::new(), "the key was there: its edit brings back no other deletion");
-    deleted.saved.keys.iter_mut().for_each(|key| key.row.standing = Standing::Deleted);
+    deleted.saved.keys.iter_mut().for_each(|key| Arc::make_mut(&mut key.row).standing = Standing::Deleted);
     let unchanged = start(with(true), deleted.clone(), NOW);
     assert_eq!((ids(&unchanged), live(&unchanged).len()), (Vec::new(), 0));
     let back = start(with(false), deleted, NOW);

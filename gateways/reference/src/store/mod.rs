@@ -26,6 +26,7 @@
 //! - [`file_hash`]: by what a changed entity of the file is known
 //! - [`lock`]: one process for one database
 //! - [`mutex`]: how the writer and the checkpoints lock
+//! - [`noted`]: rows, and whether they have to be written
 //! - [`merge`]: which wins at a start, `config.json` or the database
 //! - [`pairs`]: which meter of the one is which of the other
 
@@ -39,6 +40,7 @@ mod file_hash;
 mod lock;
 mod merge;
 mod mutex;
+mod noted;
 mod pairs;
 mod rows;
 mod sqlite;
@@ -47,12 +49,13 @@ mod used;
 mod writer;
 
 pub(crate) use database::{Durability, StoreError};
-pub(crate) use declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter};
+pub(crate) use declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter, DeclaredMeters, Hashed};
 pub(crate) use documents::{DocumentKind, DocumentRow};
 pub(crate) use entities::{Customer, Entity, EntityRow, ModelConfig, Team};
 pub(crate) use file_hash::FileHash;
 pub(crate) use lock::{DatabaseLock, LockError};
-pub(crate) use merge::{MergeError, Merged, Noted, merge};
+pub(crate) use merge::{MergeError, Merged, merge};
+pub(crate) use noted::{Noted, NotedMeter};
 pub(crate) use rows::{
     Batch, Change, HoldId, HoldRow, KeyRow, Membership, MeterRow, OwnerKey, Saved, Standing, StoredKey, StoredMeter,
 };

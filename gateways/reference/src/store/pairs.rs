@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::merge::Noted;
+use super::noted::NotedMeter;
 use super::rows::{MeterRow, OwnerKey, Standing};
 use crate::ledger::{Measure, MeterId};
 
@@ -17,9 +17,9 @@ type Place = (OwnerKey, Measure);
 ///
 /// They are the same by id; else by owner, measure and window; else where exactly one of an
 /// owner's is gone from the file and exactly one is new.
-pub(super) fn of(new: &[&mut Noted<MeterRow>], stored: &[Option<Noted<MeterRow>>]) -> Vec<Option<At>> {
-    let stored: Vec<&MeterRow> = stored.iter().flatten().map(|meter| &meter.row).collect();
-    let new: Vec<&MeterRow> = new.iter().map(|meter| &meter.row).collect();
+pub(super) fn of(new: &[&mut NotedMeter], stored: &[Option<NotedMeter>]) -> Vec<Option<At>> {
+    let stored: Vec<&MeterRow> = stored.iter().flatten().map(|meter| meter.row.as_ref()).collect();
+    let new: Vec<&MeterRow> = new.iter().map(|meter| meter.row.as_ref()).collect();
     let mut by_id: HashMap<&MeterId, At> = stored.iter().enumerate().map(|(at, row)| (&row.id, at)).collect();
     let mut pairs: Vec<_> = new.iter().map(|row| by_id.remove(&row.id)).collect();
     let mut unpaired: Vec<At> = by_id.into_values().collect();

@@ -97,7 +97,8 @@ impl Membership {
 /// A virtual key with what it may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredKey {
-    pub(crate) row: KeyRow,
+    /// Shared with whoever decides by it: there may be very many.
+    pub(crate) row: Arc<KeyRow>,
     pub(crate) grants: Vec<Grant>,
 }
 

@@ -15,7 +15,8 @@ use sqlx::migrate::Migrator;
 
 use super::checkpoints::Checkpoints;
 use super::database::{self, Durability, StoreError, from_sqlx};
-use super::merge::{Merged, Noted};
+use super::merge::Merged;
+use super::noted::Noted;
 use super::rows::{Batch, MeterRow, Saved};
 use super::tables::{self, Columns, Kept};
 use super::{IsKnown, Patience, Store};
@@ -194,7 +195,7 @@ fn write_merged(connection: &Connection, merged: &Merged) -> Result<(), rusqlite
     let mut keys: Vec<_> = merged.keys.iter().filter_map(Noted::changed).collect();
     keys.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
     tables::put(connection, keys)?;
-    let mut meters: Vec<_> = merged.meters.iter().filter_map(Noted::changed).collect();
+    let mut meters: Vec<_> = merged.meters.iter().filter_map(Noted::changed).map(Box::as_ref).collect();
     meters.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     tables::put(connection, meters)
 }

@@ -253,7 +253,7 @@ impl Kept for StoredKey {
             updated_at: columns.next()?,
             standing: columns.next()?,
         };
-        Ok(StoredKey { row, grants })
+        Ok(StoredKey { row: Arc::new(row), grants })
     }
 
     fn put(&self, statement: &mut Statement<'_>) -> rusqlite::Result<usize> {

@@ -1,20 +1,23 @@
 //! Which budgets and limits hold from a start on, and what is used of each.
 
-use super::declared::DeclaredMeter;
-use super::file_hash::FileHash;
-use super::merge::{Noted, Won};
+use super::declared::DeclaredMeters;
+use super::noted::{Noted, NotedMeter};
 use super::pairs;
-use super::rows::{Change, HoldRow, MeterRow, Standing, StoredMeter};
+use super::rows::{Change, HoldRow, MeterRow, OwnerKey, Standing, StoredMeter};
 use crate::clock::Moment;
 use crate::ledger::{Amount, MeterId, Spent};
-use crate::maps::Map;
+use crate::maps::{Map, Set};
 use crate::window::Window;
+
+/// Those whose entity of the file wins over what is stored: a budget or a limit that was
+/// deleted with them, or from them, comes back.
+pub(super) type Won = Set<OwnerKey>;
 
 /// The meters of the file, which take over what was used of them.
 pub(super) struct Used<'a> {
     now: Moment,
     lost: Map<&'a MeterId, Amount>,
-    rows: Vec<Noted<MeterRow>>,
+    rows: Vec<NotedMeter>,
     /// Where each stands among the rows.
     places: Map<MeterId, usize>,
     /// Whether each is as it is stored.
@@ -24,9 +27,11 @@ pub(super) struct Used<'a> {
 impl<'a> Used<'a> {
     /// The meters that the file declares, as they are if none is stored. Every hold of a process
     /// that is gone counts as spent now.
-    pub(super) fn of(declared: Vec<DeclaredMeter>, holds: &'a [HoldRow], now: Moment) -> Used<'a> {
-        let rows: Vec<_> = declared.into_iter().map(|meter| Noted::new(new_row(meter, now))).collect();
-        let places = rows.iter().enumerate().map(|(at, meter)| (meter.row.id.clone(), at)).collect();
+    pub(super) fn of(declared: DeclaredMeters, holds: &'a [HoldRow], now: Moment) -> Used<'a> {
+        let DeclaredMeters { mut rows, places, .. } = declared;
+        for Noted { row, .. } in &mut rows {
+            row.window_start = Window::beginning(row.reset_duration.clone(), now).start;
+        }
         let mut lost: Map<&MeterId, Amount> = Map::default();
         for hold in holds {
             let spent = Spent { cost: hold.cost, tokens: hold.tokens };
@@ -64,17 +69,17 @@ impl<'a> Used<'a> {
     }
 
     /// All meters, the stored ones that were not taken among them.
-    pub(super) fn finish(self, stored: Vec<MeterRow>, won: &Won, changes: &mut Vec<Change>) -> Vec<Noted<MeterRow>> {
+    pub(super) fn finish(self, stored: Vec<MeterRow>, won: &Won, changes: &mut Vec<Change>) -> Vec<NotedMeter> {
         let Used { now, lost, mut rows, is_same, places } = self;
         drop(places);
         if stored.is_empty() {
             return rows;
         }
-        let mut stored: Vec<Option<Noted<MeterRow>>> = stored
+        let mut stored: Vec<Option<NotedMeter>> = stored
             .into_iter()
             .map(|mut row| {
                 let has_changed = recover(&mut row, &lost, now);
-                Some(Noted { row, has_changed })
+                Some(Noted { row: Box::new(row), has_changed })
             })
             .collect();
         let new: Vec<_> = rows.iter_mut().zip(is_same).filter(|(_, is_same)| !is_same).map(|(row, _)| row).collect();
@@ -107,21 +112,6 @@ impl<'a> Used<'a> {
     }
 }
 
-fn new_row(meter: DeclaredMeter, now: Moment) -> MeterRow {
-    let hash = meter_hash(&meter);
-    let window = Window::beginning(meter.reset_duration, now);
-    MeterRow {
-        id: meter.id,
-        owner: meter.owner,
-        limit: meter.limit,
-        reset_duration: window.length,
-        used: Amount::ZERO,
-        window_start: window.start,
-        file_hash: Some(hash),
-        standing: Standing::Live,
-    }
-}
-
 /// As for an edit through the API: what was used in a window that goes on stays.
 fn take_over(row: &mut MeterRow, before: &MeterRow, now: Moment) {
     let window = Window { start: before.window_start, length: before.reset_duration.clone() };
@@ -148,13 +138,4 @@ fn recover(row: &mut MeterRow, lost: &Map<&MeterId, Amount>, now: Moment) -> boo
     }
     row.used = row.used.plus(*lost);
     true
-}
-
-fn meter_hash(meter: &DeclaredMeter) -> FileHash {
-    let (level, owner) = meter.owner.parts();
-    let limit = meter.limit.raw().to_string();
-    let length = &meter.reset_duration;
-    let parts = [level, owner, &limit, length.text(), "calendar"];
-    let said = if length.is_on_calendar() { parts.len() } else { parts.len() - 1 };
-    FileHash::of(parts.get(..said).unwrap_or_default())
 }
