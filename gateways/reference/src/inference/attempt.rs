@@ -130,13 +130,13 @@ async fn whole(
 ) -> Result<Bytes, Failure> {
     let Asks { gateway, request, candidate, notes, .. } = asks;
     let body = match request.media {
-        Some(asked) => {
-            let said = media::charge(held, tariff, asked, &body).await;
-            if let Some(error) = said.filter(is_error) {
+        Some(asked) => match media::charge(held, tariff, asked, &body).await.filter(is_error) {
+            Some(error) => {
                 notes.answer_failed(!refuses_request(&error["error"]));
+                without_keys(&candidate.provider, &body)
             }
-            body
-        }
+            None => body,
+        },
         None => {
             let (kind, spent) = read(gateway, &held, tariff, request.route, &body, notes);
             let error = (kind == Kind::Error).then(|| serde_json::from_slice(&body).ok()).flatten().filter(is_error);

@@ -62,6 +62,15 @@ async fn an_error_with_a_status_of_success_is_told_to_callers_of_other_protocols
 }
 
 #[tokio::test]
+async fn an_error_in_place_of_an_image_is_shown_without_the_providers_key() {
+    let error = json!({"error": {"code": 503, "message": "try later, upstream-key"}});
+    let world = own_words::world("openai", own_words::says(200, &error).await, |_| {}).await;
+    let image = json!({"model": "primary/mock-1", "prompt": "a cat"});
+    let answer = world.send(world.request(Method::POST, "/v1/images/generations").bearer_auth(KEY).json(&image)).await;
+    assert_eq!(answer.json()["error"]["message"], "try later, [provider key]", "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_stream_that_failed_ends_as_a_failure_and_costs_what_it_says() {
     let provider = own_words::streams(&format!("data: {}\n\n", failed())).await;
     let world = own_words::world("gemini", provider, |_| {}).await;
