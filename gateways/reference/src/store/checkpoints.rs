@@ -122,18 +122,24 @@ enum Log {
 /// While commits go on, a passive checkpoint never empties the log; one of more than so many
 /// pages is emptied while they wait.
 fn checkpoint(connection: &Connection, turns: &Turns, most_pages: i64) -> Result<Log, rusqlite::Error> {
-    let (pages, moved): (i64, i64) =
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    let (pages, _) = passive(connection)?;
     if pages <= most_pages {
         return Ok(Log::Short);
     }
-    // Nothing can be emptied that a reader has yet to read, and commits would wait for it in vain.
+    let _turn = turns.take();
+    // Nothing can be emptied that a reader has yet to read, and commits would wait for it in vain. A commit
+    // that was about to end was such a reader too.
+    let (pages, moved) = passive(connection)?;
     if moved < pages {
         return Ok(Log::Held);
     }
-    let _turn = turns.take();
     let held = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
     Ok(if held { Log::Held } else { Log::Emptied })
+}
+
+/// Moves what nobody keeps from being moved. How many pages the log has, and how many of them were moved.
+fn passive(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))
 }
 
 #[cfg(test)]
