@@ -25,6 +25,7 @@ const ROWS: &[(i64, &str)] = &[
     (6, include_str!("older_schemas/config-6.sql")),
     // The same rows in another form.
     (7, ""),
+    (8, include_str!("older_schemas/config-8.sql")),
 ];
 
 /// Makes a database as a gateway that knew the migrations up to `version` left it.
