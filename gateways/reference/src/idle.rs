@@ -9,6 +9,7 @@
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroUsize;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,14 @@ thread_local! {
 pub(crate) struct Runtime(tokio::runtime::Runtime);
 
 impl Runtime {
-    pub(crate) fn new() -> io::Result<Runtime> {
-        Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build().map(Runtime)
+    /// For one of so many workers, one a processor. Who has one processor alone does not look: those from
+    /// whom something is waited for would have to wait for it.
+    pub(crate) fn new(workers: NonZeroUsize) -> io::Result<Runtime> {
+        let mut builder = Builder::new_current_thread();
+        if workers > NonZeroUsize::MIN {
+            builder.on_thread_park(before_sleep);
+        }
+        builder.enable_all().build().map(Runtime)
     }
 
     /// Runs a worker to its end. What is still on its way then is dropped; a sync of the disk that goes
@@ -127,6 +134,7 @@ mod tests {
 
     use super::*;
 
+    const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
     const DEADLINE: Duration = Duration::from_secs(20);
 
     const fn micros(micros: u64) -> Duration {
@@ -190,7 +198,15 @@ mod tests {
 
     #[test]
     fn a_worker_looks_for_work_and_sleeps_when_none_comes() {
-        Runtime::new().unwrap().run(async { spawn(look_and_sleep()).await.unwrap() });
+        Runtime::new(TWO).unwrap().run(async { spawn(look_and_sleep()).await.unwrap() });
+    }
+
+    #[test]
+    fn a_worker_that_is_alone_does_not_look() {
+        Runtime::new(NonZeroUsize::MIN).unwrap().run(async {
+            OWN.set(Waits { began: Some(Instant::now() + DEADLINE), average: Duration::ZERO });
+            told_once_asleep().await;
+        });
     }
 
     async fn look_and_sleep() {
@@ -203,6 +219,13 @@ mod tests {
         assert_eq!(metrics.worker_park_count(0), 0, "it slept");
         // Nothing comes before it sleeps.
         OWN.set(Waits { began: None, average: Duration::ZERO });
+        told_once_asleep().await;
+        assert!(OWN.get().average > Duration::ZERO);
+    }
+
+    /// Waits for what another thread tells when this one has gone to sleep.
+    async fn told_once_asleep() {
+        let metrics = Handle::current().metrics();
         let sleeps = move || metrics.worker_park_count(0) > 0;
         told_by(move |tell| {
             while !sleeps() {
@@ -211,7 +234,6 @@ mod tests {
             tell.send(()).unwrap();
         })
         .await;
-        assert!(OWN.get().average > Duration::ZERO);
     }
 
     /// Waits for what another thread tells.

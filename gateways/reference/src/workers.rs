@@ -61,7 +61,7 @@ impl Workers {
     ) -> io::Result<Workers> {
         let start = |number| {
             let (sender, connections) = mpsc::unbounded_channel();
-            let runtime = idle::Runtime::new()?;
+            let runtime = idle::Runtime::new(count)?;
             let work = work.clone();
             let name = format!("worker-{number}");
             let thread = thread::Builder::new().name(name).spawn(move || runtime.run(work(connections)))?;
