@@ -41,8 +41,11 @@ pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
 /// The field that nobody knows, if that is what serde says, and the one that was probably meant; where it is
 /// like none, all that are known there.
 pub(crate) fn unknown_field(message: &str) -> Option<(&str, String)> {
-    let (field, rest) = message.strip_prefix("unknown field `")?.split_once('`')?;
-    let Some(known) = rest.strip_prefix(", expected ") else { return Some((field, "unknown field".to_owned())) };
+    let rest = message.strip_prefix("unknown field `")?;
+    // The name may be any text: what serde itself says of it is the last.
+    let Some((field, known)) = rest.rsplit_once("`, expected ") else {
+        return rest.split_once("`, there are no fields").map(|(field, _)| (field, "unknown field".to_owned()));
+    };
     let problem = match closest(field, known.split('`').skip(1).step_by(2)) {
         Some(name) => format!("unknown field; did you mean `{name}`?"),
         None => format!("unknown field, expected {known}"),
@@ -123,5 +126,10 @@ mod tests {
             "logs_store.nonsense: unknown field, expected one of `enabled`, `type`, `config`"
         );
         assert_eq!(said(r#"{"framework": {"nonsense": {}}}"#), "framework.nonsense: unknown field, expected `pricing`");
+        // Whatever a stranger writes, what is known is ours.
+        assert_eq!(
+            said(r#"{"framework": {"nonsense`, expected `nonsenses": {}}}"#),
+            "framework.nonsense`, expected `nonsenses: unknown field, expected `pricing`"
+        );
     }
 }

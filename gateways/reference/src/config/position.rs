@@ -21,7 +21,7 @@ impl fmt::Display for Position {
 impl Position {
     /// Where the byte at `offset` stands.
     pub(super) fn of_byte(text: &str, offset: usize) -> Position {
-        let before = text.get(..offset).unwrap_or(text);
+        let before = text.get(..text.floor_char_boundary(offset)).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
         Position { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
     }
