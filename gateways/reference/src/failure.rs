@@ -14,8 +14,8 @@ use crate::retry_after;
 /// How the types and codes of errors begin that refuse what was asked: Anthropic's and OpenAI's.
 const REFUSALS: [&str; 6] =
     ["invalid_", "image_", "unsupported_", "not_found_error", "request_too_large", "context_length_exceeded"];
-/// OpenAI's code where it was the key.
-const INVALID_KEY: &str = "invalid_api_key";
+/// What words have in them that begin so and are of the key: OpenAI's and Moonshot's.
+const OF_THE_KEY: [&str; 2] = ["api_key", "authentication"];
 
 /// Why a provider did not answer with success.
 #[derive(Clone, Debug)]
@@ -158,9 +158,10 @@ pub(crate) fn error_in<T: Tree>(body: &T) -> Option<&T> {
 pub(crate) fn refuses_request(error: &Value) -> bool {
     let words = ["type", "code"].map(|name| error.get(name).and_then(Value::as_str).unwrap_or_default());
     let refuses = |word: &str| REFUSALS.iter().any(|beginning| word.starts_with(beginning));
+    let is_of_the_key = |word: &str| OF_THE_KEY.iter().any(|part| word.contains(part));
     match said_status(error) {
         Some(status) => !may_be_the_keys(status),
-        None => words.into_iter().any(refuses) && !words.contains(&INVALID_KEY),
+        None => words.into_iter().any(refuses) && !words.into_iter().any(is_of_the_key),
     }
 }
 
@@ -186,6 +187,7 @@ mod tests {
             (json!({"code": 503, "status": "UNAVAILABLE"}), false),
             (json!({"type": "invalid_request_error"}), true),
             (json!({"type": "invalid_request_error", "code": "invalid_api_key"}), false),
+            (json!({"type": "invalid_authentication_error"}), false),
             (json!({"type": "error", "code": "image_parse_error"}), true),
             (json!({"code": "rate_limit_exceeded"}), false),
             (json!({"type": "overloaded_error"}), false),
