@@ -8,7 +8,7 @@ use super::load::Invalid;
 use super::provider::Provider;
 use super::providers::check_written;
 use super::types::Fields;
-use crate::store::FileHash;
+use crate::store::document_hash;
 
 /// A provider as it was written, its credentials among it: nothing prints it.
 #[derive(Clone, Default, PartialEq)]
@@ -56,7 +56,7 @@ impl WrittenProvider {
     /// By which any change of the file's provider is known.
     pub(crate) fn whole_mark(&self) -> String {
         let keys: Vec<String> = self.keys.values().map(mark).collect();
-        FileHash::of(&[&self.settings_mark(), &keys.concat()]).to_hex()
+        document_hash(&[&self.settings_mark(), &keys.concat()])
     }
 }
 
@@ -71,7 +71,7 @@ fn key_id(fields: &Fields) -> String {
 
 /// The same for the same fields in whatever order.
 fn mark(fields: &Fields) -> String {
-    FileHash::of(&[&sorted(&Value::Object(fields.clone())).to_string()]).to_hex()
+    document_hash(&[&sorted(&Value::Object(fields.clone())).to_string()])
 }
 
 fn sorted(value: &Value) -> Value {

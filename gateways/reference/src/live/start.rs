@@ -10,7 +10,7 @@ use crate::administrator::{self, Administrator, AdministratorError, StoredAdmin}
 use crate::config::{self, Admin, Client, Framework, Invalid, Providers, Settings, WrittenProviders};
 use crate::pricing::{KeptError, KeptOverrides, kept};
 use crate::slow_hash::{SlowHash, new_salt};
-use crate::store::{Change, DocumentKind, DocumentRow, FileHash, Standing};
+use crate::store::{Change, DocumentKind, DocumentRow, Standing, document_hash};
 
 /// What the file says, by which a later start knows whether it has changed.
 pub(crate) struct FileMarks {
@@ -168,5 +168,5 @@ impl Live {
 }
 
 fn client_hash(client: &Client) -> String {
-    FileHash::of(&[&Value::Object(client.written.to_fields()).to_string()]).to_hex()
+    document_hash(&[&Value::Object(client.written.to_fields()).to_string()])
 }

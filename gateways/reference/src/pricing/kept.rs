@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 use crate::config::{Invalid, NamedOverride, Override, OverrideSpec, Providers};
-use crate::store::{Change, DocumentKind, DocumentRow, FileHash, Standing};
+use crate::store::{Change, DocumentKind, DocumentRow, Standing, document_hash};
 
 /// An override in force.
 #[derive(Clone, Debug)]
@@ -113,6 +113,6 @@ pub(crate) fn merge(
 
 fn of_file(file: NamedOverride) -> (String, KeptOverride) {
     let NamedOverride { id, spec, checked } = file;
-    let hash = FileHash::of(&[&serde_json::to_string(&spec).unwrap_or_default()]).to_hex();
+    let hash = document_hash(&[&serde_json::to_string(&spec).unwrap_or_default()]);
     (id, KeptOverride { spec, checked, file_hash: Some(hash), times: None })
 }

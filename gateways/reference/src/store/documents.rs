@@ -47,8 +47,8 @@ pub(crate) struct DocumentRow {
     pub(crate) id: String,
     /// JSON, or a sealed text.
     pub(crate) body: String,
-    /// Hash of the entity in config.json when it was changed; `None` for one that was made
-    /// through the API.
+    /// By which the entity of config.json is known as it was when it was changed: its hash, of the
+    /// administrator's a slow one in JSON. `None` for one that was made through the API.
     pub(crate) file_hash: Option<String>,
     pub(crate) standing: Standing,
 }

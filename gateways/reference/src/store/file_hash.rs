@@ -12,15 +12,8 @@ pub(crate) struct FileHash([u8; 16]);
 impl FileHash {
     /// The hash of what the entity says, part by part.
     pub(crate) fn of(parts: &[&str]) -> FileHash {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(part.len().to_string());
-            hash.update(":");
-            hash.update(part);
-        }
-        let hash: [u8; 32] = hash.finalize().into();
         let mut half = [0; 16];
-        half.iter_mut().zip(hash).for_each(|(half, byte)| *half = byte);
+        half.iter_mut().zip(digest(parts)).for_each(|(half, byte)| *half = byte);
         FileHash(half)
     }
 
@@ -31,4 +24,19 @@ impl FileHash {
     pub(crate) fn from_hex(text: &str) -> Option<FileHash> {
         identity::unhex(text).map(FileHash)
     }
+}
+
+/// The whole hash of what the file says in place of a document, in hexadecimal digits. There are few documents.
+pub(crate) fn document_hash(parts: &[&str]) -> String {
+    identity::hex(&digest(parts))
+}
+
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_string());
+        hash.update(":");
+        hash.update(part);
+    }
+    hash.finalize().into()
 }

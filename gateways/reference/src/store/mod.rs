@@ -52,7 +52,7 @@ pub(crate) use database::{Durability, StoreError};
 pub(crate) use declared::{Declared, DeclaredEntity, DeclaredKey, DeclaredMeter, DeclaredMeters, Hashed};
 pub(crate) use documents::{DocumentKind, DocumentRow};
 pub(crate) use entities::{Customer, Entity, EntityRow, ModelConfig, Team};
-pub(crate) use file_hash::FileHash;
+pub(crate) use file_hash::{FileHash, document_hash};
 pub(crate) use lock::{DatabaseLock, LockError};
 pub(crate) use merge::{MergeError, Merged, merge};
 pub(crate) use noted::{Noted, NotedMeter};

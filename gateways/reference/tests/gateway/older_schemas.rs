@@ -144,6 +144,28 @@ async fn ends_and_rotations_hold(world: &World, version: i64) {
     assert_eq!(asked(world, "sk-new", "mock-1").await.0, 200, "version {version}");
 }
 
+/// A mark that were another one would bring back what an administrator has replaced: a password, a provider.
+#[tokio::test]
+async fn what_an_administrator_changed_is_known_by_the_same_marks_in_every_schema() {
+    let rows = "INSERT INTO documents (kind, id, body, file_hash, standing) VALUES
+        ('auth', '', '{}', '{\"salt\":\"5a17\",\"hash\":\"a hash that is slow to make, and longer than most\"}', 'live'),
+        ('provider', 'primary', '{}', '310c0aa17d50fcde1123d8dee8c7d34f1babe0a8854e93f7f9acdbb19987bbf9', 'deleted')";
+    let newest = CONFIG.iter().map(|migration| migration.version).max().unwrap();
+    let marks = |path: &Path| {
+        let database = rusqlite::Connection::open(path).unwrap();
+        let mut marks = database.prepare("SELECT file_hash FROM documents ORDER BY kind").unwrap();
+        marks.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap()
+    };
+    for version in 5..newest {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.db");
+        old_database(&path, &CONFIG, version, &[rows]).await;
+        let before = marks(&path);
+        old_database(&path, &CONFIG, newest, &[]).await;
+        assert_eq!((before.len(), marks(&path)), (2, before), "version {version}");
+    }
+}
+
 #[tokio::test]
 async fn the_log_of_an_older_schema_is_read_and_goes_on() {
     let newest = LOGS.iter().map(|migration| migration.version).max().unwrap();

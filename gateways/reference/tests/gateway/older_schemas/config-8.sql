@@ -4,4 +4,3 @@ UPDATE teams SET file_hash = substr(file_hash, 1, 32);
 UPDATE model_configs SET file_hash = substr(file_hash, 1, 32);
 UPDATE virtual_keys SET file_hash = substr(file_hash, 1, 32);
 UPDATE meters SET file_hash = substr(file_hash, 1, 32);
-UPDATE documents SET file_hash = substr(file_hash, 1, 32);
