@@ -22,16 +22,17 @@ use crate::gateway::{Gateway, Inflight};
 use crate::generated_keys::{self, GeneratedKeysError};
 use crate::healthcheck;
 use crate::last_spent::LastSpent;
+use crate::ledger::Ledger;
 use crate::listen::ListenError;
 use crate::live::{self, LiveError};
 use crate::panics;
-use crate::policy;
+use crate::policy::{self, Policy};
 use crate::pricing::{Catalog, Overrides, PricingError, Sheet};
 use crate::reporting::{Reporting, ReportingError};
 use crate::server;
 use crate::store::{
-    Batch, DatabaseLock, Declared, Hashed, IsKnown, LockError, MergeError, Saved, SqliteStore, Store, StoreError,
-    Writer, merge,
+    Batch, DatabaseLock, Declared, Hashed, IsKnown, LockError, MergeError, Merged, Saved, SqliteStore, Store,
+    StoreError, Writer, merge,
 };
 use crate::upstream::Upstream;
 
@@ -179,15 +180,7 @@ async fn build(
     generated_keys::add(folder, &merged.generated)?;
     let changes = std::mem::take(&mut merged.changes).into_iter().chain(live.changes).collect();
     let batch = Batch { closed, changes, ..Batch::default() };
-    let (begun, (policy, ledger)) = std::thread::scope(|scope| {
-        // There may be much to write.
-        let build = scope.spawn(|| policy::build(&merged));
-        let begun = store.begin(&merged, &batch);
-        (begun, build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    begun?;
-    // There may be much of it, and nobody has to wait until it is gone.
-    tokio::task::spawn_blocking(|| drop(merged));
+    let (policy, ledger) = begin(&mut store, merged, &batch)?;
     let writer = Writer::new(Box::new(store), settings.durability);
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let gateway = Gateway {
@@ -214,6 +207,19 @@ async fn build(
         editing: tokio::sync::Mutex::new(()),
     };
     Ok((Arc::new(gateway), writer))
+}
+
+/// Writes what the start has changed, while what requests are decided by is built of the same rows:
+/// there may be much of both.
+fn begin(store: &mut SqliteStore, merged: Merged, batch: &Batch) -> Result<(Policy, Ledger), StoreError> {
+    let (begun, built) = std::thread::scope(|scope| {
+        let build = scope.spawn(|| policy::build(&merged));
+        let begun = store.begin(&merged, batch);
+        (begun, build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    // Nobody has to wait until it is gone.
+    tokio::task::spawn_blocking(|| drop(merged));
+    begun.map(|()| built)
 }
 
 /// An override for a virtual key that nobody knows would price nothing: a misspelt id, most
