@@ -153,6 +153,7 @@ impl<'a> Turn<'a> {
     }
 
     fn finish(mut self, strays: &mut Vec<String>) -> Target {
+        self.sort_facts();
         let scenarios: Vec<_> = self.declared.iter().map(|declared| self.scenario(declared)).collect();
         strays.extend(
             self.findings
@@ -178,6 +179,16 @@ impl<'a> Turn<'a> {
             problem: self.problem.map(ToOwned::to_owned),
             scenarios,
         }
+    }
+
+    /// The target's own first, then as the cases were declared: they end in another order each time.
+    fn sort_facts(&mut self) {
+        let cases = self
+            .declared
+            .iter()
+            .flat_map(|declared| declared.cases.iter().map(|case| (declared.scenario.as_str(), case.case.as_str())));
+        let places: BTreeMap<_, usize> = cases.enumerate().map(|(place, case)| (case, place)).collect();
+        self.facts.sort_by_key(|fact| places.get(&(fact.scenario.as_str(), fact.case.as_str())).copied());
     }
 
     fn scenario(&mut self, declared: &'a Declared) -> ScenarioResult {

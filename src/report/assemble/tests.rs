@@ -136,11 +136,22 @@ fn a_check_that_was_judged_twice_keeps_the_worse_verdict() {
 }
 
 #[test]
+fn facts_stand_in_the_order_of_their_cases_whichever_of_them_ends_first() {
+    let cases = ["clients=1", "clients=8", "clients=64"];
+    let turn = Turn::of(TARGET).scenario("budgets/burst", Level::Must, "It holds", &cases, &["#1.status"]);
+    let measured = ["clients=8", "clients=64", "clients=1"];
+    let turn = measured.iter().fold(turn, |turn, case| turn.fact("budgets/burst", case, "overshoot", "1.0"));
+    let report = report(turn);
+    let facts = report.targets[0].facts.iter().map(|fact| fact.case.as_str());
+    assert_eq!(facts.collect::<Vec<_>>(), cases);
+}
+
+#[test]
 fn a_fact_belongs_to_its_target_and_to_its_case() {
     let report = Report::from_events(&fixture::conforming());
     let target = &report.targets[0];
     let names: Vec<_> = target.facts.iter().map(|fact| (&*fact.name, &*fact.scenario)).collect();
-    assert_eq!(names, [("overshoot at 64 clients", "budgets/burst"), ("start-up time", "")]);
+    assert_eq!(names, [("start-up time", ""), ("overshoot at 64 clients", "budgets/burst")]);
     assert_eq!(target.scenarios[1].cases[0].facts[0].value, "1.0");
 }
 
