@@ -191,13 +191,7 @@ fn keys(
                     won.insert(OwnerKey::VirtualKey(Arc::clone(&key.id)));
                     won.extend(key.grants.iter().map(|grant| OwnerKey::Grant(Arc::clone(&grant.id))));
                 }
-                Noted::new(stored_key(
-                    key,
-                    hash,
-                    before.map(|key| Arc::unwrap_or_clone(key.row)),
-                    now,
-                    &mut merged.generated,
-                ))
+                Noted::new(stored_key(key, hash, before.as_ref().map(|key| &*key.row), now, &mut merged.generated))
             }
         });
     }
@@ -247,15 +241,15 @@ fn live(keys: &[Noted<StoredKey>]) -> impl DoubleEndedIterator<Item = (usize, &N
 fn stored_key(
     key: DeclaredKey,
     file_hash: FileHash,
-    before: Option<KeyRow>,
+    before: Option<&KeyRow>,
     now: Moment,
     generated: &mut Vec<(String, String)>,
 ) -> StoredKey {
-    let retired_hash = before.as_ref().and_then(|before| before.retired_hash);
+    let retired_hash = before.and_then(|before| before.retired_hash);
     // A value that was rotated away is not valid again because something else was edited.
     let declared = key.value.filter(|value| retired_hash != Some(value.hash));
     let retired_hash = if declared.is_some() { None } else { retired_hash };
-    let value = match (declared, &before) {
+    let value = match (declared, before) {
         (Some(declared), _) => declared,
         // The generated value of an earlier start stays valid.
         (None, Some(before)) => KeyValue { hash: before.value_hash, hint: before.value_hint.clone() },
