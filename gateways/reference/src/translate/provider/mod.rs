@@ -13,6 +13,8 @@ pub(crate) mod openai;
 mod said;
 
 #[cfg(test)]
+mod messages_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod samples;
