@@ -24,7 +24,7 @@ pub(super) fn describe(path: &str, error: &serde_json::Error) -> Invalid {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     // What stands there may be a credential, also where none should.
-    if message.starts_with("invalid ") {
+    if error.is_data() && message.starts_with("invalid ") {
         let wanted = message.rsplit_once(", expected ").map_or("another value", |(_, wanted)| wanted);
         return Invalid::new(path, format!("expected {}", in_json(wanted)));
     }
@@ -108,6 +108,12 @@ mod tests {
         assert_eq!(said(r#"{"version": "two"}"#), "version: expected a whole number");
         let days = "client.log_retention_days: expected a whole number, at least 1";
         assert_eq!(said(r#"{"client": {"log_retention_days": 0}}"#), days);
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_in_its_readers_words_with_the_place_that_has_a_name() {
+        assert_eq!(said(r#"{"\q": 1}"#), "invalid escape");
+        assert_eq!(said(r#"{"client": {"\q": 1}}"#), "client: invalid escape");
     }
 
     #[test]
