@@ -195,16 +195,17 @@ mod tests {
         };
         let writer = Mutex::new(writer);
         std::thread::scope(|scope| {
-            for _ in 0..2 {
+            let threads = [(); 2].map(|()| {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::Relaxed) {
                         commit(&writer.lock().unwrap());
                     }
-                });
-            }
+                })
+            });
+            let go_on = || threads.iter().any(|thread| !thread.is_finished());
             let emptied = (0..5).filter(|_| {
                 let before = commits.load(Ordering::Relaxed);
-                while commits.load(Ordering::Relaxed) < before + 3 {
+                while commits.load(Ordering::Relaxed) < before + 3 && go_on() {
                     std::thread::yield_now();
                 }
                 checkpoint(&connection, &turns, 0).is_ok_and(|log| log == Log::Emptied)
