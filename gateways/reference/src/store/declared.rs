@@ -89,7 +89,22 @@ pub(crate) struct DeclaredMeters {
     pub(super) rows: Vec<NotedMeter>,
     /// Where each stands among the rows.
     pub(super) places: Map<MeterId, usize>,
-    lengths: Set<ResetDuration>,
+    pub(super) lengths: Lengths,
+}
+
+/// The lengths of windows, of which there are few.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lengths(Set<ResetDuration>);
+
+impl Lengths {
+    /// The same length, which is kept once.
+    pub(super) fn shared(&mut self, length: ResetDuration) -> ResetDuration {
+        if let Some(known) = self.0.get(&length) {
+            return known.clone();
+        }
+        self.0.insert(length.clone());
+        length
+    }
 }
 
 impl DeclaredMeters {
@@ -98,10 +113,7 @@ impl DeclaredMeters {
     pub(crate) fn add(&mut self, mut meter: DeclaredMeter) -> bool {
         let Entry::Vacant(place) = self.places.entry(meter.id.clone()) else { return false };
         place.insert(self.rows.len());
-        match self.lengths.get(&meter.reset_duration) {
-            Some(known) => meter.reset_duration = known.clone(),
-            None => drop(self.lengths.insert(meter.reset_duration.clone())),
-        }
+        meter.reset_duration = self.lengths.shared(meter.reset_duration);
         self.rows.push(Noted::new(Box::new(new_row(meter))));
         true
     }

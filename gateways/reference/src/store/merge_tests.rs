@@ -223,6 +223,18 @@ fn a_generated_value_stays_the_same_at_the_next_start() {
 }
 
 #[test]
+fn windows_of_one_length_share_it_whoever_made_them() {
+    let mut stored = stored(first_start(), 0);
+    let made = MeterRow { id: MeterId::new(Measure::Usd, "made"), file_hash: None, ..stored.meters[0].clone() };
+    stored.meters.push(MeterRow { reset_duration: "1h".parse().unwrap(), ..made });
+    let merged = start(declared_with(true, [budget("b", 100), budget("c", 100)]), stored, NOW);
+    let mut texts: Vec<_> = live(&merged).iter().map(|row| row.reset_duration.text().as_ptr()).collect();
+    assert_eq!(texts.len(), 3);
+    texts.dedup();
+    assert_eq!(texts.len(), 1);
+}
+
+#[test]
 fn what_was_deleted_with_a_key_comes_back_with_it() {
     let model = |id: &str| DeclaredEntity {
         id: id.into(),

@@ -1,6 +1,6 @@
 //! Which budgets and limits hold from a start on, and what is used of each.
 
-use super::declared::DeclaredMeters;
+use super::declared::{DeclaredMeters, Lengths};
 use super::noted::{Noted, NotedMeter};
 use super::pairs;
 use super::rows::{Change, HoldRow, MeterRow, OwnerKey, Standing, StoredMeter};
@@ -20,6 +20,7 @@ pub(super) struct Used<'a> {
     rows: Vec<NotedMeter>,
     /// Where each stands among the rows.
     places: Map<MeterId, usize>,
+    lengths: Lengths,
     /// Whether each is as it is stored.
     is_same: Vec<bool>,
 }
@@ -28,10 +29,7 @@ impl<'a> Used<'a> {
     /// The meters that the file declares, as they are if none is stored. Every hold of a process
     /// that is gone counts as spent now.
     pub(super) fn of(declared: DeclaredMeters, holds: &'a [HoldRow], now: Moment) -> Used<'a> {
-        let DeclaredMeters { mut rows, places, .. } = declared;
-        for Noted { row, .. } in &mut rows {
-            row.window_start = Window::beginning(row.reset_duration.clone(), now).start;
-        }
+        let DeclaredMeters { rows, places, lengths } = declared;
         let mut lost: Map<&MeterId, Amount> = Map::default();
         for hold in holds {
             let spent = Spent { cost: hold.cost, tokens: hold.tokens };
@@ -41,7 +39,7 @@ impl<'a> Used<'a> {
             }
         }
         let is_same = vec![false; rows.len()];
-        Used { now, lost, rows, places, is_same }
+        Used { now, lost, rows, places, lengths, is_same }
     }
 
     /// Whether the file's meter is the stored one, apart from its limit and its usage, which it
@@ -70,14 +68,18 @@ impl<'a> Used<'a> {
 
     /// All meters, the stored ones that were not taken among them.
     pub(super) fn finish(self, stored: Vec<MeterRow>, won: &Won, changes: &mut Vec<Change>) -> Vec<NotedMeter> {
-        let Used { now, lost, mut rows, is_same, places } = self;
+        let Used { now, lost, mut rows, is_same, places, mut lengths } = self;
         drop(places);
+        for (Noted { row, .. }, _) in rows.iter_mut().zip(&is_same).filter(|(_, is_same)| !**is_same) {
+            row.window_start = Window::beginning(row.reset_duration.clone(), now).start;
+        }
         if stored.is_empty() {
             return rows;
         }
         let mut stored: Vec<Option<NotedMeter>> = stored
             .into_iter()
             .map(|mut row| {
+                row.reset_duration = lengths.shared(row.reset_duration);
                 let has_changed = recover(&mut row, &lost, now);
                 Some(Noted { row: Box::new(row), has_changed })
             })
